@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+# The words of the build; premake5.lua is the build.
+#   make [CONFIG=release|debug|asan|tsan] [verbose=1]
+
+CONFIG = release
+PREFIX = /usr/local
+PREMAKE := $(or $(shell command -v premake5),$(shell command -v premake4))
+JOBS := $(shell nproc)
+OUTPUT = build$(if $(filter-out release,$(CONFIG)),/$(CONFIG))
+
+# Compilers speak on stderr; what premake's makefiles say is for verbose=1.
+QUIET = $(if $(verbose),,>/dev/null)
+BUILD = +@$(MAKE) --no-print-directory -C build/make -j$(JOBS) \
+  config=$(CONFIG) $(QUIET)
+C_FILES = $(wildcard runtime/*.[ch] runtime/include/*.h bindings/*.[ch] \
+  tests/c/*.[ch])
+LUA_FILES = $(wildcard lua tests examples) premake5.lua
+TESTS = $(basename $(notdir $(wildcard tests/c/test_*.c)))
+BENCHES = $(basename $(notdir $(wildcard tests/bench/*.c)))
+
+.PHONY: all tests benches test lint bench install clean premake
+
+all: premake
+	$(BUILD) libneap libneap-shared neap
+
+tests: all
+	$(if $(TESTS),$(BUILD) $(TESTS))
+
+benches: all
+	$(if $(BENCHES),$(BUILD) $(BENCHES))
+
+premake:
+	@test -n "$(PREMAKE)" || { echo "make: cannot find premake5" \
+	  "or premake4: run ./bootstrap.sh build" >&2; exit 1; }
+	@$(PREMAKE) --file=premake5.lua gmake $(QUIET)
+
+# All configurations, unless CONFIG is said.
+test:
+	@tests/run.sh $(if $(filter command line environment,$(origin CONFIG)),\
+	  --config=$(CONFIG))
+
+lint:
+	clang-format --dry-run -Werror $(C_FILES)
+	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
+	  --enable=warning,performance,portability -D_GNU_SOURCE \
+	  --suppress=missingIncludeSystem -Iruntime/include -Iruntime \
+	  $(filter %.c,$(C_FILES))
+	luacheck --quiet $(LUA_FILES)
+
+bench: benches
+	@$(OUTPUT)/bin/neap tests/bench/bench.lua
+
+install: all
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin include lib/pkgconfig)
+	install $(OUTPUT)/bin/neap $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(OUTPUT)/lib/libneap.so $(OUTPUT)/lib/libneap.a \
+	  $(DESTDIR)$(PREFIX)/lib
+	install -m 644 build/include/neap.h $(DESTDIR)$(PREFIX)/include
+	sed 's|^prefix=.*|prefix=$(PREFIX)|' build/lib/pkgconfig/neap.pc \
+	  >$(DESTDIR)$(PREFIX)/lib/pkgconfig/neap.pc
+	cd lua && find neap -name '*.lua' -exec install -D -m 644 '{}' \
+	  '$(abspath $(DESTDIR)$(PREFIX))/share/lua/5.1/{}' ';'
+
+clean:
+	rm -rf build

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The `neap` executable: LuaJIT with libneap inside, for scripts, commands and
+ * worker processes. It opens a Lua state, finds neap's modules and leaves the
+ * rest to them: neap.main, or for `neap --worker LUA_DIR`, which libneap
+ * starts and which must be quick, neap.worker.
+ */
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { FAILED = 1, PARENTS_MAX = 4 };
+
+struct command_line {
+  int count;
+  char **words;
+  int status; /* to exit with */
+};
+
+/* Leaves the last `/name` out; false where there is none. */
+static int cut_name(char *path) {
+  char *slash = strrchr(path, '/');
+  if (slash == NULL) return 0;
+  *slash = '\0';
+  return 1;
+}
+
+/*
+ * Pushes the folder of neap's modules: in a build tree (build/bin/neap) or an
+ * installed one (bin/neap), beside one of the folders that hold the program.
+ */
+static void push_lua_dir(lua_State *L) {
+  static const char *const places[] = {"lua", "share/lua/5.1"};
+  const char *named = getenv("NEAP_LUA");
+  if (named != NULL) {
+    lua_pushstring(L, named);
+    return;
+  }
+  char path[PATH_MAX];
+  const ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+  if (length < 0) {
+    luaL_error(L, "cannot read /proc/self/exe: %s", strerror(errno));
+  }
+  path[length < 0 ? 0 : length] = '\0';
+  lua_pushstring(L, path);
+  for (int parents = 0; parents < PARENTS_MAX && cut_name(path); parents++) {
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+      const char *dir = lua_pushfstring(L, "%s/%s", path, places[i]);
+      const char *module = lua_pushfstring(L, "%s/neap/main.lua", dir);
+      const int is_there = access(module, R_OK) == 0;
+      lua_pop(L, 1);
+      if (is_there) return;
+      lua_pop(L, 1);
+    }
+  }
+  luaL_error(L, "cannot find neap's Lua modules near %s: set NEAP_LUA",
+             lua_tostring(L, -1));
+}
+
+/* Puts the folder on top of the stack first on package.path. */
+static void prepend_path(lua_State *L) {
+  const char *dir = lua_tostring(L, -1);
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "path");
+  lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", dir, dir,
+                  lua_tostring(L, -1));
+  lua_setfield(L, -3, "path");
+  lua_pop(L, 3);
+}
+
+static void push_module(lua_State *L, const char *name) {
+  lua_getglobal(L, "require");
+  lua_pushstring(L, name);
+  lua_call(L, 1, 1);
+}
+
+static void push_arguments(lua_State *L, const struct command_line *line) {
+  lua_createtable(L, line->count, 1);
+  for (int i = 0; i < line->count; i++) {
+    lua_pushstring(L, line->words[i]);
+    lua_rawseti(L, -2, i);
+  }
+}
+
+/* Runs protected, with the command line as its argument. */
+static int run(lua_State *L) {
+  struct command_line *line = lua_touserdata(L, 1);
+  luaL_openlibs(L);
+  if (line->count == 3 && strcmp(line->words[1], "--worker") == 0) {
+    lua_pushstring(L, line->words[2]);
+    prepend_path(L);
+    push_module(L, "neap.worker");
+    lua_call(L, 0, 1);
+  } else {
+    push_lua_dir(L);
+    prepend_path(L);
+    push_module(L, "neap.main");
+    push_arguments(L, line);
+    lua_pushvalue(L, -1);
+    lua_setglobal(L, "arg");
+    lua_call(L, 1, 1);
+  }
+  line->status = (int)lua_tointeger(L, -1);
+  return 0;
+}
+
+/* neap.main reports errors of scripts; what arrives here is neap's own. */
+static int explain(lua_State *L) {
+  const char *message = lua_tostring(L, 1);
+  luaL_traceback(L, L, message == NULL ? "(no message)" : message, 1);
+  return 1;
+}
+
+int main(int argc, char **argv) {
+  struct command_line line = {argc, argv, FAILED};
+  lua_State *L = luaL_newstate();
+  if (L == NULL) {
+    fputs("neap: cannot open a Lua state: memory is short\n", stderr);
+    return FAILED;
+  }
+  lua_pushcfunction(L, explain);
+  lua_pushcfunction(L, run);
+  lua_pushlightuserdata(L, &line);
+  if (lua_pcall(L, 1, 0, 1) != 0) {
+    fprintf(stderr, "neap: %s\n", lua_tostring(L, -1));
+    line.status = FAILED;
+  }
+  lua_close(L);
+  return line.status;
+}

@@ -1,0 +1,44 @@
+-- SPDX-License-Identifier: MIT
+--- The one class idiom: a flat method table, copied from its base.
+-- A class is known by the name of the module that makes it, so that an object
+-- can travel to a worker as that name and its fields.
+-- @module neap.class
+
+local named = {}
+
+local class = {}
+
+--- Makes a class. `name` is the module's last part: "map" for `neap.map`.
+-- @function class
+-- @tparam string name
+-- @tparam[opt] table base the class whose methods are copied
+-- @treturn table the class; `Class:new(fields)` makes an object of the table
+local function make(_, name, base)
+  local cls = {}
+  for key, value in pairs(base or {}) do
+    cls[key] = value
+  end
+  cls.__index = cls
+  cls.class_name = name
+  function cls:new(fields)
+    return setmetatable(fields, self)
+  end
+  named[name] = cls
+  named[cls] = name
+  return cls
+end
+
+--- The name of a class, or nil if the value is not one.
+function class.name_of(cls)
+  return type(cls) == "table" and named[cls] or nil
+end
+
+--- The class of that name, loading its module if need be.
+function class.find(name)
+  if not named[name] then
+    require("neap." .. name)
+  end
+  return named[name]
+end
+
+return setmetatable(class, { __call = make })

@@ -1,0 +1,96 @@
+-- SPDX-License-Identifier: MIT
+--- The command line: runs a script, a piece of code or a command.
+-- A command is a module `neap.command.NAME`, named in COMMANDS: a table with
+-- `usage`, `summary`, and `run(words, commands)`, which answers the status to
+-- exit with.
+-- @module neap.main
+
+local COMMANDS = { "help" }
+
+local DONE, FAILED, MISUSED = 0, 1, 2
+
+local ALIASES = { ["-h"] = "help", ["--help"] = "help" }
+
+local function complain(status, message)
+  io.stdout:flush()
+  io.stderr:write("neap: ", message, "\n")
+  return status
+end
+
+-- The error with the script's part of the stack, without ours below it.
+local function explain(err)
+  local text = tostring(err)
+  local traceback = debug.traceback(text, 2)
+  local stack = traceback:sub(#text + 1)
+  return text .. stack:gsub("\n\t%[C%]: in function 'xpcall'\n.*$", "")
+end
+
+-- Makes `arg` what it is in lua: item 0 is what runs, its arguments follow.
+local function shift(words, by)
+  local shifted = {}
+  for i = 0, #words do
+    shifted[i - by] = words[i]
+  end
+  return shifted
+end
+
+local function execute(chunk, words, by)
+  _G.arg = shift(words, by)
+  local ok, message = xpcall(chunk, explain, unpack(_G.arg))
+  return ok and DONE or complain(FAILED, message)
+end
+
+local function run_script(words)
+  local path = words[1]
+  local chunk, message = loadfile(path ~= "-" and path or nil)
+  if not chunk then
+    local is_unreadable = message:match("^cannot ")
+    return complain(is_unreadable and MISUSED or FAILED, message)
+  end
+  return execute(chunk, words, 1)
+end
+
+local function run_code(words)
+  if not words[2] then
+    return complain(MISUSED, "cannot run -e: no code follows it")
+  end
+  local chunk, message = loadstring(words[2], "=(command line)")
+  if not chunk then
+    return complain(FAILED, message)
+  end
+  return execute(chunk, words, 2)
+end
+
+local function find_command(word)
+  local name = ALIASES[word] or word
+  for _, known in ipairs(COMMANDS) do
+    if known == name then
+      return require("neap.command." .. name)
+    end
+  end
+end
+
+--- Does what the command line says.
+-- @tparam table words the command line; item 0 is the program
+-- @treturn int the status to exit with: 0 done, 1 failed, 2 misused
+local function main(words)
+  local first = words[1]
+  if not first then
+    return complain(MISUSED, "nothing to run: see `neap help`")
+  end
+  local command = find_command(first)
+  if command then
+    return command.run(words, COMMANDS)
+  elseif first == "-e" then
+    return run_code(words)
+  elseif first == "--version" then
+    print("neap " .. require("neap.version"))
+    return DONE
+  elseif first:match("^%-.") then
+    return complain(MISUSED, ("unknown option %s: see `neap help`")
+      :format(first))
+  end
+  return run_script(words)
+end
+
+return main

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * neap: data loading with worker processes, for C hosts and for LuaJIT.
+ *
+ * This header is the manual of libneap, and the one declaration of everything
+ * that Lua sees: what stands between the two cdef marks is embedded in the
+ * library and read back by the Lua side, so it is bare C.
+ *
+ * Caveats first:
+ *  - A loader starts processes (never by fork of the host) and one thread, the
+ *    supervisor, which blocks every signal. Nothing else runs in the host.
+ *  - After a fork, the child must not use a loader; it may exec or exit.
+ *  - What a worker wrote into shared memory is input: functions that read
+ *    items check every offset and answer NEAP_EDAMAGED, never a wild read.
+ *  - Indexes count from 0 here; Lua counts from 1.
+ *
+ * Errors, for the whole header: functions that can fail answer a status and
+ * take a neap_error, the caller's, as their last argument. It is written when
+ * the status is negative and left alone otherwise. Out parameters are set on
+ * every path (to NULL or 0 on failure).
+ */
+#ifndef NEAP_H
+#define NEAP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+/* cdef: begin */
+
+/* ---- The library ------------------------------------------------------ */
+
+enum { NEAP_ABI = 1 };
+
+enum {
+  NEAP_OK = 0,
+  NEAP_END = 1,        /* after the last item */
+  NEAP_AGAIN = 2,      /* nothing ready yet */
+  NEAP_EINVAL = -1,    /* an argument is wrong */
+  NEAP_EMEMORY = -2,   /* memory or address space is short */
+  NEAP_ESYSTEM = -3,   /* the system refused; `system` holds errno */
+  NEAP_EFORMAT = -4,   /* a file is not what it should be */
+  NEAP_EDAMAGED = -5,  /* a slot holds what no writer writes */
+  NEAP_EWORKER = -6,   /* workers could not start, or keep dying */
+  NEAP_EHELD = -7,     /* the caller holds all the slots that may be held */
+  NEAP_ECLOSED = -8    /* used after neap_close() */
+};
+
+typedef struct neap_error {
+  int32_t status;
+  int32_t system; /* errno, or 0 */
+  char text[2040];
+} neap_error;
+
+/* The declarations between the cdef marks, as a C string; static. */
+const char *neap_cdef(void);
+/* NEAP_ABI of the library that is loaded. */
+int neap_abi(void);
+/* sizeof the struct of that name ("neap_tensor"), or 0; for checks at load. */
+size_t neap_sizeof(const char *name);
+/* The name of a status, "NEAP_EINVAL"; static. */
+const char *neap_status_name(int status);
+
+/* ---- Tensors ---------------------------------------------------------- */
+
+enum { NEAP_DIMS_MAX = 8 };
+
+/* The codes of DLPack's DLDataTypeCode. */
+enum {
+  NEAP_INT = 0,
+  NEAP_UINT = 1,
+  NEAP_FLOAT = 2,
+  NEAP_BFLOAT = 4,
+  NEAP_BOOL = 6
+};
+
+/*
+ * Laid out as DLPack's DLTensor (github.com/dmlc/dlpack). All tensors of neap
+ * are contiguous, in C order, on the CPU, with data aligned to 64 bytes unless
+ * they are a view into another; strides are in elements.
+ */
+typedef struct neap_tensor {
+  void *data;
+  int32_t device_type; /* 1: kDLCPU */
+  int32_t device_id;
+  int32_t ndim;
+  uint8_t code;
+  uint8_t bits;
+  uint16_t lanes; /* 1 */
+  int64_t *shape;
+  int64_t *strides;
+  uint64_t byte_offset;
+} neap_tensor;
+
+/* Elements and bytes of a tensor; 0 dimensions are 1 element. */
+int64_t neap_tensor_count(const neap_tensor *tensor);
+int64_t neap_tensor_nbytes(const neap_tensor *tensor);
+
+/*
+ * Sets all elements to a value, as if it were stored in each: out of an
+ * integer dtype's range, or a fraction for one, is NEAP_EINVAL.
+ */
+int neap_tensor_fill(neap_tensor *tensor, double value, neap_error *error);
+
+/*
+ * to[k] = from[k] * scale + offset for every element, between any two dtypes;
+ * equal counts, memory that does not overlap. Into integers it rounds to
+ * nearest, ties to even, and saturates; NaN becomes 0. A bool is 0 or 1.
+ */
+int neap_tensor_convert(const neap_tensor *from, neap_tensor *to, double scale,
+                        double offset, neap_error *error);
+
+/* Half precision and bfloat16, rounding to nearest even; overflow: infinity. */
+double neap_f16_load(uint16_t bits);
+uint16_t neap_f16_store(double value);
+double neap_bf16_load(uint16_t bits);
+uint16_t neap_bf16_store(double value);
+
+/* ---- Random numbers --------------------------------------------------- */
+
+/*
+ * xoshiro256++ (Blackman and Vigna), seeded through SplitMix64 from three
+ * numbers, so that an item's stream depends on (seed, epoch, index) alone.
+ * Threads: one at a time on a state.
+ */
+typedef struct neap_random {
+  uint64_t state[4];
+  double spare; /* the second of a pair of normals, while has_spare is 1 */
+  uint64_t has_spare;
+} neap_random;
+
+void neap_random_init(neap_random *random, int64_t seed, int64_t epoch,
+                      int64_t index);
+uint64_t neap_random_next(neap_random *random);
+/* In [0, 1), 53 bits. */
+double neap_random_uniform(neap_random *random);
+/* In [first, last], unbiased (Lemire); first <= last, the span below 2^63. */
+int64_t neap_random_integer(neap_random *random, int64_t first, int64_t last);
+/* Mean 0, standard deviation 1. */
+double neap_random_normal(neap_random *random);
+
+/* ---- Sequences: index arithmetic -------------------------------------- */
+
+/*
+ * A tree of adapters over leaves. It computes where item i comes from, and
+ * holds no values. Immutable once made, so any thread may read it.
+ *
+ * Owns: a constructor takes over its sources: neap_seq_free() of the result
+ * frees them too, and so does a constructor that fails.
+ * Errors: NEAP_EINVAL for bad arguments, NEAP_EMEMORY.
+ */
+typedef struct neap_seq neap_seq;
+
+enum { NEAP_ENDLESS = -1 }; /* the length of an endless sequence */
+
+/* A leaf: resolving ends here, with this leaf's number. */
+int neap_seq_leaf(int64_t length, int32_t leaf, neap_seq **out,
+                  neap_error *error);
+/* Items first, first + step, ... (count of them) of source. */
+int neap_seq_slice(neap_seq *source, int64_t first, int64_t step,
+                   int64_t count, neap_seq **out, neap_error *error);
+/* Item i is source[indexes[i]]; indexes stays the caller's and must outlive. */
+int neap_seq_gather(neap_seq *source, const int64_t *indexes, int64_t count,
+                    neap_seq **out, neap_error *error);
+/* A permutation keyed by (seed, epoch), in O(1) memory. */
+int neap_seq_shuffle(neap_seq *source, int64_t seed, neap_seq **out,
+                     neap_error *error);
+void neap_seq_free(neap_seq *seq);
+
+int64_t neap_seq_length(const neap_seq *seq);
+/*
+ * Replaces each index[k] (0-based, in range: the caller checks) by the index
+ * in its leaf, and leaf[k] by the leaf's number. leaf may be NULL where the
+ * tree has one leaf.
+ */
+void neap_seq_resolve(const neap_seq *seq, int64_t epoch, int64_t *index,
+                      int32_t *leaf, int64_t count);
+/* The same for one index; *leaf is set if leaf is not NULL. */
+int64_t neap_seq_resolve_one(const neap_seq *seq, int64_t epoch, int64_t index,
+                             int32_t *leaf);
+/* The permutation of a shuffle of n items: position -> item, and back. */
+int64_t neap_shuffle_item(int64_t n, int64_t seed, int64_t epoch, int64_t i);
+int64_t neap_shuffle_position(int64_t n, int64_t seed, int64_t epoch,
+                              int64_t item);
+
+/* ---- Shared tensors --------------------------------------------------- */
+
+/*
+ * One memfd for all tensors that a process shares with its workers: a sparse
+ * file that only grows, each block at a range of its own, so that it costs
+ * one descriptor however many tensors there are. A freed block gives its
+ * pages back. Threads: one at a time.
+ */
+typedef struct neap_heap neap_heap;
+
+int neap_heap_open(neap_heap **out, neap_error *error);
+/* Zeroed, aligned to a page, readable and writable here. */
+int neap_heap_alloc(neap_heap *heap, uint64_t nbytes, void **out,
+                    uint64_t *offset, neap_error *error);
+void neap_heap_free(neap_heap *heap, void *block, uint64_t offset,
+                    uint64_t nbytes);
+/* The descriptor, the heap's own. */
+int neap_heap_fd(const neap_heap *heap);
+/* Maps a block of another process's heap, copy on write. */
+int neap_heap_map(int fd, uint64_t offset, uint64_t nbytes, void **out,
+                  neap_error *error);
+void neap_heap_unmap(void *block, uint64_t nbytes);
+void neap_heap_close(neap_heap *heap);
+
+/* ---- IDX files (MNIST's format) --------------------------------------- */
+
+/*
+ * Reads an IDX file, plain or gzipped, in two steps: open reads the header
+ * and checks it against the file; read fills exactly nbytes and checks that
+ * the file ends there. Every failure names the path and what was wrong.
+ */
+typedef struct neap_idx neap_idx;
+
+int neap_idx_open(const char *path, neap_idx **out, neap_error *error);
+/* ndim, shape, code and bits of its elements; data is NULL; valid until close. */
+const neap_tensor *neap_idx_tensor(const neap_idx *idx);
+/* Elements in native byte order. */
+int neap_idx_read(neap_idx *idx, void *data, uint64_t nbytes,
+                  neap_error *error);
+void neap_idx_close(neap_idx *idx);
+
+/* ---- Item values ------------------------------------------------------ */
+
+/*
+ * What an item looks like in a slot. A run of items begins with one cell per
+ * item; whatever does not fit a cell lies further on, at `offset` bytes from
+ * the slot's start, aligned to 16 (a tensor's data: to 64):
+ *
+ *   NEAP_BOOLEAN  integer is 0 or 1
+ *   NEAP_NUMBER   number
+ *   NEAP_INT64    integer            NEAP_UINT64  integer, its bits
+ *   NEAP_STRING   offset, count bytes
+ *   NEAP_TENSOR   offset of a neap_tensor_cell
+ *   NEAP_TABLE    offset of a head cell {NEAP_TABLE, list count, pair count},
+ *                 then the list's cells (keys 1, 2, ...), then key and value
+ *                 cells of each other pair
+ *   NEAP_FAILURE  as NEAP_TABLE: the item raised, and this says what
+ */
+enum {
+  NEAP_NIL = 0,
+  NEAP_BOOLEAN = 1,
+  NEAP_NUMBER = 2,
+  NEAP_INT64 = 3,
+  NEAP_UINT64 = 4,
+  NEAP_STRING = 5,
+  NEAP_TENSOR = 6,
+  NEAP_TABLE = 7,
+  NEAP_FAILURE = 8
+};
+
+enum {
+  NEAP_DEPTH_MAX = 100, /* tables within tables */
+  NEAP_RUN_MAX = 1024   /* items of a run */
+};
+
+typedef struct neap_value {
+  uint32_t type;
+  uint32_t count;
+  union {
+    double number;
+    int64_t integer;
+    uint64_t offset;
+  };
+} neap_value;
+
+typedef struct neap_tensor_cell {
+  uint8_t code;
+  uint8_t bits;
+  uint16_t ndim;
+  uint32_t reserved; /* 0 */
+  uint64_t offset;   /* of the data */
+  int64_t shape[8];
+} neap_tensor_cell;
+
+/*
+ * Consecutive items that share a slot, as neap_run_next() hands them out.
+ * Valid: until neap_run_release() of its slot.
+ */
+typedef struct neap_run {
+  int64_t epoch;
+  int64_t first;          /* index of its first item */
+  int32_t count;          /* items */
+  int32_t slot;           /* -1: no slot; the run is one failure, below */
+  const neap_value *cells; /* count of them */
+  const uint8_t *base;    /* the slot */
+  uint64_t bytes;         /* of the slot, readable */
+  int32_t wait_status;    /* a failure: how its last worker ended (waitpid) */
+  int32_t attempts;       /* a failure: how many workers died of it */
+} neap_run;
+
+/*
+ * The readers of a run. They copy a cell first and check the copy against the
+ * slot, so that a worker gone wild cannot lead them astray by writing while
+ * they read. Errors: NEAP_EDAMAGED, NEAP_EINVAL for a k out of range.
+ */
+int neap_run_value(const neap_run *run, int32_t k, neap_value *out,
+                   neap_error *error);
+/* The counts of a NEAP_TABLE or NEAP_FAILURE. */
+int neap_value_table(const neap_run *run, const neap_value *table,
+                     uint32_t *list_count, uint32_t *pair_count,
+                     neap_error *error);
+/* Item k (0-based) of its list part. */
+int neap_value_at(const neap_run *run, const neap_value *table, uint32_t k,
+                  neap_value *out, neap_error *error);
+/* Pair k (0-based) of the others. */
+int neap_value_pair(const neap_run *run, const neap_value *table, uint32_t k,
+                    neap_value *key, neap_value *out, neap_error *error);
+/* The bytes of a NEAP_STRING (not terminated), or NULL. */
+const char *neap_value_string(const neap_run *run, const neap_value *string,
+                              neap_error *error);
+/* Copies out the description of a NEAP_TENSOR; *data points into the slot. */
+int neap_value_tensor(const neap_run *run, const neap_value *tensor,
+                      neap_tensor_cell *out, void **data, neap_error *error);
+
+/* ---- Loaders: items computed ahead by worker processes ----------------- */
+
+typedef struct neap_loader neap_loader;
+
+typedef struct neap_options {
+  const void *chain;      /* what the workers compute, as they read it */
+  uint64_t chain_bytes;
+  const char *lua_dir;    /* where the workers find neap's Lua modules */
+  const char *executable; /* the neap executable; NULL: look for it */
+  int64_t length;         /* items, or NEAP_ENDLESS */
+  int32_t workers;        /* processes, 1 or more */
+  int32_t buffered;       /* items computed ahead at most, 1 or more */
+  int32_t chunk;          /* items of a run; 0: from the measured cost */
+  int32_t retries;        /* of an item whose worker died */
+  int32_t ordered;        /* 1: in order; 0: as completed */
+  int32_t heap_fd;        /* shared tensors, or -1 */
+  uint64_t slot_bytes;    /* address space of a slot */
+} neap_options;
+
+/*
+ * Starts the workers and answers at once; what keeps them from starting is
+ * told by the first read. Owns: copies the options. Iteration stands at epoch
+ * 1, index 0.
+ */
+int neap_open(const neap_options *options, neap_loader **out,
+              neap_error *error);
+int64_t neap_length(const neap_loader *loader);
+
+/*
+ * The next run of items, waiting until it is ready. Answers NEAP_END after
+ * the last one. Owns: the caller holds the run's slot until it releases it.
+ * Threads: one at a time on a loader, for all functions of this section.
+ * Errors: NEAP_EHELD when the caller holds as many runs as it may,
+ * NEAP_EWORKER when no worker can be started or kept.
+ */
+int neap_run_next(neap_loader *loader, neap_run *run, neap_error *error);
+/* A run of one item, at any index, aside from the iteration. */
+int neap_run_get(neap_loader *loader, int64_t epoch, int64_t index,
+                 neap_run *run, neap_error *error);
+/* Holds a slot once more; each hold wants its release. */
+void neap_run_retain(neap_loader *loader, int32_t slot);
+void neap_run_release(neap_loader *loader, int32_t slot);
+/* Runs that the caller holds, and how many it may. */
+int32_t neap_held(const neap_loader *loader);
+int32_t neap_held_max(const neap_loader *loader);
+
+/*
+ * Moves the iteration: the next run begins at index. Items already asked for
+ * that lie ahead of it are kept. Errors: NEAP_EINVAL out of range.
+ */
+int neap_seek(neap_loader *loader, int64_t epoch, int64_t index,
+              neap_error *error);
+
+typedef struct neap_stats {
+  int64_t items;             /* computed, over all workers */
+  int64_t runs;
+  int64_t bytes;             /* of slots filled */
+  int64_t busy_ns;           /* computing, over all workers */
+  int64_t idle_ns;           /* waiting for work, over all workers */
+  int64_t consumer_wait_ns;  /* neap_run_next and _get waiting */
+  int64_t restarts;          /* workers replaced */
+  int64_t retries;           /* runs opened again after a death */
+  int32_t workers;
+  int32_t held;
+} neap_stats;
+
+void neap_loader_stats(const neap_loader *loader, neap_stats *out);
+/* The same fields for worker number `worker`, 0-based; its pid, or 0. */
+int32_t neap_worker_stats(const neap_loader *loader, int32_t worker,
+                          neap_stats *out);
+
+/*
+ * Ends the workers and gives back what the loader holds, within stop_ms_max;
+ * what the caller still holds stays valid until it is released. NULL is fine.
+ */
+void neap_close(neap_loader *loader);
+
+/* ---- The worker's side ------------------------------------------------- */
+
+/*
+ * For the process that neap_open() starts. One task at a time: the run to
+ * compute and the slot to fill.
+ */
+typedef struct neap_worker neap_worker;
+
+typedef struct neap_task {
+  int64_t epoch;
+  int64_t first; /* 0-based */
+  int32_t count;
+  int32_t slot;
+  uint8_t *base;  /* the slot, aligned to a page */
+  uint64_t bytes; /* that may be written */
+} neap_task;
+
+/* Attaches to what the host handed down; ends the process with its host. */
+int neap_worker_attach(neap_worker **out, neap_error *error);
+const void *neap_worker_chain(const neap_worker *worker, uint64_t *bytes);
+/* This worker's number, 0-based; the descriptor of shared tensors, or -1. */
+int32_t neap_worker_number(const neap_worker *worker);
+int32_t neap_worker_heap_fd(const neap_worker *worker);
+/* Tells the host that the worker can work, or (text) why it cannot. */
+int neap_worker_ready(neap_worker *worker, const char *text,
+                      neap_error *error);
+/* Waits for the next task; NEAP_END when the host says stop. */
+int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error);
+/* Where to write which item of the run (from 0) is being computed. */
+int32_t *neap_worker_progress(neap_worker *worker);
+/* Hands the slot over; used: bytes of it that are written. */
+void neap_worker_publish(neap_worker *worker, uint64_t used);
+
+/* cdef: end */
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the library says of itself, so that whoever declares its structs anew
+ * (the FFI) can see that both mean the same. neap_cdef() stands in
+ * build/gen/cdef.c, made from neap.h.
+ */
+#include "neap.h"
+
+#include <string.h>
+
+#define SIZE_OF(name) #name, sizeof(name)
+
+static const struct {
+  const char *name;
+  size_t bytes;
+} sizes[] = {
+    {SIZE_OF(neap_error)},       {SIZE_OF(neap_tensor)},
+    {SIZE_OF(neap_random)},      {SIZE_OF(neap_value)},
+    {SIZE_OF(neap_tensor_cell)}, {SIZE_OF(neap_run)},
+    {SIZE_OF(neap_options)},     {SIZE_OF(neap_stats)},
+    {SIZE_OF(neap_task)},
+};
+
+int neap_abi(void) {
+  return NEAP_ABI;
+}
+
+size_t neap_sizeof(const char *name) {
+  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+    if (strcmp(name, sizes[i].name) == 0) return sizes[i].bytes;
+  }
+  return 0;
+}
