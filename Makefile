@@ -23,8 +23,9 @@ BENCHES = $(basename $(notdir $(wildcard tests/bench/*.c)))
 all: premake
 	$(BUILD) libneap libneap-shared neap
 
-tests: all
-	$(if $(TESTS),$(BUILD) $(TESTS))
+# With the executable that they start, without the shared library.
+tests: premake
+	$(BUILD) neap $(TESTS)
 
 benches: all
 	$(if $(BENCHES),$(BUILD) $(BENCHES))

@@ -1,29 +1,25 @@
 -- SPDX-License-Identifier: MIT
 -- The whole build, for Premake 5 and for the Premake 4.3 that Debian ships
 -- (`premake4 --file=premake5.lua gmake`); the Makefile calls it each time.
--- It uses what both know, and compares contents where it writes, so that
--- running it again rebuilds nothing.
+-- It writes only what differs, so that running it again rebuilds nothing.
 
 local CONFIGURATIONS = {
-  release = "-O2 -g",
-  debug = "-O0 -g",
-  asan = "-O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer"
+  release = "-O2",
+  debug = "-O0",
+  asan = "-O1 -fsanitize=address,undefined -fno-omit-frame-pointer"
     .. " -fno-sanitize-recover=undefined",
-  tsan = "-O1 -g -fsanitize=thread -fno-omit-frame-pointer",
+  tsan = "-O1 -fsanitize=thread -fno-omit-frame-pointer",
 }
-local WARNINGS = "-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef"
-  .. " -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla -Werror"
 local FLAGS = "-std=c11 -fPIC -fvisibility=hidden -pthread"
-local SYSTEM = { "z", "m", "dl", "pthread" }
-local VERSION = dofile("lua/neap/version.lua")
+  .. " -iquote ../../runtime"
+  .. " -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef"
+  .. " -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla -Werror"
+local LIBRARIES = { "z", "m", "dl", "pthread" }
+local LIBNEAP = { "runtime/*.c", "build/gen/cdef.c" }
 
 local function read(path)
   local file = io.open(path, "rb")
-  local text = file and file:read("*a")
-  if file then
-    file:close()
-  end
-  return text
+  return file and file:read("*a")
 end
 
 -- Writes a file that differs; answers whether it did.
@@ -37,134 +33,115 @@ local function update(path, text)
   return true
 end
 
-local function output(command)
-  local pipe = io.popen(command)
-  local text = pipe:read("*a")
-  pipe:close()
-  return (text:gsub("%s+$", ""))
+local function pkg_config(words)
+  local answer = io.popen("pkg-config " .. words):read("*l")
+  return answer or error("cannot build: pkg-config does not know " .. words)
 end
 
--- What is generated -------------------------------------------------------
-
-local SOURCES = os.matchfiles("runtime/*.c")
-for _, folder in ipairs({ "gen", "include", "lib/pkgconfig" }) do
-  os.mkdir("build/" .. folder)
-end
+-- What is generated
+os.execute("mkdir -p build/gen build/include build/lib/pkgconfig"
+  .. " && ln -sfn lib/pkgconfig build/pkgconfig")
 
 local header = read("runtime/include/neap.h")
-local cdef = header:match("/%* cdef: begin %*/\n(.-)/%* cdef: end %*/")
-local lines = cdef:gsub("[\\\"]", "\\%0"):gsub("([^\n]*)\n", '  "%1\\n"\n')
+local cdef = header:match("/%* cdef: begin %*/\n(.-)\n/%* cdef: end %*/")
 update("build/include/neap.h", header)
 update("build/gen/cdef.c", [[
 /* Made by premake5.lua: the declarations of neap.h, for the FFI. */
 #include "neap.h"
-
 /* One string, longer than C11 makes every compiler take. */
 #pragma GCC diagnostic ignored "-Woverlength-strings"
 
 const char *neap_cdef(void) {
-  return
-]] .. lines:gsub("%s+$", "") .. ";\n}\n")
+  return "]] .. cdef:gsub("[\\\"]", "\\%0"):gsub("\n", '\\n"\n  "') .. [[\n";
+}
+]])
+
 update("build/lib/pkgconfig/neap.pc", "prefix=" .. os.getcwd() .. [[/build
 libdir=${prefix}/lib
 includedir=${prefix}/include
 
 Name: neap
 Description: Data loading with worker processes
-Version: ]] .. VERSION .. [[
+Version: ]] .. dofile("lua/neap/version.lua") .. [[
 
 Cflags: -I${includedir}
 Libs: -L${libdir} -lneap
-Libs.private: -l]] .. table.concat(SYSTEM, " -l") .. "\n")
+Libs.private: -l]] .. table.concat(LIBRARIES, " -l") .. "\n")
 
--- Make does not see that a flag has changed or a source has gone.
+-- Make does not see that flags have changed or that a source has gone.
 if update("build/gen/premake5.lua", read("premake5.lua")) then
   os.execute("rm -rf build/obj")
 end
-if update("build/gen/sources", table.concat(SOURCES, "\n")) then
-  os.execute("rm -f build/lib/libneap.* build/*/lib/libneap.*")
+local listed = table.concat(os.matchfiles("runtime/*.c"), "\n")
+if update("build/gen/sources", listed) then
+  os.execute("rm -f build/lib/libneap.a build/*/lib/libneap.a")
 end
 
--- Projects ----------------------------------------------------------------
-
--- Where a configuration's output goes, seen from here and from build/make.
-local function folder(config)
-  return config == "release" and "build" or "build/" .. config
-end
-
-local function when(config)
-  if filter then
-    filter(config and { "configurations:" .. config } or {})
-  else
-    configuration(config and { config } or {})
+-- Calls set(folder, flags) for each configuration, in its scope.
+local function configure(set)
+  local scope = filter or configuration
+  for name, flags in pairs(CONFIGURATIONS) do
+    scope({ filter and "configurations:" .. name or name })
+    set(name == "release" and "build" or "build/" .. name, flags)
   end
+  scope({})
 end
 
-local function each_configuration(set)
-  for config in pairs(CONFIGURATIONS) do
-    when(config)
-    set(folder(config), "../../" .. folder(config))
-  end
-  when(nil)
-end
-
--- A program or library `name`, made from `sources` in OUTPUT/`to`.
-local function make(name, of_kind, to, sources)
+local function make(name, of_kind, folder, sources)
   project(name)
   kind(of_kind)
   language("C")
   files(sources)
-  includedirs({ "runtime/include", "runtime" })
+  includedirs({ "runtime/include" })
   defines({ "_GNU_SOURCE" })
-  buildoptions({ FLAGS, WARNINGS })
+  buildoptions({ FLAGS })
   objdir("build/obj/" .. name)
-  each_configuration(function(here)
-    targetdir(here .. "/" .. to)
+  configure(function(build, flags)
+    buildoptions({ flags })
+    linkoptions({ flags })
+    targetdir(build .. "/" .. folder)
   end)
 end
 
-local function make_test(path, to, libraries)
-  make(path:match("([^/]+)%.c$"), "ConsoleApp", to, { path })
+-- A program with libneap inside. Premake 4 says -lneap, which would find the
+-- shared one: it is the archive, named first, that leaves it unneeded.
+local function make_program(name, folder, source, options)
+  make(name, "ConsoleApp", folder, { source })
   links({ "libneap" })
-  links(libraries)
-  links(SYSTEM)
+  links(LIBRARIES)
+  configure(function(build)
+    linkoptions({ "-Wl,--as-needed " .. options:format("../../" .. build
+      .. "/lib/libneap.a") })
+  end)
 end
 
 solution("neap")
 configurations({ "release", "debug", "asan", "tsan" })
 location("build/make")
-for config, flags in pairs(CONFIGURATIONS) do
-  when(config)
-  buildoptions({ flags })
-  linkoptions({ flags })
+if symbols then
+  symbols("On")
+else
+  flags({ "Symbols" })
 end
-when(nil)
 
-make("libneap", "StaticLib", "lib", { "runtime/*.c", "build/gen/cdef.c" })
+make("libneap", "StaticLib", "lib", LIBNEAP)
 targetname("neap")
-
-make("libneap-shared", "SharedLib", "lib",
-  { "runtime/*.c", "build/gen/cdef.c" })
+make("libneap-shared", "SharedLib", "lib", LIBNEAP)
 targetname("neap")
 linkoptions({ "-Wl,-soname,libneap.so -Wl,-z,defs" })
-links(SYSTEM)
+links(LIBRARIES)
 
 -- The executable carries LuaJIT and all of libneap, for its scripts' FFI.
-local LUAJIT = output("pkg-config --variable=libdir luajit")
-  .. "/libluajit-5.1.a"
-make("neap", "ConsoleApp", "bin", { "bindings/*.c" })
-buildoptions({ output("pkg-config --cflags luajit") })
-links({ "libneap" })
-each_configuration(function(_, there)
-  linkoptions({ "-Wl,-E -Wl,-z,lazy -Wl,--whole-archive " .. there
-    .. "/lib/libneap.a -Wl,--no-whole-archive" })
-end)
-linkoptions({ read(LUAJIT) and LUAJIT or output("pkg-config --libs luajit") })
-links(SYSTEM)
+local luajit = pkg_config("--variable=libdir luajit") .. "/libluajit-5.1.a"
+make_program("neap", "bin", "bindings/*.c",
+  "-Wl,-E -Wl,-z,lazy -Wl,--whole-archive %s -Wl,--no-whole-archive")
+buildoptions({ pkg_config("--cflags luajit") })
+linkoptions({ read(luajit) and luajit or pkg_config("--libs luajit") })
 
 for _, path in ipairs(os.matchfiles("tests/c/test_*.c")) do
-  make_test(path, "tests", { "cmocka" })
+  make_program(path:match("([^/]+)%.c$"), "tests", path, "%s")
+  links({ "cmocka" })
 end
 for _, path in ipairs(os.matchfiles("tests/bench/*.c")) do
-  make_test(path, "bench", {})
+  make_program(path:match("([^/]+)%.c$"), "bench", path, "%s")
 end
