@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* Starting a worker: finding the executable, and exec with what it inherits. */
+#ifndef NEAP_RUNTIME_PROCESS_H
+#define NEAP_RUNTIME_PROCESS_H
+
+#include <sys/types.h>
+
+#include "neap.h"
+
+/* The descriptors of a worker, besides stdio. It closes all others. */
+enum {
+  NEAP__FD_CONTROL = 3,
+  NEAP__FD_SLOTS = 4,
+  NEAP__FD_SOCKET = 5,
+  NEAP__FD_HEAP = 6, /* may be closed: no shared tensors */
+  NEAP__FD_COUNT = 7
+};
+
+/* The first message on a worker's socket. */
+typedef struct neap__hello {
+  int32_t worker;
+  int32_t host_pid;
+} neap__hello;
+
+/*
+ * The path of the neap executable: `wish` if it is not NULL, else NEAP_WORKER
+ * of the environment, else beside the library, else on PATH.
+ */
+int neap__spawn_find(const char *wish, char *path, size_t size,
+                     neap_error *error);
+
+/*
+ * Starts `path --worker lua_dir`. inherit[k] becomes descriptor
+ * NEAP__FD_CONTROL + k, -1 for none; each must be NEAP__FD_COUNT or more.
+ * Answers its pid and a pidfd. No fork of the host's memory.
+ */
+int neap__spawn(const char *path, const char *lua_dir, const int inherit[4],
+                pid_t *pid, int *pidfd, neap_error *error);
+
+#endif

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The supervisor: the one thread in the host, which keeps workers alive.
+ *
+ * It starts the workers (so that the parent-death signal, which Linux ties to
+ * the thread that forked, means the loader's end and not that of whichever
+ * thread opened it), sleeps in poll() on their pidfds and sockets, makes good
+ * what a dead worker left in the ring, and starts its successor. It touches
+ * no Lua, blocks every signal, and never takes a lock that a worker can hold.
+ */
+#include "supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "futex.h"
+#include "process.h"
+
+/* -- Failing as a whole -- */
+
+static void give_up(neap__supervisor *s, const neap_error *why) {
+  pthread_mutex_lock(&s->lock);
+  if (!atomic_load(&s->has_failed)) s->failure = *why;
+  atomic_store(&s->has_failed, 1);
+  pthread_mutex_unlock(&s->lock);
+  neap__ring_alarm(s->ring);
+}
+
+static void describe_end(int status, char *text, size_t size) {
+  if (WIFSIGNALED(status))
+    snprintf(text, size, "was ended by signal %d (%s)", WTERMSIG(status),
+             strsignal(WTERMSIG(status)));
+  else
+    snprintf(text, size, "ended with exit status %d", WEXITSTATUS(status));
+}
+
+/* -- Children -- */
+
+/* A socket pair whose worker's end is out of the way of what it inherits. */
+static int open_sockets(int *ours, int *theirs, neap_error *error) {
+  int pair[2];
+  *ours = *theirs = -1;
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+    return neap__error_set(error, NEAP_ESYSTEM, errno,
+                           "cannot open a worker's socket");
+  *ours = pair[0];
+  *theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, NEAP__FD_COUNT);
+  close(pair[1]);
+  if (*theirs >= 0) return NEAP_OK;
+  close(*ours);
+  *ours = -1;
+  return neap__error_set(error, NEAP_ESYSTEM, errno,
+                         "cannot open a worker's socket");
+}
+
+static int start_child(neap__supervisor *s, uint32_t w, neap_error *error) {
+  neap__child *child = &s->children[w];
+  const neap__hello hello = {(int32_t)w, s->ring->control->host_pid};
+  int theirs;
+  int rc = open_sockets(&child->socket, &theirs, error);
+  if (rc != NEAP_OK) return rc;
+  (void)!write(child->socket, &hello, sizeof hello);
+  const int inherit[4] = {s->inherit[0], s->inherit[1], theirs, s->inherit[3]};
+  rc = neap__spawn(s->path, s->lua_dir, inherit, &child->pid, &child->pidfd,
+                   error);
+  close(theirs);
+  if (rc != NEAP_OK) {
+    child->pid = 0;
+    close(child->socket);
+    child->socket = -1;
+    return rc;
+  }
+  child->is_ready = 0;
+  atomic_store(&s->pids[w], (int32_t)child->pid);
+  return NEAP_OK;
+}
+
+static int reap(neap__child *child) {
+  int status = 0;
+  while (waitpid(child->pid, &status, 0) < 0)
+    if (errno != EINTR) break; /* the host reaped it: how it ended is lost */
+  close(child->pidfd);
+  if (child->socket >= 0) close(child->socket);
+  *child = (neap__child){.pidfd = -1, .socket = -1};
+  return status;
+}
+
+/* What the worker says: an empty message is "ready", a text is why not. */
+static void listen_to(neap__supervisor *s, neap__child *child) {
+  neap_error why = {.status = NEAP_EWORKER};
+  const ssize_t length =
+      recv(child->socket, why.text, sizeof why.text - 1, MSG_DONTWAIT);
+  if (length < 0) return;
+  if (length == 0) { /* its end is closed: the pidfd tells the rest */
+    close(child->socket);
+    child->socket = -1;
+  } else if (why.text[0] == '\0') {
+    child->is_ready = 1;
+    s->start_deaths = 0;
+  } else {
+    give_up(s, &why);
+  }
+}
+
+static bool again(void *host, uint32_t entry, uint64_t ticket) {
+  neap__supervisor *s = host;
+  const int32_t item = atomic_load(&s->ring->corners[s->dead].progress);
+  pthread_mutex_lock(&s->lock);
+  neap__fate *fate = &s->fates[entry];
+  const bool is_same = fate->ticket == ticket && fate->item == item;
+  fate->deaths = is_same ? fate->deaths + 1 : 1;
+  fate->ticket = ticket;
+  fate->item = item;
+  fate->status = s->dead_status;
+  const bool is_open = fate->deaths <= s->retries;
+  pthread_mutex_unlock(&s->lock);
+  if (is_open) atomic_fetch_add(&s->retried, 1);
+  return is_open;
+}
+
+static void start_or_give_up(neap__supervisor *s, uint32_t w) {
+  neap_error why = {0};
+  if (start_child(s, w, &why) != NEAP_OK) give_up(s, &why);
+}
+
+/* A worker has died: its work goes on elsewhere, and a successor starts. */
+static void bury(neap__supervisor *s, uint32_t w) {
+  neap__child *child = &s->children[w];
+  if (child->socket >= 0) listen_to(s, child);
+  const bool was_ready = child->is_ready;
+  const int status = reap(child);
+  atomic_store(&s->pids[w], 0);
+  s->dead = w;
+  s->dead_status = status;
+  neap__ring_recover(s->ring, w, again, s);
+  if (!was_ready && ++s->start_deaths >= NEAP__START_DEATHS_MAX) {
+    char end[128];
+    neap_error why = {0};
+    describe_end(status, end, sizeof end);
+    neap__error_set(&why, NEAP_EWORKER, 0,
+                    "cannot start workers: %d in a row died before they were "
+                    "ready; the last %s",
+                    s->start_deaths, end);
+    give_up(s, &why);
+  }
+  if (atomic_load(&s->has_failed)) return;
+  atomic_fetch_add(&s->restarts, 1);
+  start_or_give_up(s, w);
+}
+
+/* -- The thread -- */
+
+/*
+ * Waits for the bell, a death or a word. polls: the bell, then a pidfd and a
+ * socket for each worker; poll skips negative ones. Answers as poll does.
+ */
+static int wait_for_news(neap__supervisor *s, struct pollfd *polls, int bell,
+                         int timeout_ms) {
+  const uint32_t count = s->ring->worker_count;
+  polls[0] = (struct pollfd){.fd = bell, .events = POLLIN};
+  for (uint32_t w = 0; w < count; w++) {
+    const neap__child *child = &s->children[w];
+    polls[1 + 2 * w] = (struct pollfd){.fd = child->pidfd, .events = POLLIN};
+    polls[2 + 2 * w] = (struct pollfd){.fd = child->socket, .events = POLLIN};
+  }
+  return poll(polls, 1 + 2 * count, timeout_ms);
+}
+
+static void end_children(neap__supervisor *s, struct pollfd *polls) {
+  const int64_t deadline = neap__now_ns() + NEAP__STOP_MS_MAX * 1000000ll;
+  const uint32_t count = s->ring->worker_count;
+  bool is_killing = false;
+  for (uint32_t left = count; left > 0;) {
+    left = 0;
+    const int64_t ms = (deadline - neap__now_ns()) / 1000000;
+    for (uint32_t w = 0; w < count; w++) {
+      neap__child *child = &s->children[w];
+      if (child->pid == 0) continue;
+      if (ms <= 0 && !is_killing) kill(child->pid, SIGKILL);
+      left++;
+      if (child->socket >= 0) close(child->socket);
+      child->socket = -1;
+    }
+    is_killing = is_killing || ms <= 0;
+    if (left == 0) break;
+    wait_for_news(s, polls, -1, is_killing ? -1 : (int)ms + 1);
+    for (uint32_t w = 0; w < count; w++)
+      if (s->children[w].pid != 0 && polls[1 + 2 * w].revents != 0)
+        reap(&s->children[w]);
+  }
+}
+
+static void *supervise(void *argument) {
+  neap__supervisor *s = argument;
+  const uint32_t count = s->ring->worker_count;
+  struct pollfd *polls = calloc(1 + 2 * count, sizeof *polls);
+  NEAP_ASSERT(polls != NULL);
+  pthread_setname_np(pthread_self(), "neap-supervisor");
+  for (uint32_t w = 0; w < count && !atomic_load(&s->has_failed); w++) {
+    start_or_give_up(s, w);
+    if (neap__ring_is_stopped(s->ring)) break;
+  }
+  while (!neap__ring_is_stopped(s->ring)) {
+    if (wait_for_news(s, polls, s->bell, -1) <= 0) continue;
+    for (uint32_t w = 0; w < count && polls[0].revents == 0; w++) {
+      neap__child *child = &s->children[w];
+      if (polls[2 + 2 * w].revents != 0) listen_to(s, child);
+      if (polls[1 + 2 * w].revents != 0) bury(s, w);
+    }
+  }
+  end_children(s, polls);
+  free(polls);
+  return NULL;
+}
+
+int neap__supervisor_start(neap__supervisor *s, neap_error *error) {
+  const uint32_t workers = s->ring->worker_count;
+  pthread_mutex_init(&s->lock, NULL);
+  s->children = calloc(workers, sizeof *s->children);
+  s->pids = calloc(workers, sizeof *s->pids);
+  s->fates = calloc(s->ring->entry_count + 1, sizeof *s->fates);
+  s->bell = eventfd(0, EFD_CLOEXEC);
+  if (s->children == NULL || s->pids == NULL || s->fates == NULL)
+    return neap__error_set(error, NEAP_EMEMORY, 0,
+                           "cannot start workers: memory is short");
+  if (s->bell < 0)
+    return neap__error_set(error, NEAP_ESYSTEM, errno, "cannot start workers");
+  for (uint32_t w = 0; w < workers; w++)
+    s->children[w] = (neap__child){.pidfd = -1, .socket = -1};
+
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const int failure = pthread_create(&s->thread, NULL, supervise, s);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (failure != 0)
+    return neap__error_set(error, NEAP_ESYSTEM, failure,
+                           "cannot start the supervisor");
+  s->is_running = 1;
+  return NEAP_OK;
+}
+
+void neap__supervisor_stop(neap__supervisor *s) {
+  if (!s->is_running) return;
+  const uint64_t one = 1;
+  neap__ring_stop(s->ring);
+  (void)!write(s->bell, &one, sizeof one);
+  pthread_join(s->thread, NULL);
+  s->is_running = 0;
+}
+
+void neap__supervisor_fini(neap__supervisor *s) {
+  if (s->bell > 0) close(s->bell);
+  free(s->children);
+  free(s->pids);
+  free(s->fates);
+  s->children = NULL;
+  s->pids = NULL;
+  s->fates = NULL;
+}
+
+neap__fate neap__supervisor_fate(neap__supervisor *s, uint32_t entry) {
+  pthread_mutex_lock(&s->lock);
+  const neap__fate fate = s->fates[entry];
+  pthread_mutex_unlock(&s->lock);
+  return fate;
+}

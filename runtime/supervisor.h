@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* The supervisor: the one thread in the host, which keeps workers alive. */
+#ifndef NEAP_RUNTIME_SUPERVISOR_H
+#define NEAP_RUNTIME_SUPERVISOR_H
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include "ring.h"
+
+/* How long a busy worker may take to end before it is killed. */
+enum { NEAP__STOP_MS_MAX = 100 };
+/* Workers in a row that may die before they are ready. */
+enum { NEAP__START_DEATHS_MAX = 3 };
+
+/* What became of the last worker that died with an entry in its hands. */
+typedef struct neap__fate {
+  uint64_t ticket;
+  int32_t item;   /* of the run: the one that was being computed */
+  int32_t deaths; /* of workers in a row at this item */
+  int32_t status; /* of the last, as waitpid tells it */
+} neap__fate;
+
+typedef struct neap__child {
+  pid_t pid; /* 0: none */
+  int pidfd;
+  int socket;
+  int is_ready;
+} neap__child;
+
+typedef struct neap__supervisor {
+  /* Set by the loader before the start, then read only. */
+  neap__ring *ring;
+  int inherit[4]; /* as neap__spawn wants it; [2] is each worker's socket */
+  char path[PATH_MAX];
+  char lua_dir[PATH_MAX];
+  int32_t retries;
+
+  /* Between the thread and the consumer. */
+  pthread_mutex_t lock; /* of fates and failure; never held while waiting */
+  neap__fate *fates;    /* one an entry */
+  neap_error failure;
+  atomic_int has_failed; /* 1 once failure is written: no more workers */
+  atomic_int restarts;
+  atomic_int retried;
+  _Atomic int32_t *pids; /* one a worker, for statistics */
+
+  /* The thread's own. */
+  neap__child *children;
+  int start_deaths;
+  uint32_t dead;   /* the worker that is being recovered */
+  int dead_status; /* and how it ended */
+  int bell;      /* an eventfd that rings for the end; -1 */
+  pthread_t thread;
+  int is_running;
+} neap__supervisor;
+
+/* Starts the thread, which starts the workers. The rest is zero-filled. */
+int neap__supervisor_start(neap__supervisor *supervisor, neap_error *error);
+/* Ends workers and thread; half-started is fine; waits NEAP__STOP_MS_MAX. */
+void neap__supervisor_stop(neap__supervisor *supervisor);
+/* Frees memory and descriptors, ends nothing: for a forked child too. */
+void neap__supervisor_fini(neap__supervisor *supervisor);
+/* The fate of an entry's last opening. */
+neap__fate neap__supervisor_fate(neap__supervisor *supervisor,
+                                 uint32_t entry);
+
+#endif

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The worker's side of the ring: attach to what the host handed down, then
+ * wait for a task, fill its slot, publish it, again and again.
+ *
+ * A worker ends with its host: by the parent-death signal, by the check that
+ * it was not missed, and because the host says so through the ring. It keeps
+ * no descriptor but stdio and those it was handed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "futex.h"
+#include "process.h"
+#include "ring.h"
+#include "segment.h"
+
+enum { SLOT_LOOKS_MAX = 10000 };
+
+struct neap_worker {
+  neap__segment control;
+  neap__segment slots;
+  neap__ring ring;
+  uint64_t slot_bytes;
+  uint32_t number;
+  int32_t slot;  /* the one we fill, -1: none yet */
+  uint32_t last; /* the one we filled last */
+  uint32_t entry;
+  uint64_t ticket;
+  int64_t started_ns;
+  int32_t count;
+  int heap_fd;
+};
+
+/* Closes whatever the host forgot to mark close-on-exec. */
+static void close_the_rest(void) {
+#ifdef SYS_close_range
+  if (syscall(SYS_close_range, NEAP__FD_COUNT, ~0u, 0) == 0) return;
+#endif
+  const long limit = sysconf(_SC_OPEN_MAX);
+  for (int fd = NEAP__FD_COUNT; fd < limit; fd++) close(fd);
+}
+
+static int greet(neap_worker *worker, neap_error *error) {
+  neap__hello hello;
+  if (recv(NEAP__FD_SOCKET, &hello, sizeof hello, 0) != sizeof hello)
+    return neap__error_set(error, NEAP_EWORKER, 0,
+                           "cannot work: this process was not started by a "
+                           "loader");
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != hello.host_pid) _exit(1); /* the host died before that */
+  worker->number = (uint32_t)hello.worker;
+  return NEAP_OK;
+}
+
+int neap_worker_attach(neap_worker **out, neap_error *error) {
+  int rc;
+  *out = NULL;
+  neap_worker *worker = calloc(1, sizeof *worker);
+  if (worker == NULL)
+    return neap__error_set(error, NEAP_EMEMORY, 0, "cannot work: no memory");
+  worker->slot = -1;
+  worker->heap_fd = fcntl(NEAP__FD_HEAP, F_GETFD) < 0 ? -1 : NEAP__FD_HEAP;
+  close_the_rest();
+  if ((rc = greet(worker, error)) != NEAP_OK) goto fail;
+  if ((rc = neap__segment_attach(&worker->control, NEAP__FD_CONTROL, error)) !=
+      NEAP_OK)
+    goto fail;
+  if ((rc = neap__segment_attach(&worker->slots, NEAP__FD_SLOTS, error)) !=
+      NEAP_OK)
+    goto fail;
+  if ((rc = neap__ring_attach(&worker->ring, worker->control.base,
+                              worker->control.bytes, error)) != NEAP_OK)
+    goto fail;
+  worker->slot_bytes = worker->ring.control->slot_bytes;
+  if (worker->number >= worker->ring.worker_count ||
+      worker->slots.bytes / worker->ring.slot_count < worker->slot_bytes) {
+    rc = neap__error_set(error, NEAP_EDAMAGED, 0,
+                         "cannot attach to the host: its counts are off");
+    goto fail;
+  }
+  *out = worker;
+  return NEAP_OK;
+
+fail:
+  free(worker); /* maps and descriptors go with the process */
+  return rc;
+}
+
+const void *neap_worker_chain(const neap_worker *worker, uint64_t *bytes) {
+  *bytes = worker->ring.control->chain_bytes;
+  return worker->control.base + worker->ring.control->chain_offset;
+}
+
+int32_t neap_worker_number(const neap_worker *worker) {
+  return (int32_t)worker->number;
+}
+
+int32_t neap_worker_heap_fd(const neap_worker *worker) {
+  return worker->heap_fd;
+}
+
+int neap_worker_ready(neap_worker *worker, const char *text,
+                      neap_error *error) {
+  (void)worker;
+  if (text == NULL) text = "";
+  if (send(NEAP__FD_SOCKET, text, strnlen(text, sizeof error->text - 1) + 1,
+           MSG_NOSIGNAL) >= 0)
+    return NEAP_OK;
+  return neap__error_set(error, NEAP_ESYSTEM, errno, "cannot tell the host");
+}
+
+int32_t *neap_worker_progress(neap_worker *worker) {
+  return (int32_t *)&worker->ring.corners[worker->number].progress;
+}
+
+/* Nobody else writes this worker's corner: a plain add will do. */
+static void add(_Atomic int64_t *counter, int64_t amount) {
+  atomic_store_explicit(
+      counter, atomic_load_explicit(counter, memory_order_relaxed) + amount,
+      memory_order_relaxed);
+}
+
+/*
+ * There always is a free slot (ring.h); it may take more than one look to see
+ * it while others take and release theirs.
+ */
+static bool take_slot(neap_worker *worker) {
+  for (int look = 0; look < SLOT_LOOKS_MAX && worker->slot < 0; look++) {
+    if (look > 0) sched_yield();
+    worker->slot =
+        neap__slot_acquire(&worker->ring, worker->number, worker->last);
+  }
+  return worker->slot >= 0;
+}
+
+int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error) {
+  neap__ring *ring = &worker->ring;
+  neap__corner *corner = &ring->corners[worker->number];
+  int64_t now = neap__now_ns();
+  const int64_t asked_ns = now;
+  atomic_store_explicit(&corner->progress, 0, memory_order_relaxed);
+  for (;;) {
+    if (neap__ring_is_stopped(ring)) return NEAP_END;
+    if (worker->slot < 0 && !take_slot(worker))
+      return neap__error_set(error, NEAP_EDAMAGED, 0,
+                             "cannot work: no slot is free");
+    const int32_t entry =
+        neap__ring_claim(ring, worker->number, (uint32_t)worker->slot, task,
+                         &worker->ticket);
+    if (entry >= 0) {
+      worker->entry = (uint32_t)entry;
+      break;
+    }
+    neap__ring_rest(ring, worker->number);
+    now = neap__now_ns();
+  }
+  add(&corner->idle_ns, now - asked_ns);
+  worker->started_ns = now;
+  worker->count = task->count;
+  task->slot = worker->slot;
+  task->base = worker->slots.base + (uint64_t)worker->slot * worker->slot_bytes;
+  task->bytes = worker->slot_bytes;
+  return NEAP_OK;
+}
+
+void neap_worker_publish(neap_worker *worker, uint64_t used) {
+  neap__ring *ring = &worker->ring;
+  neap__corner *corner = &ring->corners[worker->number];
+  const uint32_t slot = (uint32_t)worker->slot;
+  const int64_t cost_ns = neap__now_ns() - worker->started_ns;
+  atomic_store_explicit(&ring->slots[slot].used, used, memory_order_relaxed);
+  atomic_store_explicit(&ring->slots[slot].cost_ns, cost_ns,
+                        memory_order_relaxed);
+  add(&corner->items, worker->count);
+  add(&corner->runs, 1);
+  add(&corner->bytes, (int64_t)used);
+  add(&corner->busy_ns, cost_ns);
+  if (!neap__ring_publish(ring, worker->number, worker->entry, slot,
+                          worker->ticket))
+    return; /* cancelled meanwhile: the slot is still ours to fill */
+  worker->last = slot;
+  worker->slot = -1;
+}
