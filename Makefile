@@ -18,6 +18,7 @@ LUA_FILES = $(wildcard lua tests examples) premake5.lua
 TESTS = $(basename $(notdir $(wildcard tests/c/test_*.c)))
 BENCHES = $(basename $(notdir $(wildcard tests/bench/*.c)))
 
+.NOTPARALLEL:
 .PHONY: all tests benches test lint bench install clean premake
 
 all: premake
@@ -37,8 +38,7 @@ premake:
 
 # All configurations, unless CONFIG is said.
 test:
-	@tests/run.sh $(if $(filter command line environment,$(origin CONFIG)),\
-	  --config=$(CONFIG))
+	@tests/run.sh $(if $(filter command,$(origin CONFIG)),--config=$(CONFIG))
 
 lint:
 	clang-format --dry-run -Werror $(C_FILES)

@@ -1,0 +1,167 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The driver of all tests: tests/run.sh [--config=NAME] [--long]
+#
+# A part is one program under a time limit. Its heading and its runner's
+# closing line are printed; one that fails is shown in full and stops nothing.
+# --long is passed on to C programs and scripts, for longer stress; specs find
+# it as NEAP_LONG.
+cd "$(dirname "$0")/.." || exit 1
+
+configs="release asan tsan"
+long=
+limit_s=120
+for word in "$@"; do
+  case $word in
+  --config=release | --config=debug | --config=asan | --config=tsan)
+    configs=${word#*=} ;;
+  --long)
+    long=--long
+    limit_s=1800
+    export NEAP_LONG=1 ;;
+  *)
+    echo "tests/run.sh: usage: [--config=release|debug|asan|tsan] [--long]" >&2
+    exit 2 ;;
+  esac
+done
+
+export UBSAN_OPTIONS=print_stacktrace=1
+log=$(mktemp)
+child=
+summary=
+total_passed=0
+total_failed=0
+trap 'rm -f "$log"' EXIT
+trap 'kill "$child"; exit 130' INT TERM
+
+# How cmocka, busted and our own scripts end.
+closing='^\[  (PASSED|SKIPPED) +\] [0-9]+ test|^ *[0-9]+ FAILED TEST'
+closing="$closing|^[0-9]+ success(es)? / |^[0-9]+ passed, [0-9]+ failed"
+
+# Sets passed and failed.
+count() {
+  set -- $(grep -aE "$closing" "$log" | awk '
+    /PASSED/ { passed += $4 }
+    /FAILED TEST/ { failed += $1 }
+    / success/ { passed += $1; failed += $4 + $7 }
+    / passed, / { passed += $1; failed += $3 }
+    END { print passed + 0, failed + 0 }')
+  passed=$1
+  failed=$2
+}
+
+# run COMMAND...: sets status. In a process group of its own, which the limit
+# ends as a whole; a shell's background commands ignore SIGINT otherwise.
+run() {
+  env --default-signal=INT,QUIT timeout -k 10 "$limit_s" "$@" \
+    >"$log" 2>&1 </dev/null &
+  child=$!
+  wait "$child"
+  status=$?
+}
+
+# fail NAME: shows what it said, and keeps the reason for the summary.
+fail() {
+  case $status in
+  0) reason="it holds no test" ;;
+  124 | 137) reason="no end within $limit_s s" ;;
+  *) reason="exit status $status" ;;
+  esac
+  cat "$log"
+  echo "FAILED: $1: $reason"
+  summary="$summary
+FAILED: $1: $reason"
+}
+
+# part NAME COMMAND...: a script that tells no count is one test.
+part() {
+  name=$1
+  shift
+  echo "== $name"
+  run "$@"
+  count
+  if [ "$status" -ne 0 ]; then
+    [ "$failed" -gt 0 ] || failed=1
+    fail "$name"
+  elif ! grep -qaE "$closing" "$log"; then
+    passed=1
+  elif [ "$((passed + failed))" -eq 0 ]; then
+    failed=1
+    fail "$name"
+  else
+    grep -aE "$closing" "$log"
+  fi
+  total_passed=$((total_passed + passed))
+  total_failed=$((total_failed + failed))
+}
+
+# build CONFIG TARGET...
+build() {
+  name="build ($1)"
+  echo "== $name"
+  configuration=CONFIG=$1
+  shift
+  run make --no-print-directory "$configuration" "$@"
+  [ "$status" -eq 0 ] && return
+  fail "$name"
+  total_failed=$((total_failed + 1))
+  return 1
+}
+
+c_tests() {
+  for source in tests/c/test_*.c; do
+    name=$(basename "$source" .c)
+    part "$name ($1)" $fixed "$2/tests/$name" $long
+  done
+}
+
+specs() {
+  config=$1
+  shift
+  for spec in $(find tests/spec -name '*_spec.lua' | sort); do
+    part "${spec#tests/spec/} ($config)" \
+      "$@" "$busted" --lpath="$PWD/lua/?.lua;$PWD/lua/?/init.lua" "$spec"
+  done
+}
+
+scripts() {
+  for script in tests/model/run.sh tests/examples.sh; do
+    [ -f "$script" ] && part "$script" sh "$script" $long
+  done
+}
+
+busted=$(command -v busted)
+# Sanitizers place their shadow memory where randomized addresses may stand.
+fixed=
+setarch -R true 2>/dev/null && fixed="setarch -R"
+
+for config in $configs; do
+  case $config in
+  release)
+    build release all tests || continue
+    c_tests release build
+    export NEAP_EXECUTABLE="$PWD/build/bin/neap"
+    specs release luajit
+    scripts ;;
+  debug)
+    build debug tests || continue
+    c_tests debug build/debug
+    export NEAP_EXECUTABLE="$PWD/build/debug/bin/neap"
+    specs debug "$NEAP_EXECUTABLE" ;;
+  asan)
+    build asan tests || continue
+    export ASAN_OPTIONS=handle_segv=2
+    c_tests asan build/asan
+    # What LuaJIT's own heap points to would look lost.
+    export ASAN_OPTIONS=handle_segv=2:detect_leaks=0
+    export NEAP_EXECUTABLE="$PWD/build/asan/bin/neap"
+    specs asan $fixed "$NEAP_EXECUTABLE" ;;
+  tsan)
+    build tsan tests || continue
+    c_tests tsan build/tsan ;;
+  esac
+done
+
+echo "$summary"
+echo "$total_passed passed, $total_failed failed"
+[ "$total_failed" -eq 0 ]

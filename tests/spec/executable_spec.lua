@@ -1,0 +1,181 @@
+-- SPDX-License-Identifier: MIT
+--- The neap executable: what it runs, where it finds neap, how it fails.
+
+local NEAP = os.getenv("NEAP_EXECUTABLE") or "build/bin/neap"
+
+-- Runs a shell command; answers all that it printed, and its exit status.
+local function shell(command)
+  local pipe = io.popen("{ " .. command .. "\n} 2>&1; echo status $?")
+  local said, status = pipe:read("*a"):match("^(.*)status (%d+)\n$")
+  pipe:close()
+  return said, tonumber(status)
+end
+
+local function quote(word)
+  return "'" .. word:gsub("'", "'\\''") .. "'"
+end
+
+local function neap(...)
+  local words = { NEAP, ... }
+  for i, word in ipairs(words) do
+    words[i] = quote(word)
+  end
+  return shell(table.concat(words, " "))
+end
+
+describe("the neap executable", function()
+  local folder
+
+  local function write(name, text)
+    local path = folder .. "/" .. name
+    local file = assert(io.open(path, "w"))
+    file:write(text)
+    file:close()
+    return path
+  end
+
+  setup(function()
+    folder = shell("mktemp -d"):match("%S+")
+  end)
+
+  teardown(function()
+    shell("rm -r " .. folder)
+  end)
+
+  describe("runs", function()
+    it("a script with its arguments, as lua does", function()
+      local path = write("words.lua", "#!/usr/bin/env neap\n"
+        .. "print(arg[0], #arg, arg[2], arg[-1] ~= nil, ...)")
+      local said, status = neap(path, "a", "b c")
+      assert.equal(path .. "\t2\tb c\ttrue\ta\tb c\n", said)
+      assert.equal(0, status)
+    end)
+
+    it("a script from standard input", function()
+      local said = shell("echo 'print(arg[0], ...)' | " .. NEAP .. " - x")
+      assert.equal("-\tx\n", said)
+    end)
+
+    it("a piece of code with its arguments", function()
+      local said, status = neap("-e", "print(arg[1], ...)", "x", "y")
+      assert.equal("x\tx\ty\n", said)
+      assert.equal(0, status)
+    end)
+
+    it("nothing more after os.exit", function()
+      local said, status = neap("-e", "io.write('x') os.exit(3)")
+      assert.equal("x", said)
+      assert.equal(3, status)
+    end)
+
+    it("help and --version", function()
+      local said, status = neap("help")
+      assert.truthy(said:find("neap SCRIPT.lua", 1, true))
+      assert.equal(0, status)
+      assert.equal(said, (neap("--help")))
+      assert.equal(said, (neap("-h")))
+      assert.truthy(neap("--version"):find("^neap %d+%.%d+%.%d+\n$"))
+    end)
+  end)
+
+  describe("finds", function()
+    local print_folder = "print(require('neap.lib').lua_dir)"
+
+    it("libneap inside itself", function()
+      assert.equal("true\n", (neap("-e",
+        "print(require('neap.lib').C == require('ffi').C)")))
+    end)
+
+    it("its modules from any folder", function()
+      local path = shell("readlink -f " .. NEAP):match("%S+")
+      local said, status = shell("cd / && " .. path .. " -e "
+        .. quote(print_folder))
+      assert.truthy(said:find("^/.*lua\n$"))
+      assert.equal(0, status)
+    end)
+
+    it("its modules where it is installed", function()
+      shell(("mkdir -p %s/bin %s/share/lua/5.1"):format(folder, folder))
+      shell(("cp %s %s/bin"):format(NEAP, folder))
+      shell(("cp -r lua/neap %s/share/lua/5.1"):format(folder))
+      assert.equal(folder .. "/share/lua/5.1\n", (shell(
+        folder .. "/bin/neap -e " .. quote(print_folder))))
+    end)
+
+    it("its modules where NEAP_LUA says", function()
+      shell(("cp -r lua/neap %s"):format(folder))
+      assert.equal(folder .. "\n", (shell(("NEAP_LUA=%s %s -e %s"):format(
+        folder, NEAP, quote(print_folder)))))
+    end)
+
+    it("no modules, and says so", function()
+      shell(("mkdir -p %s/a/b/c/d && cp %s %s/a/b/c/d"):format(
+        folder, NEAP, folder))
+      local said, status = shell(folder .. "/a/b/c/d/neap -e ''")
+      assert.truthy(said:find("^neap: cannot find neap's Lua modules near"
+        .. " /.*/neap: set NEAP_LUA\n"))
+      assert.equal(1, status)
+    end)
+  end)
+
+  describe("fails", function()
+    it("with the user's traceback", function()
+      local path = write("boom.lua",
+        "local function deep()\n  error('boom')\nend\ndeep()\n")
+      local said, status = neap(path)
+      assert.equal(("neap: %s:2: boom\nstack traceback:\n"
+        .. "\t[C]: in function 'error'\n\t%s:2: in function 'deep'\n"
+        .. "\t%s:4: in main chunk\n"):format(path, path, path), said)
+      assert.equal(1, status)
+    end)
+
+    it("with an error object's own words", function()
+      local said, status = neap("-e", [[
+        error(setmetatable({}, { __tostring = function() return "oh" end }))
+      ]])
+      assert.truthy(said:find("^neap: oh\nstack traceback:\n"))
+      assert.equal(1, status)
+    end)
+
+    it("without a word at error()", function()
+      local said, status = neap("-e", "error()")
+      assert.equal("", said)
+      assert.equal(1, status)
+    end)
+
+    it("at an error of syntax", function()
+      local said, status = neap(write("syntax.lua", "x = = 1"))
+      assert.truthy(said:find("^neap: /.*/syntax%.lua:1: [^\n]+\n$"))
+      assert.equal(1, status)
+    end)
+
+    it("with one line and status 2 when misused", function()
+      local said, status = neap(folder .. "/none.lua")
+      assert.equal(("neap: cannot open %s/none.lua: No such file or"
+        .. " directory\n"):format(folder), said)
+      assert.equal(2, status)
+      for _, words in ipairs({ {}, { "-e" }, { "--bad" }, { folder } }) do
+        said, status = neap(unpack(words))
+        assert.truthy(said:find("^neap: [^\n]+\n$"))
+        assert.equal(2, status)
+      end
+    end)
+
+    it("at once and silently at Ctrl-C", function()
+      local said, status = neap("-e",
+        "io.popen('kill -INT $PPID'):close() while true do end")
+      assert.equal("", said)
+      assert.equal(130, status)
+    end)
+  end)
+
+  describe("as a worker", function()
+    it("calls neap.worker of the folder it is told", function()
+      shell(("mkdir -p %s/w/neap"):format(folder))
+      write("w/neap/worker.lua", "return function() print('hi') return 7 end")
+      local said, status = neap("--worker", folder .. "/w")
+      assert.equal("hi\n", said)
+      assert.equal(7, status)
+    end)
+  end)
+end)
