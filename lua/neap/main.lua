@@ -17,8 +17,12 @@ local function complain(status, message)
   return status
 end
 
--- The error with the script's part of the stack, without ours below it.
+-- The error with the script's part of the stack, without ours below it. As in
+-- lua, `error()` ends a script without a word.
 local function explain(err)
+  if err == nil then
+    return nil
+  end
   local text = tostring(err)
   local traceback = debug.traceback(text, 2)
   local stack = traceback:sub(#text + 1)
@@ -37,7 +41,10 @@ end
 local function execute(chunk, words, by)
   _G.arg = shift(words, by)
   local ok, message = xpcall(chunk, explain, unpack(_G.arg))
-  return ok and DONE or complain(FAILED, message)
+  if ok then
+    return DONE
+  end
+  return message and complain(FAILED, message) or FAILED
 end
 
 local function run_script(words)
