@@ -13,13 +13,14 @@ QUIET = $(if $(verbose),,>/dev/null)
 BUILD = +@$(MAKE) --no-print-directory -C build/make -j$(JOBS) \
   config=$(CONFIG) $(QUIET)
 C_FILES = $(wildcard runtime/*.[ch] runtime/include/*.h bindings/*.[ch] \
-  tests/c/*.[ch])
+  tests/c/*.[ch] tests/bench/*.[ch])
 LUA_FILES = $(wildcard lua tests examples) premake5.lua
 TESTS = $(basename $(notdir $(wildcard tests/c/test_*.c)))
 BENCHES = $(basename $(notdir $(wildcard tests/bench/*.c)))
 
 .NOTPARALLEL:
-.PHONY: all tests benches test lint bench install clean premake
+.PHONY: all tests benches premake test bench install clean \
+  lint lint-format lint-c lint-lua
 
 all: premake
 	$(BUILD) libneap libneap-shared neap
@@ -40,12 +41,18 @@ premake:
 test:
 	@tests/run.sh $(if $(filter command,$(origin CONFIG)),--config=$(CONFIG))
 
-lint:
+lint: lint-format lint-c lint-lua
+
+lint-format:
 	clang-format --dry-run -Werror $(C_FILES)
+
+lint-c:
 	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
 	  --enable=warning,performance,portability -D_GNU_SOURCE \
 	  --suppress=missingIncludeSystem -Iruntime/include -Iruntime \
 	  $(filter %.c,$(C_FILES))
+
+lint-lua:
 	luacheck --quiet $(LUA_FILES)
 
 bench: benches
@@ -61,6 +68,7 @@ install: all
 	  >$(DESTDIR)$(PREFIX)/lib/pkgconfig/neap.pc
 	cd lua && find neap -name '*.lua' -exec install -D -m 644 '{}' \
 	  '$(abspath $(DESTDIR)$(PREFIX))/share/lua/5.1/{}' ';'
+	@test -n "$(DESTDIR)" || ldconfig 2>/dev/null || true
 
 clean:
 	rm -rf build
