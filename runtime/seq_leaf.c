@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* A leaf: where resolving ends. It knows its length and its number. */
+#include "seq.h"
+
+#include <inttypes.h>
+
+#include "error.h"
+
+struct leaf {
+  neap_seq base;
+  int32_t number;
+};
+
+static void resolve(const neap_seq *seq, int64_t epoch, int64_t *index,
+                    int32_t *leaf, int64_t count) {
+  const struct leaf *self = (const struct leaf *)seq;
+  (void)epoch, (void)index;
+  if (leaf == NULL) return;
+  for (int64_t k = 0; k < count; k++)
+    leaf[k] = self->number;
+}
+
+static void fini(neap_seq *seq) {
+  (void)seq;
+}
+
+static const neap__seq_ops ops = {
+    .deed = "make a leaf",
+    .size = sizeof(struct leaf),
+    .resolve = resolve,
+    .fini = fini,
+};
+
+int neap_seq_leaf(int64_t length, int32_t leaf, neap_seq **out,
+                  neap_error *error) {
+  *out = NULL;
+  if (length < 0 && length != NEAP_ENDLESS) {
+    return neap__error_set(error, NEAP_EINVAL, 0,
+                           "cannot %s: its length is %" PRId64, ops.deed,
+                           length);
+  }
+  neap_seq *seq;
+  const int rc = neap__seq_new(&ops, NULL, 0, &seq, error);
+  if (rc != NEAP_OK) return rc;
+  seq->length = length;
+  ((struct leaf *)seq)->number = leaf;
+  *out = seq;
+  return NEAP_OK;
+}
