@@ -301,12 +301,12 @@ typedef struct {
   neap_seq *seq;
   int64_t count;
   int64_t items[MODEL_ITEMS_MAX];
+  int64_t kept[MODEL_ITEMS_MAX];      /* the next items, while they are made */
   int64_t *picks[MODEL_ADAPTERS_MAX]; /* what gathers hold on to */
   int adapters;
 } model;
 
 static void model_slice(model *m, neap_random *random) {
-  int64_t kept[MODEL_ITEMS_MAX];
   int64_t step = neap_random_integer(random, 1, 3);
   const int64_t first = neap_random_integer(random, 0, m->count - 1);
   if (neap_random_integer(random, 0, 1)) step = -step;
@@ -314,22 +314,21 @@ static void model_slice(model *m, neap_random *random) {
   const int64_t most = room / llabs(step) + 1;
   const int64_t count = neap_random_integer(random, most / 2, most);
   for (int64_t k = 0; k < count; k++)
-    kept[k] = m->items[first + step * k];
-  memcpy(m->items, kept, (size_t)count * sizeof *kept);
+    m->kept[k] = m->items[first + step * k];
+  memcpy(m->items, m->kept, (size_t)count * sizeof *m->kept);
   m->count = count;
   m->seq = new_slice(m->seq, first, step, count);
 }
 
 static void model_gather(model *m, neap_random *random) {
-  int64_t kept[MODEL_ITEMS_MAX];
   const int64_t count = neap_random_integer(random, 1, MODEL_ITEMS_MAX);
   int64_t *picks = malloc((size_t)count * sizeof *picks);
   assert_non_null(picks);
   for (int64_t k = 0; k < count; k++) {
     picks[k] = neap_random_integer(random, 0, m->count - 1);
-    kept[k] = m->items[picks[k]];
+    m->kept[k] = m->items[picks[k]];
   }
-  memcpy(m->items, kept, (size_t)count * sizeof *kept);
+  memcpy(m->items, m->kept, (size_t)count * sizeof *m->kept);
   m->picks[m->adapters] = picks;
   assert_int_equal(neap_seq_gather(m->seq, picks, count, &m->seq, NULL),
                    NEAP_OK);
@@ -337,12 +336,11 @@ static void model_gather(model *m, neap_random *random) {
 }
 
 static void model_shuffle(model *m, neap_random *random) {
-  int64_t kept[MODEL_ITEMS_MAX];
   const int64_t seed = neap_random_integer(random, -5, 5);
   for (int64_t k = 0; k < m->count; k++) {
-    kept[k] = m->items[neap_shuffle_item(m->count, seed, 1, k)];
+    m->kept[k] = m->items[neap_shuffle_item(m->count, seed, 1, k)];
   }
-  memcpy(m->items, kept, (size_t)m->count * sizeof *kept);
+  memcpy(m->items, m->kept, (size_t)m->count * sizeof *m->kept);
   m->seq = new_shuffle(m->seq, seed);
 }
 
