@@ -101,6 +101,15 @@ int64_t neap_tensor_count(const neap_tensor *tensor);
 int64_t neap_tensor_nbytes(const neap_tensor *tensor);
 
 /*
+ * Writes the strides of a contiguous tensor of that shape, and answers its
+ * elements, or -1 where a size is negative or the product is above 2^53 (so
+ * that Lua, too, counts exactly). ndim is 0 .. NEAP_DIMS_MAX; strides may be
+ * NULL.
+ */
+int64_t neap_tensor_strides(int32_t ndim, const int64_t *shape,
+                            int64_t *strides);
+
+/*
  * Sets all elements to a value, as if it were stored in each: out of an
  * integer dtype's range, or a fraction for one, is NEAP_EINVAL.
  */
@@ -108,8 +117,10 @@ int neap_tensor_fill(neap_tensor *tensor, double value, neap_error *error);
 
 /*
  * to[k] = from[k] * scale + offset for every element, between any two dtypes;
- * equal counts, memory that does not overlap. Into integers it rounds to
- * nearest, ties to even, and saturates; NaN becomes 0. A bool is 0 or 1.
+ * equal counts, memory that does not overlap. It is computed in double and
+ * rounded once, but between integer dtypes, by scale 1 and offset 0, exactly.
+ * Into integers it rounds to nearest, ties to even, and saturates; NaN becomes
+ * 0. A bool is 0 or 1: all that is not 0 becomes 1.
  */
 int neap_tensor_convert(const neap_tensor *from, neap_tensor *to, double scale,
                         double offset, neap_error *error);
@@ -119,6 +130,23 @@ double neap_f16_load(uint16_t bits);
 uint16_t neap_f16_store(double value);
 double neap_bf16_load(uint16_t bits);
 uint16_t neap_bf16_store(double value);
+
+/* Laid out as DLPack's DLManagedTensor (version 0). */
+typedef struct neap_managed_tensor {
+  neap_tensor tensor;
+  void *manager; /* NULL */
+  void (*deleter)(struct neap_managed_tensor *self);
+} neap_managed_tensor;
+
+/*
+ * Copies a tensor into memory that is its own, for another library to take.
+ *
+ * Owns:    whoever holds *out calls its deleter, once, from any thread; it
+ *          needs neither the tensor copied from nor a Lua state.
+ * Returns: NEAP_OK; NEAP_EINVAL for no dtype of neap; NEAP_EMEMORY.
+ */
+int neap_tensor_dlpack(const neap_tensor *tensor, neap_managed_tensor **out,
+                       neap_error *error);
 
 /* ---- Random numbers --------------------------------------------------- */
 
@@ -203,20 +231,27 @@ int neap_heap_alloc(neap_heap *heap, uint64_t nbytes, void **out,
                     uint64_t *offset, neap_error *error);
 void neap_heap_free(neap_heap *heap, void *block, uint64_t offset,
                     uint64_t nbytes);
-/* The descriptor, the heap's own. */
+/*
+ * A second descriptor, for reading alone, which a worker may inherit; the
+ * heap's own, close-on-exec.
+ */
 int neap_heap_fd(const neap_heap *heap);
-/* Maps a block of another process's heap, copy on write. */
+/*
+ * Maps a block of another process's heap, copy on write. The offset is one
+ * that neap_heap_alloc answered. A block freed meanwhile reads as zeros.
+ */
 int neap_heap_map(int fd, uint64_t offset, uint64_t nbytes, void **out,
                   neap_error *error);
 void neap_heap_unmap(void *block, uint64_t nbytes);
+/* Blocks stay valid until each is freed; the last one takes the rest along. */
 void neap_heap_close(neap_heap *heap);
 
 /* ---- IDX files (MNIST's format) --------------------------------------- */
 
 /*
  * Reads an IDX file, plain or gzipped, in two steps: open reads the header
- * and checks it against the file; read fills exactly nbytes and checks that
- * the file ends there. Every failure names the path and what was wrong.
+ * and checks it against the file; read, once, fills exactly nbytes and checks
+ * that the file ends there. Every failure names the path and what was wrong.
  */
 typedef struct neap_idx neap_idx;
 
