@@ -1,0 +1,254 @@
+-- SPDX-License-Identifier: MIT
+--- Stacks items into one: k numbers become a tensor of k, k images a tensor of
+-- k images, and tables are stacked field by field.
+-- The first item says what the others must be. From it a tree of nodes is
+-- made, one for each field, each with its part of the result; an item is then
+-- put by walking the tree. Whoever computes items can ask beforehand where the
+-- rows will lie (`leaves`, `row`) and build them there: put then copies
+-- nothing.
+-- @module neap.stack
+
+local ffi = require("ffi")
+local tensor = require("neap.tensor")
+
+local DEPTH_MAX = 64  -- tables within tables, before it must be a cycle
+
+local bytes = ffi.typeof("uint8_t *")
+local int64, uint64 = ffi.typeof("int64_t"), ffi.typeof("uint64_t")
+
+local stack = {}
+
+local function shape_text(t)
+  return t.ndim == 0 and "scalar" or table.concat(t.shape, "x")
+end
+
+local function type_of(value)
+  if tensor.is(value) then
+    return "tensor"
+  elseif ffi.istype(int64, value) or ffi.istype(uint64, value) then
+    return "64-bit integer"
+  end
+  return type(value)
+end
+
+local function join(path, key)
+  if type(key) == "string" then
+    return path .. "." .. key
+  end
+  return path .. "[" .. tostring(key) .. "]"
+end
+
+local function raise(format, ...)
+  error("cannot stack: " .. format:format(...), 0)
+end
+
+local function at(path)
+  return path == "" and "" or " at " .. path
+end
+
+-- Nodes ----------------------------------------------------------------------
+
+local make_node
+
+local makers = {}
+
+local function flat(dtype, path, count)
+  local result = tensor.empty(dtype, { count })
+  return { path = path, type = dtype == "bool" and "boolean" or "number",
+    result = result, data = result:ptr() }
+end
+
+function makers.number(_, path, _, count)
+  return flat("f64", path, count)
+end
+
+function makers.boolean(_, path, _, count)
+  return flat("bool", path, count)
+end
+
+makers["string"] = function(_, path)
+  return { path = path, type = "string", result = {} }
+end
+
+function makers.tensor(first, path, leaves, count)
+  local shape = first.shape
+  if #shape == 8 then
+    raise("item 1 has 8 dimensions%s, there is no room for one more", at(path))
+  end
+  table.insert(shape, 1, count)
+  local result = tensor.empty(first.dtype, shape)
+  local node = {
+    path = path, type = "tensor", result = result, dtype = first.dtype,
+    text = shape_text(first), dims = first.shape, nbytes = first.nbytes,
+    data = ffi.cast(bytes, result:ptr()),
+  }
+  leaves[#leaves + 1] = node
+  return node
+end
+
+function makers.table(first, path, leaves, count, depth)
+  if getmetatable(first) ~= nil then
+    raise("item 1 is a table with a metatable%s", at(path))
+  elseif depth > DEPTH_MAX then
+    raise("item 1 is nested more than %d deep", DEPTH_MAX)
+  end
+  local node = {
+    path = path, type = "table", keys = {}, nodes = {}, known = {},
+  }
+  for key, value in pairs(first) do
+    local n = #node.keys + 1
+    node.keys[n] = key
+    node.known[key] = true
+    node.nodes[n] = make_node(value, join(path, key), leaves, count, depth + 1)
+  end
+  return node
+end
+
+function make_node(first, path, leaves, count, depth)
+  local maker = makers[type_of(first)]
+  if not maker then
+    raise("item 1 is a %s%s%s", type_of(first), at(path),
+      type_of(first) == "64-bit integer" and ", which no number holds" or "")
+  end
+  return maker(first, path, leaves, count, depth)
+end
+
+-- Putting --------------------------------------------------------------------
+
+local function check_shape(node, k, value)
+  local same = value.d.ndim == #node.dims
+  for n = 1, #node.dims do
+    same = same and value.dims[n - 1] == node.dims[n]
+  end
+  if value.dtype ~= node.dtype then
+    raise("item %d is of dtype %s%s, item 1 of %s", k, value.dtype,
+      at(node.path), node.dtype)
+  elseif not same then
+    raise("item %d has shape %s%s, item 1 has %s", k, shape_text(value),
+      at(node.path), node.text)
+  end
+end
+
+local function within(node, data)
+  return data >= node.data and data < node.data + node.result.nbytes
+end
+
+-- Whether it lies where the stack writes, and so could be overwritten by it.
+local function lies_in_result(state, data)
+  for k = 1, #state.leaves do
+    if within(state.leaves[k], data) then
+      return true
+    end
+  end
+  return false
+end
+
+-- Notes what is to be copied, and from where. What lies in the result, but not
+-- in its own row, is copied aside before any row is written.
+local function note_tensor(state, node, k, value)
+  check_shape(node, k, value)
+  local data = ffi.cast(bytes, value:ptr())
+  if data == stack.row(node, k) then
+    return
+  end
+  local copies = state.copies
+  if lies_in_result(state, data) then
+    value = value:clone()
+  end
+  copies[#copies + 1] = { node = node, value = value }
+end
+
+local function check_fields(node, k, item)
+  for key in pairs(item) do
+    if not node.known[key] then
+      raise("item %d has %s, item 1 has not", k, join(node.path, key))
+    end
+  end
+end
+
+local function note(state, node, k, item)
+  local found = type_of(item)
+  if found ~= node.type then
+    if item == nil and node.path ~= "" then
+      raise("item %d has no %s, item 1 has", k, node.path)
+    end
+    raise("item %d is a %s%s, item 1 is a %s", k, found, at(node.path),
+      node.type)
+  end
+  if found == "number" or found == "boolean" then
+    node.data[k - 1] = item
+  elseif found == "tensor" then
+    note_tensor(state, node, k, item)
+  elseif found == "string" then
+    node.result[k] = item
+  else
+    if getmetatable(item) ~= nil then
+      raise("item %d is a table with a metatable%s", k, at(node.path))
+    end
+    for n = 1, #node.keys do
+      note(state, node.nodes[n], k, item[node.keys[n]])
+    end
+    check_fields(node, k, item)
+  end
+end
+
+local function result_of(node)
+  if node.type ~= "table" then
+    return node.result
+  end
+  local result = {}
+  for n, key in ipairs(node.keys) do
+    result[key] = result_of(node.nodes[n])
+  end
+  return result
+end
+
+--- Begins a stack of `count` items that are like `first`; puts nothing.
+-- @treturn table a state, whose `leaves` are the tensors of an item: each with
+--  path (".image"), dtype, dims (a table) and nbytes of a row
+function stack.begin(first, count)
+  local state = { leaves = {}, copies = {} }
+  state.root = make_node(first, "", state.leaves, count, 1)
+  return state
+end
+
+--- The address of row k (from 1) of a leaf, a `uint8_t *`.
+function stack.row(leaf, k)
+  return leaf.data + (k - 1) * leaf.nbytes
+end
+
+--- Puts item k (from 1) in its place.
+function stack.put(state, k, item)
+  local copies = state.copies
+  for n = #copies, 1, -1 do
+    copies[n] = nil  -- left by an item that was refused
+  end
+  note(state, state.root, k, item)
+  for n = 1, #copies do
+    local node, value = copies[n].node, copies[n].value
+    ffi.copy(stack.row(node, k), value:ptr(), node.nbytes)
+    copies[n] = nil
+  end
+end
+
+--- Answers the whole, once every item was put.
+function stack.finish(state)
+  return (result_of(state.root))
+end
+
+--- Stacks a table of items.
+-- @function stack
+-- @usage local batch = neap.stack({ { x = 1 }, { x = 2 } })  -- batch.x: f64 2
+return setmetatable(stack, {
+  __call = function(_, items)
+    if type(items) ~= "table" or #items == 0 then
+      raise(type(items) == "table" and "there are no items"
+        or "a table of items is expected, got " .. type(items))
+    end
+    local state = stack.begin(items[1], #items)
+    for k = 1, #items do
+      stack.put(state, k, items[k])
+    end
+    return (stack.finish(state))
+  end,
+})
