@@ -6,6 +6,9 @@ CONFIG = release
 PREFIX = /usr/local
 PREMAKE := $(or $(shell command -v premake5),$(shell command -v premake4))
 JOBS := $(shell nproc)
+ifeq ($(filter release debug asan tsan,$(CONFIG)),)
+  $(error cannot build CONFIG=$(CONFIG): release, debug, asan or tsan)
+endif
 OUTPUT = build$(if $(filter-out release,$(CONFIG)),/$(CONFIG))
 
 # Compilers speak on stderr; what premake's makefiles say is for verbose=1.
