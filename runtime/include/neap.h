@@ -179,7 +179,8 @@ double neap_random_normal(neap_random *random);
  *
  * Owns: a constructor takes over its sources: neap_seq_free() of the result
  * frees them too, and so does a constructor that fails.
- * Errors: NEAP_EINVAL for bad arguments, NEAP_EMEMORY.
+ * Errors: NEAP_EINVAL for bad arguments, a NULL source among them, and for a
+ * tree of more than 1000 adapters above one another; NEAP_EMEMORY.
  */
 typedef struct neap_seq neap_seq;
 
@@ -188,17 +189,28 @@ enum { NEAP_ENDLESS = -1 }; /* the length of an endless sequence */
 /* A leaf: resolving ends here, with this leaf's number. */
 int neap_seq_leaf(int64_t length, int32_t leaf, neap_seq **out,
                   neap_error *error);
-/* Items first, first + step, ... (count of them) of source. */
-int neap_seq_slice(neap_seq *source, int64_t first, int64_t step,
-                   int64_t count, neap_seq **out, neap_error *error);
-/* Item i is source[indexes[i]]; indexes stays the caller's and must outlive. */
+/*
+ * Items first, first + step, ... (count of them) of source; the step may be
+ * negative, not 0. A count of NEAP_ENDLESS wants an endless source.
+ */
+int neap_seq_slice(neap_seq *source, int64_t first, int64_t step, int64_t count,
+                   neap_seq **out, neap_error *error);
+/*
+ * Item i is source[indexes[i]]; indexes stays the caller's and must outlive
+ * the result, unchanged: they are checked here, and never again.
+ */
 int neap_seq_gather(neap_seq *source, const int64_t *indexes, int64_t count,
                     neap_seq **out, neap_error *error);
-/* A permutation keyed by (seed, epoch), in O(1) memory. */
+/*
+ * A permutation keyed by (seed, epoch), in O(1) memory. The source ends, after
+ * 2^62 items at most. Of two shuffles in a tree, give each its own seed.
+ */
 int neap_seq_shuffle(neap_seq *source, int64_t seed, neap_seq **out,
                      neap_error *error);
+/* NULL is fine. */
 void neap_seq_free(neap_seq *seq);
 
+/* The number of items, or NEAP_ENDLESS. */
 int64_t neap_seq_length(const neap_seq *seq);
 /*
  * Replaces each index[k] (0-based, in range: the caller checks) by the index
@@ -210,7 +222,11 @@ void neap_seq_resolve(const neap_seq *seq, int64_t epoch, int64_t *index,
 /* The same for one index; *leaf is set if leaf is not NULL. */
 int64_t neap_seq_resolve_one(const neap_seq *seq, int64_t epoch, int64_t index,
                              int32_t *leaf);
-/* The permutation of a shuffle of n items: position -> item, and back. */
+/*
+ * The permutation of a shuffle of n items: position -> item, and back. Both
+ * are 0 .. n - 1, and n is 2^62 at most; -1 for any other. Later versions keep
+ * these orders, and what neap_random_next answers.
+ */
 int64_t neap_shuffle_item(int64_t n, int64_t seed, int64_t epoch, int64_t i);
 int64_t neap_shuffle_position(int64_t n, int64_t seed, int64_t epoch,
                               int64_t item);
