@@ -686,6 +686,45 @@ function tensor.unpack(packed, fd)
     ffi.cast(bytes, base.d.data) + packed.offset, base))
 end
 
+-- Lending -------------------------------------------------------------------
+
+--- What keeps a tensor's memory alive, or nil.
+function tensor.owner(t)
+  return owners[t]
+end
+
+--- Whether its memory will move on to another item.
+function tensor.is_lent(t)
+  return t.lease ~= lease.forever
+end
+
+--- Raises if its memory has moved on.
+tensor.check = check_lease
+
+--- Puts a tensor under another owner and lease; its views keep theirs.
+function tensor.lend(t, owner, leased, generation)
+  owners[t] = owner
+  t.lease, t.generation = leased, generation
+end
+
+--- Moves a lent tensor's elements to memory of its own.
+function tensor.detach(t)
+  local nbytes = nbytes_of(t)
+  local memory = ffi.new("uint8_t[?]", nbytes + ALIGNMENT)
+  local address = tonumber(ffi.cast(word, memory))
+  local data = ffi.cast(bytes, memory) + -address % ALIGNMENT
+  ffi.copy(data, t.d.data, nbytes)
+  t.d.data = data
+  tensor.lend(t, memory, lease.forever, 0)
+end
+
+--- Makes a tensor of a neap_tensor's dtype and shape, still to be written.
+function tensor.empty_like(about)
+  local kind = dtype.of(about.code, about.bits)
+  local count = tonumber(C.neap_tensor_count(about))
+  return (make(kind, about.ndim, about.shape, count))
+end
+
 --- The descriptor that workers inherit to unpack tensors, or -1 for none.
 tensor.heap_fd = heap.fd
 

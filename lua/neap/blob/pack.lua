@@ -247,6 +247,14 @@ end
 
 ---- The walk ------------------------------------------------------------
 
+local NONE = {}
+
+-- The keys of fields that stay in this process: `transient` of the class.
+local function transient(object)
+  local metatable = debug.getmetatable(object)
+  return type(metatable) == "table" and rawget(metatable, "transient") or NONE
+end
+
 -- An object that the frame's object needs and that is not made yet, and the
 -- step to it.
 local function unmade(packer, frame)
@@ -261,11 +269,12 @@ local function unmade(packer, frame)
   if metatable and is_unmade(packer, metatable) then
     return metatable, refusal.METATABLE
   end
+  local skipped = transient(object)
   local key, value = next(object, frame.key)
   while type(key) ~= "nil" do
     if is_unmade(packer, key) then
       return key, refusal.KEY
-    elseif is_unmade(packer, value) then
+    elseif not skipped[key] and is_unmade(packer, value) then
       return value, key
     end
     frame.key = key
@@ -284,8 +293,10 @@ local function fill(packer, object)
   for k = 1, n do
     put(packer, rawget(object, k))
   end
+  local skipped = transient(object)
   for key, value in next, object do
-    if type(key) ~= "number" or key < 1 or key > n or key % 1 ~= 0 then
+    if not skipped[key] and (type(key) ~= "number" or key < 1 or key > n
+      or key % 1 ~= 0) then
       put(packer, key)
       put(packer, value)
     end

@@ -1,0 +1,111 @@
+-- SPDX-License-Identifier: MIT
+--- k items at a time, as a table or collated into one.
+-- @module neap.batch
+
+local check = require("neap.check")
+local class = require("neap.class")
+local place = require("neap.place")
+local sequence = require("neap.sequence")
+local stack = require("neap.stack")
+
+local Batch = class("batch", sequence.class)
+
+-- Items of the source in batch i.
+local function count_in(self, i)
+  return math.min(self.k, self.source.length - (i - 1) * self.k)
+end
+
+local function put(state, j, item, count, outer)
+  place.done(outer)
+  state = state or stack.begin(item, count)
+  stack.put(state, j, item)
+  return state
+end
+
+-- A loop over the batch's items, with the source's code as its body.
+local function emit_loop(self, g, i, e, body)
+  local n, j, inner = g:name("n"), g:name("j"), g:name("i")
+  g:line("local %s = %s(%s, %s)", n, g:constant(count_in), g:constant(self), i)
+  g:open("for %s = 1, %s do", j, n)
+  g:line("local %s = (%s - 1) * %s + %s", inner, i, g:constant(self.k), j)
+  body(n, j, function()
+    return g:value(self.source, inner, e)
+  end)
+  g:close()
+  return n
+end
+
+local function emit_stack(self, g, i, e)
+  local state, x = g:name("s"), g:name()
+  local total = self.has_pad and self.k
+  g:line("local %s", state)
+  local function body(n, j, item)
+    local outer = g:name("p")
+    g:line("local %s = %s(%s, %s)", outer, g:constant(place.aim), state, j)
+    local y = item()
+    g:staged(self, i, "%s = %s(%s, %s, %s, %s, %s)", state, g:constant(put),
+      state, j, y, total and g:constant(total) or n, outer)
+  end
+  local n = emit_loop(self, g, i, e, body)
+  if self.has_pad then
+    g:staged(self, i, "for j = %s + 1, %s do %s(%s, j, %s) end", n,
+      g:constant(self.k), g:constant(stack.put), state, g:constant(self.pad))
+  end
+  g:line("local %s = %s(%s)", x, g:constant(stack.finish), state)
+  return x
+end
+
+function Batch:emit(g, i, e)
+  if self.collate == stack then
+    return emit_stack(self, g, i, e)
+  end
+  local list = g:name()
+  g:line("local %s = {}", list)
+  local n = emit_loop(self, g, i, e, function(_, j, item)
+    g:line("%s[%s] = %s", list, j, item())
+  end)
+  if self.has_pad then
+    g:line("for j = %s + 1, %s do %s[j] = %s end", n, g:constant(self.k), list,
+      g:constant(self.pad))
+  end
+  return self.collate and g:call(self, i, self.collate, { list }) or list
+end
+
+function Batch:describe()
+  return ("batch(%s, %d%s)"):format(self.source:describe(), self.k,
+    self.collate == stack and ", stacked" or "")
+end
+
+local function is_collate(collate)
+  return collate == nil or collate == stack or type(collate) == "function"
+end
+
+--- Returns batches of k consecutive items.
+-- @function batch
+-- @tparam Sequence source
+-- @tparam int k items of a batch
+-- @tparam[opt] table options drop_last (leave out an incomplete last batch),
+--   pad (a value that completes it), collate (f(list), or neap.stack; default:
+--   the list)
+-- @treturn Sequence
+-- @usage for _, b in images:batch(32, {collate = neap.stack}):each() do end
+local function batch(source, k, options)
+  source = check.sequence(1, source)
+  check.count(2, k)
+  options = check.options(3, options, {
+    drop_last = "boolean", pad = "any", collate = "any",
+  })
+  if not is_collate(options.collate) then
+    check.fail(3, "option 'collate': function or neap.stack expected, got "
+      .. check.got(options.collate))
+  end
+  local n = source.length / k
+  return sequence.wrap(Batch:make({
+    source = source, k = k,
+    length = options.drop_last and math.floor(n) or math.ceil(n),
+    has_pad = options.pad ~= nil, pad = options.pad,
+    collate = options.collate,
+  }))
+end
+
+return batch

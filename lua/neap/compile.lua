@@ -1,0 +1,148 @@
+-- SPDX-License-Identifier: MIT
+--- Turns a chain into one Lua function, `item(i, epoch)`.
+--
+-- Each node of a chain writes the lines that compute its item into one
+-- function (or several, where LuaJIT's limits on locals and upvalues bid it),
+-- so that LuaJIT compiles the whole chain as it compiles a loop written by
+-- hand. A node that writes none is called through its method `get`.
+--
+-- A call of a user's function stands on a line of its own, by which an error
+-- finds its stage; its index is stored once more after the call, so that the
+-- local that holds it is still there when the call fails.
+-- @module neap.compile
+
+local errors = require("neap.errors")
+
+local CONSTANTS_MAX = 45 -- of the 60 upvalues that a function may have
+local NAMES_MAX = 120 -- of its 200 locals
+
+local Generator = {}
+Generator.__index = Generator
+
+local compile
+
+local function new_generator()
+  return setmetatable({
+    lines = {}, constants = {}, names = 0, stages = {}, indent = "  ",
+  }, Generator)
+end
+
+--- Appends a line of code.
+function Generator:line(text, ...)
+  if select("#", ...) > 0 then
+    text = text:format(...)
+  end
+  self.lines[#self.lines + 1] = self.indent .. text
+end
+
+--- A fresh local's name.
+function Generator:name(prefix)
+  self.names = self.names + 1
+  return (prefix or "x") .. self.names
+end
+
+--- The name under which the code finds a value of this process.
+function Generator:constant(value)
+  local constants = self.constants
+  for k = 1, #constants do
+    if rawequal(constants[k], value) then
+      return "k" .. k
+    end
+  end
+  constants[#constants + 1] = value
+  return "k" .. #constants
+end
+
+--- Writes a call of a user's function on behalf of a stage.
+-- @treturn string the name of the local with its result
+function Generator:call(node, i, f, arguments)
+  local x = self:name()
+  self:staged(node, i, "local %s = %s(%s)", x, self:constant(f),
+    table.concat(arguments, ", "))
+  return x
+end
+
+--- Appends a line that may fail on behalf of a stage, at its index.
+function Generator:staged(node, i, text, ...)
+  self:line(text .. " at = " .. i, ...)
+  self.stages[#self.lines] = { stage = node:stage_name(), index = i }
+end
+
+--- Writes what opens a block; `close` ends it.
+function Generator:open(text, ...)
+  self:line(text, ...)
+  self.indent = self.indent .. "  "
+end
+
+function Generator:close()
+  self.indent = self.indent:sub(3)
+  self:line("end")
+end
+
+--- Writes the code for an item of a node.
+-- @tparam Sequence node
+-- @tparam string i the local with the index
+-- @tparam string e the local with the epoch
+-- @treturn string the name of the local with the item
+function Generator:value(node, i, e)
+  if #self.constants < CONSTANTS_MAX and self.names < NAMES_MAX then
+    return node:emit(self, i, e)
+  end
+  local x = self:name()
+  self:line("local %s = %s(%s, %s)", x, self:constant(compile(node)), i, e)
+  return x
+end
+
+local HEAD = 3 -- lines before the first of the body
+
+-- The text is the same for chains of the same shape, so that LuaJIT sees one
+-- prototype and its traces serve them all.
+local prototypes = setmetatable({}, { __mode = "v" })
+
+local function load_text(text, node)
+  local prototype = prototypes[text]
+  if not prototype then
+    prototype = assert(loadstring(text, "=neap: " .. node.class_name))
+    prototypes[text] = prototype
+  end
+  return prototype
+end
+
+--- The function that computes items of a node; made once.
+-- @treturn function item(i, epoch), i in range
+function compile(node)
+  if node.getter then
+    return node.getter
+  end
+  local g = new_generator()
+  local x = g:value(node, "i", "e")
+  local names = {}
+  for k = 1, #g.constants do
+    names[k] = "k" .. k
+  end
+  local text = table.concat({
+    "local " .. (#names > 0 and table.concat(names, ", ") or "_") .. " = ...",
+    "local at",
+    "return function(i, e)",
+    table.concat(g.lines, "\n"),
+    "  return " .. x,
+    "end",
+  }, "\n")
+  local getter = load_text(text, node)(unpack(g.constants))
+  local stages = {}
+  for line, stage in pairs(g.stages) do
+    stages[line + HEAD] = stage
+  end
+  errors.register(getter, stages)
+  node.getter = getter
+  return getter
+end
+
+--- The text that compile() would load: for tests and the curious.
+local function text_of(node)
+  local g = new_generator()
+  local x = g:value(node, "i", "e")
+  return table.concat(g.lines, "\n") .. "\n  return " .. x
+end
+
+return { compile = compile, text = text_of }

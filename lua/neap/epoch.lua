@@ -1,0 +1,42 @@
+-- SPDX-License-Identifier: MIT
+--- The same chain at another epoch: shuffles and random maps draw anew.
+-- @module neap.epoch
+
+local check = require("neap.check")
+local class = require("neap.class")
+local sequence = require("neap.sequence")
+
+local Epoch = class("epoch", sequence.class)
+
+function Epoch:emit(g, i)
+  local e = g:name("e")
+  g:line("local %s = %s", e, g:constant(self.epoch))
+  return g:value(self.source, i, e)
+end
+
+function Epoch:set(i, value)
+  self.source:set(i, value)
+end
+
+function Epoch:describe()
+  return ("epoch(%s, %d)"):format(self.source:describe(), self.epoch)
+end
+
+--- Returns the chain as it is in epoch n. Epoch 1 is what it is unless told.
+-- @function epoch
+-- @tparam Sequence source
+-- @tparam int n 1 or more
+-- @treturn Sequence
+-- @usage for i, x in s:epoch(2):each() do end
+local function epoch(source, n)
+  source = check.sequence(1, source)
+  check.count(2, n)
+  if source.at_epoch then
+    return sequence.wrap(source:at_epoch(n))
+  end
+  return sequence.wrap(Epoch:make({
+    source = source, epoch = n, length = source.length,
+  }))
+end
+
+return epoch

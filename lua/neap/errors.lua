@@ -1,0 +1,131 @@
+-- SPDX-License-Identifier: MIT
+--- What an item's failure becomes: one object that says what happened, to
+-- which item, in which stage, and where.
+--
+-- The evaluator calls the user's functions from generated code; its line
+-- tells the stage, and a local of it the index at that stage. So an error
+-- costs nothing until it is raised.
+-- @module neap.errors
+
+local check = require("neap.check")
+local class = require("neap.class")
+
+local Error = class("errors")
+
+local errors = { class = Error }
+local mode = "wrap"
+
+-- Generated function -> line -> {stage = its name, index = a local's name}.
+local stages = setmetatable({}, { __mode = "k" })
+
+--- Sets how errors are raised: "wrap" or "passthrough"; answers the mode.
+function errors.mode(wanted)
+  if wanted ~= nil then
+    if wanted ~= "wrap" and wanted ~= "passthrough" then
+      check.fail(1, ('"wrap" or "passthrough" expected, got %s'):format(
+        check.got(wanted)))
+    end
+    mode = wanted
+  end
+  return mode
+end
+
+--- Says which line of a generated function runs which stage.
+function errors.register(func, lines)
+  stages[func] = lines
+end
+
+function errors.is(value)
+  return getmetatable(value) == Error
+end
+
+function Error.__tostring(e)
+  local parts = { e.message }
+  if e.stage then
+    parts[#parts + 1] = ("\n  item %s of %s"):format(e.index or "?", e.stage)
+  end
+  if e.worker then
+    parts[#parts + 1] = ("\n  in worker %d"):format(e.worker)
+  end
+  if e.traceback then
+    parts[#parts + 1] = "\n" .. e.traceback
+  end
+  return table.concat(parts)
+end
+
+local function local_named(level, name)
+  for k = 1, 250 do
+    local found, value = debug.getlocal(level + 1, k)
+    if not found then
+      return nil
+    elseif found == name then
+      return value
+    end
+  end
+end
+
+-- The stage that was running, from the innermost generated frame.
+local function find_stage(level)
+  while true do
+    local info = debug.getinfo(level + 1, "fl")
+    if not info then
+      return nil
+    end
+    local stage = stages[info.func] and stages[info.func][info.currentline]
+    if stage then
+      return stage.stage, local_named(level + 1, stage.index)
+    end
+    level = level + 1
+  end
+end
+
+-- The stack, without neap's own frames.
+local function traceback(level)
+  local lines = { "stack traceback:" }
+  while true do
+    local info = debug.getinfo(level + 1, "Snl")
+    if not info then
+      break
+    end
+    if info.what ~= "C" and not check.is_ours(info) then
+      lines[#lines + 1] = ("\t%s:%d: in %s"):format(info.short_src,
+        info.currentline, info.name and "'" .. info.name .. "'"
+          or info.what == "main" and "main chunk"
+          or ("function <%s:%d>"):format(info.short_src, info.linedefined))
+    end
+    level = level + 1
+  end
+  return #lines > 1 and table.concat(lines, "\n") or nil
+end
+
+--- The handler for xpcall around an evaluation.
+function errors.handler(cause)
+  if errors.is(cause) then
+    return cause
+  end
+  local stage, index = find_stage(2)
+  return Error:new({
+    kind = "item",
+    message = tostring(cause),
+    index = index,
+    stage = stage,
+    worker = false,
+    traceback = traceback(2),
+    cause = cause,
+  })
+end
+
+--- Makes an error object; fields as Error's.
+function errors.make(fields)
+  return Error:new(fields)
+end
+
+--- Raises what the handler made, as the mode says.
+function errors.raise(e)
+  if mode == "passthrough" and errors.is(e) and e.cause ~= nil then
+    error(e.cause, 0)
+  end
+  error(e, 0)
+end
+
+return errors

@@ -1,0 +1,150 @@
+-- SPDX-License-Identifier: MIT
+--- Who holds the slot of a run: tensors of an item borrow their memory here.
+--
+-- A *loan* stands for one run that is being read: its tensors are valid until
+-- the loop advances, which bumps the loan's lease. `keep` moves a tensor to a
+-- *grip*, a hold of the slot with a lease of its own, which ends when the last
+-- tensor is released or collected.
+-- @module neap.hold
+
+local ffi = require("ffi")
+local lease = require("neap.lease")
+local lib = require("neap.lib")
+local tensor = require("neap.tensor")
+
+local C = lib.C
+
+local hold = {}
+
+-- -- Grips -------------------------------------------------------------------
+
+ffi.cdef([[
+  typedef struct neap_grip {
+    neap_loader *loader;
+    int32_t slot;
+    uint64_t *word;
+  } neap_grip;
+]])
+
+local function let_go(guard)
+  lease.give(guard.word)
+  C.neap_run_release(guard.loader, guard.slot)
+end
+
+local Grip = {}
+Grip.__index = Grip
+
+local function grip_of(loader, slot)
+  local word = lease.take()
+  C.neap_run_retain(loader, slot)
+  local guard = ffi.gc(ffi.new("neap_grip", loader, slot, word), let_go)
+  return setmetatable({ guard = guard, word = word, tensors = 0 }, Grip)
+end
+
+function Grip:take(t)
+  self.tensors = self.tensors + 1
+  tensor.lend(t, self, self.word, self.word[0])
+end
+
+function Grip:drop()
+  self.tensors = self.tensors - 1
+  if self.tensors == 0 then
+    let_go(ffi.gc(self.guard, nil))
+    self.guard = nil
+  end
+end
+
+-- -- Loans -------------------------------------------------------------------
+
+local Loan = {}
+Loan.__index = Loan
+
+--- A loan, for value.read(); `aim` says of which run's slot.
+function hold.new(loader)
+  return setmetatable({
+    loader = loader, slot = -1, lease = lease.take(), grip = false,
+    has_tensors = false, budget = 0, owner = false,
+  }, Loan)
+end
+
+--- Ends what was lent of the run before, and turns to a run's slot.
+function Loan:aim(slot)
+  lease.bump(self.lease)
+  self.slot, self.grip, self.has_tensors = slot, false, false
+  self.owner = { loan = self, slot = slot, generation = self.lease[0] }
+end
+
+--- Ends what was lent of the item before.
+function Loan:advance()
+  if self.has_tensors then
+    self.has_tensors = false
+    lease.bump(self.lease)
+  end
+end
+
+--- Ends the loan for good.
+function Loan:finish()
+  if self.lease then
+    lease.give(self.lease)
+    self.lease = false
+  end
+end
+
+function Loan:keep(t)
+  if not self.grip then
+    self.grip = grip_of(self.loader, self.slot)
+  end
+  self.grip:take(t)
+end
+
+-- -- What users call ---------------------------------------------------------
+
+local function each_tensor(x, f, seen)
+  if tensor.is(x) then
+    f(x)
+  elseif type(x) == "table" and not seen[x] then
+    seen[x] = true
+    for _, field in pairs(x) do
+      each_tensor(field, f, seen)
+    end
+  end
+end
+
+local function keep_one(t)
+  local owner = tensor.owner(t)
+  tensor.check(t)
+  if type(owner) == "table" and owner.loan then
+    owner.loan:keep(t)
+  elseif owner == nil and tensor.is_lent(t) then
+    tensor.detach(t) -- a worker's: its slot will be handed over
+  end
+end
+
+--- Makes an item's tensors stay valid for as long as Lua holds them.
+-- @param x a tensor, a table with tensors in it, or anything else
+-- @return x
+function hold.keep(x)
+  each_tensor(x, keep_one, {})
+  return x
+end
+
+local gone = lease.take()
+lease.bump(gone)
+
+local function release_one(t)
+  local owner = tensor.owner(t)
+  if getmetatable(owner) == Grip and owner.guard then
+    tensor.lend(t, nil, gone, 0)
+    owner:drop()
+  end
+end
+
+--- Gives back now what an item's kept tensors hold; using them raises then.
+function hold.release(x)
+  each_tensor(x, release_one, {})
+end
+
+tensor.methods.keep = hold.keep
+tensor.methods.release = hold.release
+
+return hold

@@ -1,0 +1,59 @@
+-- SPDX-License-Identifier: MIT
+--- neap: data loading for LuaJIT. What `require("neap")` answers.
+--
+-- Each name of ADAPTERS is a module that answers a function over sequences,
+-- which is a method of every sequence too. A new adapter is one module and
+-- one word here.
+-- @module neap
+
+local check = require("neap.check")
+local errors = require("neap.errors")
+local hold = require("neap.hold")
+local sequence = require("neap.sequence")
+local tensor = require("neap.tensor")
+
+local SOURCES = { "range", "from", "idx" }
+local ADAPTERS = {
+  "map", "random_map", "zip", "gather", "shuffle", "slice", "batch", "epoch",
+  "prefetch", "progress",
+}
+
+local neap = {
+  _VERSION = "neap " .. require("neap.version"),
+  errors = errors.mode,
+  tensor = tensor.new,
+  empty = tensor.empty,
+  stack = require("neap.stack"),
+  keep = hold.keep,
+  release = hold.release,
+}
+
+for _, name in ipairs(SOURCES) do
+  neap[name] = require("neap." .. name)
+end
+
+-- neap.map(f, s, ...) is s:map(f, ...); the others take s first.
+local function as_method(name, f)
+  if not check.function_first[name] then
+    return f
+  end
+  return function(s, func, ...)
+    return (f(func, s, ...))
+  end
+end
+
+for _, name in ipairs(ADAPTERS) do
+  local f = require("neap." .. name)
+  neap[name] = f
+  sequence.method(name, as_method(name, f))
+end
+
+neap.take = neap.gather
+sequence.method("take", neap.gather)
+
+--- neap.each(s) is s:each(), for arrays and tensors too.
+function neap.each(s, options)
+  return check.sequence(1, s):iterate(options)
+end
+
+return neap

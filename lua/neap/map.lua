@@ -1,0 +1,64 @@
+-- SPDX-License-Identifier: MIT
+--- A function over the items of one or several sequences.
+-- @module neap.map
+
+local check = require("neap.check")
+local class = require("neap.class")
+local sequence = require("neap.sequence")
+
+local Map = class("map", sequence.class)
+
+function Map:emit(g, i, e)
+  local arguments = {}
+  for k, source in ipairs(self.sources) do
+    arguments[k] = g:value(source, i, e)
+  end
+  return g:call(self, i, self.f, arguments)
+end
+
+function Map:describe()
+  local parts = { "f" }
+  for _, source in ipairs(self.sources) do
+    parts[#parts + 1] = source:describe()
+  end
+  return ("map(%s)"):format(table.concat(parts, ", "))
+end
+
+--- The nodes of several sequences, and the length that they agree on; endless
+-- ones go along with any.
+local function agree(narg, ...)
+  local nodes, length = {}, math.huge
+  for k = 1, select("#", ...) do
+    local node = check.sequence(narg + k - 1, (select(k, ...)))
+    nodes[k] = node
+    if node.length ~= math.huge then
+      if length ~= math.huge and node.length ~= length then
+        check.fail(narg + k - 1, ("%d items expected, got %d: lengths must "
+          .. "agree"):format(length, node.length))
+      end
+      length = node.length
+    end
+  end
+  return nodes, length
+end
+
+--- Returns f(x), or f(x, y, ...) over the items of several sequences.
+-- @function map
+-- @tparam function f called once for each item that is read
+-- @tparam Sequence ... of equal lengths; endless ones end with the others
+-- @treturn Sequence
+-- @usage neap.map(function(x, y) return x + y end, {1, 2}, {10, 20})
+local function map(f, ...)
+  check.func(1, f)
+  if select("#", ...) == 0 then
+    check.sequence(2, nil)
+  end
+  local sources, length = agree(2, ...)
+  return sequence.wrap(Map:make({ f = f, sources = sources, length = length }))
+end
+
+return setmetatable({ agree = agree, map = map }, {
+  __call = function(_, ...)
+    return map(...)
+  end,
+})

@@ -1,0 +1,89 @@
+-- SPDX-License-Identifier: MIT
+--- Builds the items of a batch right in their rows.
+--
+-- While a worker computes item k of a batch that will be stacked, the tensors
+-- that it makes are candidates for row k of the batch: one of a row's dtype
+-- and shape gets the row's memory, and stacking then copies nothing. Where an
+-- item makes several of that kind, the item before has shown which one it
+-- answers. A wrong guess costs a copy, never a wrong result (neap.stack).
+-- @module neap.place
+
+local ffi = require("ffi")
+local stack = require("neap.stack")
+
+local bytes = ffi.typeof("uint8_t *")
+
+local place = {}
+
+local is_enabled = false
+local current -- the rows of the item that is being computed, or nil
+
+--- Lets batches place their items: in workers, where leases guard the memory.
+function place.enable()
+  is_enabled = true
+end
+
+--- Forgets what a failed item left.
+function place.reset()
+  current = nil
+end
+
+--- Says that item k of a stack is computed next.
+-- @tparam table|nil state of neap.stack; nil before its first item
+-- @return what place.done() wants
+function place.aim(state, k)
+  local outer = current
+  if not is_enabled then
+    return nil
+  end
+  current = nil
+  if state and #state.leaves > 0 then
+    local leaves = state.leaves
+    for n = 1, #leaves do
+      leaves[n].seen = 0
+    end
+    current = { leaves = leaves, k = k }
+  end
+  return outer or false
+end
+
+--- Says that the item is computed: learns which tensor was the one.
+function place.done(outer)
+  if outer == nil then
+    return
+  end
+  current = outer or nil
+end
+
+local function fits(leaf, code, bits, shape, ndim)
+  local result = leaf.result.d
+  if result.code ~= code or result.bits ~= bits or #leaf.dims ~= ndim then
+    return false
+  end
+  for n = 1, ndim do
+    if leaf.dims[n] ~= shape[n - 1] then
+      return false
+    end
+  end
+  return true
+end
+
+--- The row for a tensor that is being made, or nil.
+function place.find(code, bits, shape, ndim)
+  if current == nil then
+    return nil
+  end
+  local leaves = current.leaves
+  for n = 1, #leaves do
+    local leaf = leaves[n]
+    if fits(leaf, code, bits, shape, ndim) then
+      leaf.seen = leaf.seen + 1
+      if leaf.seen == (leaf.turn or 1) then
+        return ffi.cast(bytes, stack.row(leaf, current.k))
+      end
+    end
+  end
+  return nil
+end
+
+return place

@@ -1,0 +1,445 @@
+-- SPDX-License-Identifier: MIT
+--- Computes items ahead in worker processes.
+--
+-- A prefetch is a node like others; what runs behind it is a *pool*: the
+-- loader of libneap and where its iteration stands. Workers start with the
+-- first read. In a worker, and with workers = 0, a prefetch is its source.
+-- @module neap.prefetch
+
+local ffi = require("ffi")
+local chain = require("neap.chain")
+local check = require("neap.check")
+local class = require("neap.class")
+local errors = require("neap.errors")
+local heap = require("neap.heap")
+local hold = require("neap.hold")
+local lib = require("neap.lib")
+local sequence = require("neap.sequence")
+local value = require("neap.value")
+
+local C = lib.C
+local NUMBER = C.NEAP_NUMBER
+
+local Prefetch = class("prefetch", sequence.class)
+
+local OPTIONS = {
+  workers = "integer", buffered = "count", chunk = "chunk", order = "boolean",
+  on_start = "function", retries = "natural", slot_bytes = "count",
+}
+
+-- -- The pool ----------------------------------------------------------------
+
+local function worker_count(workers)
+  local cores = C.neap_cores()
+  if workers == nil then
+    return cores
+  end
+  return workers < 0 and math.max(1, cores + workers) or workers
+end
+
+local function new_pool(options)
+  return {
+    loader = false, is_closed = false, has_started = false,
+    workers = worker_count(options.workers),
+    text = false, -- the chain, until the workers have it
+    start = 1, -- where the next each() begins
+    reader = false, -- the iteration that the loader serves
+    run = ffi.new("neap_run"), -- for single reads
+    loan = false, -- theirs
+    stream = false, -- the iteration that single reads in order become
+    last = 0, -- index of the single read before
+    skipped = {},
+  }
+end
+
+local function open(node)
+  local o, pool = node.options, node.pool
+  local text = pool.text
+  local settings = ffi.new("neap_options", {
+    chain = text, chain_bytes = #text, lua_dir = lib.lua_dir,
+    length = node.length == math.huge and C.NEAP_ENDLESS or node.length,
+    workers = pool.workers, buffered = o.buffered or 16,
+    chunk = o.chunk and o.chunk ~= "auto" and o.chunk or 0,
+    retries = o.retries or 2, ordered = o.order == false and 0 or 1,
+    heap_fd = heap.fd(), slot_bytes = o.slot_bytes or 2 ^ 30,
+  })
+  local out = ffi.new("neap_loader *[1]")
+  lib.check(C.neap_open(settings, out, lib.error))
+  pool.loader = ffi.gc(out[0], C.neap_close)
+  pool.text = false
+  pool.loan = hold.new(pool.loader)
+end
+
+-- The pool of a node, its workers started.
+local function running(node)
+  local pool = node.pool
+  if pool.is_closed then
+    check.raise("cannot read: the prefetch is closed")
+  end
+  if not pool.loader then
+    local ok, why = pcall(open, node)
+    if not ok then
+      check.raise(why)
+    end
+  end
+  return pool
+end
+
+-- -- Failures ----------------------------------------------------------------
+
+local function signal_text(status)
+  local signal = status % 128
+  if signal ~= 0 then
+    return ("signal %d"):format(signal)
+  end
+  return ("exit status %d"):format(math.floor(status / 256) % 256)
+end
+
+-- A run that is one failure: the item that ended its workers.
+local function death(stage, run)
+  return errors.make({
+    kind = "death",
+    message = ("a worker died of this item, %d time%s; the last by %s"):format(
+      run.attempts, run.attempts == 1 and "" or "s",
+      signal_text(run.wait_status)),
+    index = tonumber(run.first) + 1,
+    stage = stage,
+    worker = false, traceback = nil, cause = nil,
+  })
+end
+
+-- Item k of a run: the item, or what raises.
+local function item_of(stage, run, k, loan)
+  if run.slot < 0 then
+    return death(stage, run), true
+  end
+  local x, is_failure = value.read(run, k, loan)
+  if is_failure then
+    if x.index == nil then
+      x.index, x.stage = tonumber(run.first) + k + 1, stage
+    end
+    x = errors.make(x)
+  end
+  return x, is_failure
+end
+
+-- Reads a run; a shortage of slots lets the collector look for kept items
+-- that nobody uses any more: twice, since owners are let go a cycle later.
+local function read_run(read, ...)
+  local status = read(...)
+  if status == C.NEAP_EHELD then
+    collectgarbage()
+    collectgarbage()
+    status = read(...)
+  end
+  if status < 0 then
+    check.raise(ffi.string(lib.error.text))
+  end
+  return status
+end
+
+-- -- Iterating ---------------------------------------------------------------
+
+local Reader = {}
+Reader.__index = Reader
+
+local function detach(pool)
+  local reader = pool.reader
+  if reader then
+    pool.reader = false
+    reader.k, reader.count = 0, 0
+    reader.loan:finish()
+    reader.is_lost = not reader.is_ordered
+    C.neap_run_release(pool.loader, reader.run.slot)
+    reader.run.slot = -1
+  end
+end
+
+-- Makes the loader serve this reader, from the item that it wants next.
+local function attach(reader)
+  local pool = reader.pool
+  if reader.is_lost then
+    check.raise("cannot go on: another loop has begun, and this prefetch is "
+      .. "read as completed (order = false)")
+  end
+  detach(pool)
+  reader.loan = hold.new(pool.loader)
+  lib.check(C.neap_seek(pool.loader, reader.epoch, reader.wanted - 1,
+    lib.error))
+  pool.reader = reader
+end
+
+-- Releases the run that is read out, and gets the next. False at the end.
+local function next_run(reader)
+  local pool, run = reader.pool, reader.run
+  if pool.is_closed then
+    check.raise("cannot read: the prefetch is closed")
+  end
+  if pool.reader ~= reader then
+    attach(reader)
+  end
+  reader.loan:aim(-1)
+  C.neap_run_release(pool.loader, run.slot)
+  run.slot = -1
+  if read_run(C.neap_run_next, pool.loader, run, lib.error) ~= C.NEAP_OK then
+    detach(pool)
+    reader.is_done = true
+    return false
+  end
+  reader.loan:aim(run.slot)
+  reader.k, reader.count = 0, run.count
+  reader.first, reader.cells = tonumber(run.first) + 1, run.cells
+  return true
+end
+
+-- What is not a number: other items, failures, and the end of a run.
+local function step_slowly(reader)
+  local pool = reader.pool
+  while true do
+    if reader.is_done then
+      return nil
+    end
+    if pool.reader == reader and reader.k < reader.count then
+      local k = reader.k
+      reader.k = k + 1
+      reader.wanted = reader.first + k + 1
+      reader.loan:advance()
+      local x, is_failure = item_of(reader.stage, reader.run, k, reader.loan)
+      if not is_failure then
+        return reader.first + k, x
+      elseif reader.on_error ~= "skip" then
+        errors.raise(x)
+      end
+      table.insert(pool.skipped, x)
+    elseif not next_run(reader) then
+      return nil
+    end
+  end
+end
+
+local function step(reader)
+  local k = reader.k
+  if k < reader.count and reader.run.slot >= 0
+    and reader.cells[k].type == NUMBER then
+    reader.k = k + 1
+    reader.wanted = reader.first + k + 1
+    return reader.first + k, reader.cells[k].number
+  end
+  return step_slowly(reader)
+end
+
+local function kept_step(reader)
+  local i, x = step(reader)
+  return i, hold.keep(x)
+end
+
+local function new_reader(node, epoch, start, on_error)
+  local reader = setmetatable({
+    stage = node:stage_name(), pool = node.pool, epoch = epoch,
+    run = ffi.new("neap_run"), loan = false,
+    k = 0, count = 0, first = 0, cells = false,
+    wanted = start, is_done = false, is_lost = false,
+    is_ordered = node.options.order ~= false, on_error = on_error,
+  }, Reader)
+  reader.run.slot = -1
+  return reader
+end
+
+function Prefetch:iterate(options)
+  if self:is_in_place() then
+    return self:start():iterate(options)
+  end
+  local pool = running(self)
+  local reader = new_reader(self, self.epoch or 1, pool.start,
+    options and options.on_error or "raise")
+  pool.start = 1
+  return options and options.keep and kept_step or step, reader
+end
+
+-- -- Reading one item --------------------------------------------------------
+
+-- Reads in order are an iteration: items are computed ahead for them too.
+local function stream(node, pool, i, epoch)
+  local reader = pool.stream
+  if pool.last ~= i - 1 or node.options.order == false then
+    return nil
+  elseif not reader or reader.wanted ~= i or reader.epoch ~= epoch then
+    reader = new_reader(node, epoch, i, "raise")
+    pool.stream = reader
+  end
+  return reader
+end
+
+local function read_one(node, pool, i, epoch)
+  local run, loan = pool.run, pool.loan
+  read_run(C.neap_run_get, pool.loader, epoch, i - 1, run, lib.error)
+  loan:aim(run.slot)
+  local ok, x, is_failure = pcall(item_of, node:stage_name(), run, 0, loan)
+  if ok and not is_failure and loan.has_tensors then
+    hold.keep(x)
+  end
+  C.neap_run_release(pool.loader, run.slot)
+  if not ok or is_failure then
+    error(x, 0)
+  end
+  return x
+end
+
+function Prefetch:get(i, e)
+  local pool = running(self)
+  local epoch = self.epoch or e
+  local reader = i > 1 and stream(self, pool, i, epoch)
+  pool.last = i
+  if not reader then
+    return read_one(self, pool, i, epoch)
+  end
+  local _, x = kept_step(reader)
+  return x
+end
+
+-- -- As a node ---------------------------------------------------------------
+
+--- Whether items are computed in this process.
+function Prefetch:is_in_place()
+  return not self.pool or self.pool.workers == 0
+end
+
+--- The source, after on_start has run here, once.
+function Prefetch:start()
+  local pool = self.pool
+  if pool and self.options.on_start and not pool.has_started then
+    pool.has_started = true
+    self.options.on_start(1)
+  end
+  return self.source
+end
+
+function Prefetch:emit(g, i, e)
+  if self:is_in_place() then
+    return g:value(self:start(), i, e)
+  end
+  return sequence.class.emit(self, g, i, e)
+end
+
+function Prefetch:describe()
+  return ("prefetch(%s)"):format(self.source:describe())
+end
+
+--- The same workers at another epoch.
+function Prefetch:at_epoch(n)
+  return Prefetch:make({
+    source = self.source, options = self.options, length = self.length,
+    epoch = n, where = self.where, pool = self.pool,
+  })
+end
+
+-- -- What its handles answer besides -----------------------------------------
+
+local methods = setmetatable({}, { __index = sequence.class.methods })
+Prefetch.methods = methods
+
+local function pool_of(s)
+  return sequence.node(s).pool
+end
+
+--- Ends the workers now; items that are kept stay valid.
+function methods.close(s)
+  local pool = pool_of(s)
+  if not pool.is_closed then
+    pool.is_closed = true
+    if pool.loader then
+      detach(pool)
+      C.neap_close(ffi.gc(pool.loader, nil))
+      pool.loader = false
+    end
+  end
+end
+
+--- The index of the next item that iteration will deliver.
+function methods.position(s)
+  local pool = pool_of(s)
+  return pool.reader and pool.reader.wanted or pool.start
+end
+
+--- Lets the next each() begin at item i.
+function methods.seek(s, i)
+  local node = check.sequence(1, s)
+  check.integer(2, i)
+  if node.pool.is_closed then
+    check.raise("cannot seek: the prefetch is closed")
+  elseif i < 1 or i > node.length + 1 then
+    check.fail(2, ("index %d is out of range 1..%s"):format(i,
+      tostring(node.length)))
+  end
+  node.pool.start = i
+end
+
+--- The errors that each{on_error = "skip"} went past.
+function methods.skipped(s)
+  return pool_of(s).skipped
+end
+
+local function stats_table(stats)
+  return {
+    items = tonumber(stats.items), runs = tonumber(stats.runs),
+    bytes = tonumber(stats.bytes), busy = tonumber(stats.busy_ns) / 1e9,
+    idle = tonumber(stats.idle_ns) / 1e9,
+  }
+end
+
+--- Counters: items, runs, bytes, seconds busy, idle and waited, restarts and
+-- retries, and the same for each worker.
+function methods.stats(s)
+  local pool = pool_of(s)
+  local stats = ffi.new("neap_stats")
+  if not pool.loader then
+    local none = stats_table(stats)
+    none.wait, none.restarts, none.retries, none.held = 0, 0, 0, 0
+    none.workers = {}
+    return none
+  end
+  C.neap_loader_stats(pool.loader, stats)
+  local all = stats_table(stats)
+  all.wait = tonumber(stats.consumer_wait_ns) / 1e9
+  all.restarts, all.retries = tonumber(stats.restarts), tonumber(stats.retries)
+  all.held, all.workers = stats.held, {}
+  for w = 1, stats.workers do
+    local pid = C.neap_worker_stats(pool.loader, w - 1, stats)
+    all.workers[w] = stats_table(stats)
+    all.workers[w].pid = pid
+  end
+  return all
+end
+
+-- -- Making ------------------------------------------------------------------
+
+--- Returns the same items, computed ahead by worker processes.
+-- @function prefetch
+-- @tparam Sequence source
+-- @tparam[opt] table options workers (processes; 0 evaluates in place;
+--   negative: cores to spare; default: the cores that this process may use),
+--   buffered (items computed ahead at most, 16), chunk (consecutive items a
+--   worker computes in one go, "auto"), order (false: as completed), on_start
+--   (f(worker) in each worker before its first item), retries (2, of an item
+--   whose worker died), slot_bytes (address space of a slot, 2^30)
+-- @treturn Sequence with the methods close, stats, position, seek
+-- @usage for i, x in neap.prefetch(s, {workers = 2}):each() do end
+local function prefetch(source, options)
+  source = check.sequence(1, source)
+  options = check.options(2, options, OPTIONS)
+  local pool = new_pool(options)
+  if pool.workers > 0 then
+    local ok, text = pcall(chain.pack,
+      { node = source, on_start = options.on_start }, "the chain")
+    if not ok then
+      check.raise(text)
+    end
+    pool.text = text
+  end
+  return sequence.wrap(Prefetch:make({
+    source = source, options = options, length = source.length,
+    epoch = false, pool = pool,
+  }))
+end
+
+return prefetch

@@ -1,0 +1,232 @@
+-- SPDX-License-Identifier: MIT
+--- What every sequence answers, and the handles that users hold.
+--
+-- A *node* is one stage of a chain: an immutable Lua object with a length.
+-- A *handle* is what the user sees: a small cdata (stock LuaJIT gives `#` to
+-- nothing else) that stands for a node. Inside neap there are only nodes.
+-- @module neap.sequence
+
+local ffi = require("ffi")
+local blob = require("neap.blob")
+local check = require("neap.check")
+local class = require("neap.class")
+local compiler = require("neap.compile")
+local errors = require("neap.errors")
+local tensor = require("neap.tensor")
+
+local Sequence = class("sequence")
+local sequence = { class = Sequence }
+
+-- -- Handles -----------------------------------------------------------------
+
+ffi.cdef("typedef struct neap_handle { int32_t id; } neap_handle;")
+
+local nodes = {} -- id -> node
+local spare = {} -- ids that were given back
+local methods = {} -- what s:name() finds
+
+local handle_type
+
+--- The handle of a new node.
+function sequence.wrap(node)
+  local id = table.remove(spare) or #nodes + 1
+  nodes[id] = node
+  return handle_type(id)
+end
+
+function sequence.is(value)
+  return ffi.istype("neap_handle", value)
+end
+
+--- The node of a handle, or of a Lua array or tensor taken as a sequence;
+-- nil for what is not a sequence.
+function sequence.node(value)
+  if sequence.is(value) then
+    return nodes[value.id]
+  elseif type(value) == "table" and getmetatable(value) == nil
+    or tensor.is(value) then
+    return require("neap.from").node(value)
+  end
+end
+
+--- Checks an argument that must be a sequence; answers its node.
+function check.sequence(narg, value)
+  local node = sequence.node(value)
+  if not node then
+    check.fail(narg, "sequence expected, got " .. check.got(value))
+  end
+  return node
+end
+
+--- Checks an argument that must be a sequence with an end.
+function check.finite(narg, value)
+  local node = check.sequence(narg, value)
+  if node.length == math.huge then
+    check.fail(narg, "sequence with an end expected, got an endless one")
+  end
+  return node
+end
+
+--- Gives all handles a method.
+function sequence.method(name, f)
+  methods[name] = f
+end
+
+-- -- Nodes -------------------------------------------------------------------
+--
+-- A class of nodes has some of these:
+--   emit(g, i, e)   writes the code for item i (neap.compile), or
+--   get(i, e)       computes item i of epoch e; i is in range
+--   set(i, v)       stores item i where it comes from
+--   iterate(options) answers what a `for` wants, if it has its own way
+--   describe()      shows itself and its sources
+-- and the fields `length` (math.huge: endless) and `where` it was made.
+-- Fields named in `transient` are this process's own and do not travel.
+
+Sequence.transient = { getter = true, pool = true }
+
+--- What s:name() finds; a class may have more.
+Sequence.methods = methods
+
+--- Makes a node: checks done, nothing evaluated.
+function Sequence:make(fields)
+  fields.where = fields.where or check.where()
+  return self:new(fields)
+end
+
+function Sequence:emit(g, i, e)
+  local x = g:name()
+  g:line("local %s = %s:get(%s, %s)", x, g:constant(self), i, e)
+  return x
+end
+
+function Sequence:set()
+  error("cannot assign: the items of " .. self:stage_name()
+    .. " are computed, not stored", 0)
+end
+
+--- How the stage is called in messages: "map (train.lua:12)".
+function Sequence:stage_name()
+  return ("%s (%s)"):format(self.class_name, self.where)
+end
+
+function Sequence:describe()
+  return self.source and ("%s(%s)"):format(self.class_name,
+    self.source:describe()) or self.class_name
+end
+
+--- An index as users give it, made one of 1..n; raises out of range.
+local function place(node, i)
+  local n = node.length
+  if i >= 1 and i <= n and i % 1 == 0 then
+    return i
+  elseif i % 1 ~= 0 then
+    check.raise(("index %s is not a whole number"):format(tostring(i)))
+  elseif i < 0 and n == math.huge then
+    check.raise(("index %d counts from the end, and there is none"):format(i))
+  elseif i < 0 and -i <= n then
+    return n + 1 + i
+  end
+  check.raise(n == 0 and ("index %d is out of range: no items"):format(i)
+    or ("index %d is out of range 1..%s"):format(i,
+      n == math.huge and "inf" or ("%d"):format(n)))
+end
+
+local function read(node, i)
+  local ok, x = xpcall(compiler.compile(node), errors.handler, i, 1)
+  if not ok then
+    errors.raise(x)
+  end
+  return x
+end
+
+local function step(state, i)
+  i = i + 1
+  if i > state.length then
+    return nil
+  end
+  local ok, x = xpcall(state.getter, errors.handler, i, 1)
+  if not ok then
+    errors.raise(x)
+  end
+  return i, x
+end
+
+--- What a `for` wants: a function, its state and its start.
+function Sequence:iterate()
+  return step, { getter = compiler.compile(self), length = self.length }, 0
+end
+
+-- -- What handles answer -----------------------------------------------------
+
+local mt = {}
+
+function mt.__index(handle, key)
+  if type(key) == "number" then
+    local node = nodes[handle.id]
+    return read(node, place(node, key))
+  end
+  return nodes[handle.id].methods[key]
+end
+
+function mt.__newindex(handle, key, value)
+  local node = nodes[handle.id]
+  if type(key) ~= "number" then
+    check.raise(("cannot assign: index expected, got %s"):format(
+      check.got(key)))
+  end
+  local i = place(node, key)
+  local ok, why = pcall(node.set, node, i, value)
+  if not ok then
+    check.raise(why)
+  end
+end
+
+function mt.__len(handle)
+  local n = nodes[handle.id].length
+  if n == math.huge then
+    check.raise("cannot count: the sequence is endless (s:len() is math.huge)")
+  end
+  return n
+end
+
+function mt.__tostring(handle)
+  local node = nodes[handle.id]
+  return ("%s: %s"):format(node:describe(), node.length == math.huge
+    and "endless" or ("%d item%s"):format(node.length,
+      node.length == 1 and "" or "s"))
+end
+
+function mt.__gc(handle)
+  nodes[handle.id] = false
+  spare[#spare + 1] = handle.id
+end
+
+handle_type = ffi.metatype("neap_handle", mt)
+
+--- The number of items; math.huge for an endless sequence.
+function methods.len(s)
+  return check.sequence(1, s).length
+end
+
+--- Iterates: `for i, x in s:each() do`.
+function methods.each(s, options)
+  return check.sequence(1, s):iterate(options)
+end
+
+--- All items in a Lua array.
+function methods.totable(s)
+  local node = check.finite(1, s)
+  local list = {}
+  for i, x in node:iterate({ keep = true }) do
+    list[i] = x
+  end
+  return list
+end
+
+-- Sequences travel to workers as their nodes.
+blob.register("neap.sequence", sequence.is, function(handle)
+  return nodes[handle.id]
+end, sequence.wrap)
+
+return sequence

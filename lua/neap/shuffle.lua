@@ -1,0 +1,35 @@
+-- SPDX-License-Identifier: MIT
+--- A sequence in an order drawn from a seed and the epoch, in O(1) memory.
+-- @module neap.shuffle
+
+local check = require("neap.check")
+local class = require("neap.class")
+local lib = require("neap.lib")
+local Index = require("neap.index")
+local sequence = require("neap.sequence")
+
+local Shuffle = class("shuffle", Index)
+
+function Shuffle:tree(source)
+  return self.build(lib.C.neap_seq_shuffle, source, self.seed)
+end
+
+function Shuffle:describe()
+  return ("shuffle(%s, %d)"):format(self.source:describe(), self.seed)
+end
+
+--- Returns the items of source in a random order.
+-- @function shuffle
+-- @tparam Sequence source with an end
+-- @tparam[opt=1] int seed
+-- @treturn Sequence a view; each epoch has an order of its own
+-- @usage neap.shuffle(neap.range(10), 42)
+local function shuffle(source, seed)
+  source = check.finite(1, source)
+  seed = seed == nil and 1 or check.integer(2, seed)
+  return sequence.wrap(Shuffle:make({
+    source = source, seed = seed, length = source.length,
+  }))
+end
+
+return shuffle

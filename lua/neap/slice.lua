@@ -1,0 +1,66 @@
+-- SPDX-License-Identifier: MIT
+--- A stretch of a sequence, forwards or backwards.
+-- @module neap.slice
+
+local check = require("neap.check")
+local class = require("neap.class")
+local lib = require("neap.lib")
+local Index = require("neap.index")
+local sequence = require("neap.sequence")
+
+local Slice = class("slice", Index)
+
+function Slice:tree(source)
+  return self.build(lib.C.neap_seq_slice, source, self.first - 1, self.step,
+    self.length)
+end
+
+function Slice:describe()
+  return ("slice(%s, %d, %d, %d)"):format(self.source:describe(), self.first,
+    self.first + (self.length - 1) * self.step, self.step)
+end
+
+-- From the end, as string.sub counts.
+local function from_end(i, n)
+  return i < 0 and n + 1 + i or i
+end
+
+--- Returns items first, first + step, ... up to last, both included.
+-- `first` and `last` count as in string.sub: from the end if negative, and
+-- clipped to what there is. A negative step reads from first down to last.
+-- @function slice
+-- @tparam Sequence source
+-- @tparam[opt] int first 1, or the last item where step is negative
+-- @tparam[opt] int last the last item, or 1 where step is negative
+-- @tparam[opt=1] int step
+-- @treturn Sequence a view
+-- @usage neap.range(10):slice(3, 7, 2):totable() --> 3, 5, 7
+local function slice(source, first, last, step)
+  source = check.sequence(1, source)
+  step = step == nil and 1 or check.integer(4, step)
+  local n = source.length
+  if step == 0 then
+    check.fail(4, "step other than 0 expected, got 0")
+  elseif n == math.huge and (step < 0 or (first or 1) < 0
+    or (last or 1) < 0) then
+    check.fail(1, "sequence with an end expected, got an endless one")
+  end
+  first = first == nil and (step > 0 and 1 or n) or check.integer(2, first)
+  last = last == nil and (step > 0 and n or 1)
+    or last == math.huge and last or check.integer(3, last)
+  first, last = from_end(first, n), from_end(last, n)
+  if step > 0 then
+    first, last = math.max(first, 1), math.min(last, n)
+  else
+    first, last = math.min(first, n), math.max(last, 1)
+  end
+  local length = math.max(0, math.floor((last - first) / step) + 1)
+  if length == 0 then
+    first = 1
+  end
+  return sequence.wrap(Slice:make({
+    source = source, first = first, step = step, length = length,
+  }))
+end
+
+return slice

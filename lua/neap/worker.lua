@@ -1,0 +1,116 @@
+-- SPDX-License-Identifier: MIT
+--- What a worker process does: reads the chain that the host sent, then fills
+-- slots with items until it is told to stop.
+-- @module neap.worker
+
+local ffi = require("ffi")
+local chain = require("neap.chain")
+local compiler = require("neap.compile")
+local errors = require("neap.errors")
+local lease = require("neap.lease")
+local lib = require("neap.lib")
+local place = require("neap.place")
+local tensor = require("neap.tensor")
+local value = require("neap.value")
+
+local C = lib.C
+
+-- Each worker draws other numbers from math.random, and other ones again
+-- after a restart; random_map is what does not depend on the worker.
+local function seed_random(number)
+  local address = tonumber(ffi.cast("uintptr_t", ffi.new("char[1]")))
+  math.randomseed((os.time() * 512 + number) * 2 ^ 12 + address % 2 ^ 24)
+end
+
+local function read_chain(worker)
+  local nbytes = ffi.new("uint64_t[1]")
+  local text = C.neap_worker_chain(worker, nbytes)
+  return chain.unpack(ffi.string(text, tonumber(nbytes[0])),
+    C.neap_worker_heap_fd(worker))
+end
+
+-- -- Running -----------------------------------------------------------------
+
+local function compute(getter, k, i, epoch)
+  place.reset()
+  value.write(k, getter(i, epoch))
+end
+
+-- What is written of a failure; what cannot be sent is told in words.
+local function send_failure(k, e, number)
+  local fields = {
+    kind = e.kind, message = e.message, index = e.index, stage = e.stage,
+    worker = number, traceback = e.traceback,
+    cause = e.cause,
+  }
+  if not pcall(value.write_failure, k, fields) then
+    fields.cause = tostring(e.cause)
+    value.write_failure(k, fields)
+  end
+end
+
+local function run_task(task, getter, progress, number)
+  local first, epoch = tonumber(task.first), tonumber(task.epoch)
+  value.begin(task.base, tonumber(task.bytes), task.count)
+  for k = 0, task.count - 1 do
+    progress[0] = k
+    local ok, e = xpcall(compute, errors.handler, getter, k, first + k + 1,
+      epoch)
+    if not ok then
+      send_failure(k, e, number)
+    end
+  end
+  return value.finish()
+end
+
+local function serve(worker, getter, number)
+  local task = ffi.new("neap_task")
+  local progress = C.neap_worker_progress(worker)
+  local word = lease.take()
+  place.enable()
+  tensor.set_allocator(function(nbytes, code, bits, shape, ndim)
+    local data = place.find(code, bits, shape, ndim) or value.allocate(nbytes)
+    if data ~= nil then
+      return data, word, word[0]
+    end
+  end)
+  while lib.check(C.neap_worker_next(worker, task, lib.error)) == C.NEAP_OK do
+    local used = run_task(task, getter, progress, number)
+    lease.bump(word)
+    C.neap_worker_publish(worker, used)
+  end
+end
+
+local function start(worker)
+  local number = C.neap_worker_number(worker) + 1
+  io.stdout:setvbuf("line")
+  seed_random(number)
+  local sent = read_chain(worker)
+  if sent.on_start then
+    sent.on_start(number)
+  end
+  return compiler.compile(sent.node), number
+end
+
+local function explain(message)
+  local e = errors.handler(message)
+  e.kind = "start"
+  return e
+end
+
+local function run()
+  local out = ffi.new("neap_worker *[1]")
+  lib.check(C.neap_worker_attach(out, lib.error))
+  local worker = out[0]
+  local ok, getter, number = xpcall(start, explain, worker)
+  if not ok then
+    C.neap_worker_ready(worker, "cannot start workers: " .. tostring(getter),
+      lib.error)
+    return 1
+  end
+  lib.check(C.neap_worker_ready(worker, nil, lib.error))
+  serve(worker, getter, number)
+  return 0
+end
+
+return run

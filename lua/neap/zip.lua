@@ -1,0 +1,73 @@
+-- SPDX-License-Identifier: MIT
+--- Several sequences side by side.
+-- @module neap.zip
+
+local check = require("neap.check")
+local class = require("neap.class")
+local map = require("neap.map")
+local sequence = require("neap.sequence")
+
+local Zip = class("zip", sequence.class)
+
+function Zip:emit(g, i, e)
+  local parts = {}
+  for k, source in ipairs(self.sources) do
+    local x = g:value(source, i, e)
+    parts[k] = self.keys and ("[%q] = %s"):format(self.keys[k], x) or x
+  end
+  local x = g:name()
+  g:line("local %s = {%s}", x, table.concat(parts, ", "))
+  return x
+end
+
+function Zip:describe()
+  local parts = {}
+  for k, source in ipairs(self.sources) do
+    parts[k] = (self.keys and self.keys[k] .. " = " or "") .. source:describe()
+  end
+  return ("zip(%s)"):format(table.concat(parts, ", "))
+end
+
+local function is_fields(value)
+  return type(value) == "table" and #value == 0 and next(value) ~= nil
+end
+
+-- {image = s, label = t} in the order of the names, so that a chain is the
+-- same in each process.
+local function zip_fields(fields)
+  local keys, values = {}, {}
+  for key in pairs(fields) do
+    if type(key) ~= "string" then
+      check.fail(1, "names of fields must be strings, got " .. check.got(key))
+    end
+    keys[#keys + 1] = key
+  end
+  table.sort(keys)
+  for k, key in ipairs(keys) do
+    values[k] = sequence.node(fields[key])
+    if not values[k] then
+      check.fail(1, ("field '%s': sequence expected, got %s"):format(key,
+        check.got(fields[key])))
+    end
+    values[k] = sequence.wrap(values[k])
+  end
+  local sources, length = map.agree(1, unpack(values))
+  return Zip:make({ sources = sources, keys = keys, length = length })
+end
+
+--- Returns items {x, y, ...}, or {name = x, ...} for a table of fields.
+-- @function zip
+-- @tparam Sequence|table ... sequences of equal lengths, or one table of them
+-- @treturn Sequence
+-- @usage neap.zip{image = images, label = labels}
+local function zip(...)
+  if select("#", ...) == 1 and is_fields((...)) then
+    return sequence.wrap(zip_fields((...)))
+  elseif select("#", ...) == 0 then
+    check.sequence(1, nil)
+  end
+  local sources, length = map.agree(1, ...)
+  return sequence.wrap(Zip:make({ sources = sources, length = length }))
+end
+
+return zip
