@@ -61,8 +61,8 @@ struct neap_loader {
   uint64_t slot_bytes;
   neap__supervisor supervisor;
 
-  asked *asked;     /* one an entry, and the one aside */
-  int32_t *refs;    /* holds of a slot by the caller */
+  asked *asked;      /* one an entry, and the one aside */
+  int32_t *refs;     /* holds of a slot by the caller */
   uint64_t *touched; /* bytes of a slot that have been written */
   int32_t held, held_max;
   uint64_t ticket; /* of the last opening */
@@ -71,7 +71,7 @@ struct neap_loader {
   uint32_t busy;   /* entries that are busy */
   int64_t ahead;   /* items asked for and not delivered */
   int64_t epoch;
-  int64_t next; /* the index to ask for next */
+  int64_t next;               /* the index to ask for next */
   double item_ns, item_bytes; /* running means; 0: nothing measured yet */
   int32_t run_items;          /* the length of the next run */
   uint64_t used_recently;     /* a decaying maximum of a slot's use */
@@ -107,9 +107,8 @@ static int open_memory(neap_loader *loader, const neap_options *options,
                        neap_error *error) {
   const uint32_t workers = (uint32_t)options->workers;
   const int32_t chunk = loader->chunk > 0 ? loader->chunk : 1;
-  const uint32_t entries =
-      (uint32_t)clamp((loader->buffered + chunk - 1) / chunk, 1,
-                      NEAP__ENTRIES_MAX);
+  const uint32_t entries = (uint32_t)clamp(
+      (loader->buffered + chunk - 1) / chunk, 1, NEAP__ENTRIES_MAX);
   loader->held_max = clamp(entries, HELD_MIN, NEAP__ENTRIES_MAX);
   const uint32_t slots = entries + workers + (uint32_t)loader->held_max;
   const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -180,7 +179,8 @@ int neap_open(const neap_options *options, neap_loader **out,
                            "cannot open a loader: memory is short");
   loader->pid = getpid();
   loader->control.fd = loader->slots.fd = loader->supervisor.bell = -1;
-  for (int k = 0; k < 4; k++) loader->supervisor.inherit[k] = -1;
+  for (int k = 0; k < 4; k++)
+    loader->supervisor.inherit[k] = -1;
   loader->length =
       options->length == NEAP_ENDLESS ? INT64_MAX : options->length;
   loader->buffered = options->buffered;
@@ -285,8 +285,7 @@ static void measure(neap_loader *loader, double cost_ns, double used,
   if (loader->chunk > 0) return;
   const double by_time = RUN_NS_WANTED / (loader->item_ns + 1);
   const double by_bytes = RUN_BYTES_WANTED / (loader->item_bytes + 1);
-  const int64_t wanted =
-      (int64_t)(by_time < by_bytes ? by_time : by_bytes);
+  const int64_t wanted = (int64_t)(by_time < by_bytes ? by_time : by_bytes);
   const int64_t share =
       loader->buffered / (2 * (int64_t)loader->ring.worker_count);
   int64_t most = 2 * (int64_t)loader->run_items;
@@ -421,7 +420,8 @@ static bool is_ready(neap_loader *loader, uint32_t entry) {
 
 /* An entry that is ready: the head, or the first of any when unordered. */
 static int64_t find_ready(neap_loader *loader, uint32_t wish) {
-  if (wish != NEAP__ANY_ENTRY) return is_ready(loader, wish) ? (int64_t)wish : -1;
+  if (wish != NEAP__ANY_ENTRY)
+    return is_ready(loader, wish) ? (int64_t)wish : -1;
   uint32_t e = loader->tail;
   for (uint32_t k = 0; k < loader->ring.entry_count; k++) {
     if (loader->asked[e].is_busy && is_ready(loader, e)) return e;
@@ -597,7 +597,8 @@ int neap_seek(neap_loader *loader, int64_t epoch, int64_t index,
                            "cannot seek: index %lld is out of range",
                            (long long)index);
   if (skip_to(loader, epoch, index)) return NEAP_OK;
-  for (uint32_t e = 0; e < loader->ring.entry_count; e++) drop(loader, e);
+  for (uint32_t e = 0; e < loader->ring.entry_count; e++)
+    drop(loader, e);
   loader->head = loader->tail;
   loader->epoch = epoch;
   loader->next = index;

@@ -9,8 +9,8 @@
 #include "futex.h"
 
 #define MAGIC 0x676e69722d70656eu /* "nep-ring" */
-#define LAYOUT                                            \
-  ((uint64_t)sizeof(neap__control) << 32 |                \
+#define LAYOUT \
+  ((uint64_t)sizeof(neap__control) << 32 | \
    (uint64_t)sizeof(neap__entry) << 16 | sizeof(neap__corner))
 
 _Static_assert(sizeof(neap__entry) == 64, "an entry is one cache line");
@@ -59,7 +59,8 @@ void neap__ring_format(void *base, uint32_t workers, uint32_t entries,
   control->entries_offset = at.entries;
   control->slots_offset = at.slots;
   control->corners_offset = at.corners;
-  for (uint32_t k = 0; k < slots; k++) neap__bits_set(control->free, k);
+  for (uint32_t k = 0; k < slots; k++)
+    neap__bits_set(control->free, k);
 }
 
 int neap__ring_attach(neap__ring *ring, void *base, uint64_t bytes,
@@ -212,9 +213,9 @@ int32_t neap__ring_claim(neap__ring *ring, uint32_t worker, uint32_t slot,
   for (;;) {
     int32_t entry = (int32_t)aside;
     if (!neap__bits_clear(control->open, aside))
-      entry = neap__bits_take(control->open, ring->entry_count + 1,
-                              atomic_load(&control->earliest) %
-                                  ring->entry_count);
+      entry =
+          neap__bits_take(control->open, ring->entry_count + 1,
+                          atomic_load(&control->earliest) % ring->entry_count);
     if (entry < 0) return -1;
     FAULT("claim");
     neap__entry *e = &ring->entries[entry];
@@ -314,7 +315,8 @@ void neap__ring_alarm(neap__ring *ring) {
 
 void neap__ring_stop(neap__ring *ring) {
   atomic_store(&ring->control->stop, 1);
-  for (uint32_t w = 0; w < ring->worker_count; w++) wake_worker(ring, w);
+  for (uint32_t w = 0; w < ring->worker_count; w++)
+    wake_worker(ring, w);
 }
 
 /* -- Recovery -- */

@@ -75,12 +75,7 @@ enum neap__entry_state {
   NEAP__LOST
 };
 
-enum neap__slot_state {
-  NEAP__FREE,
-  NEAP__FILLING,
-  NEAP__READY,
-  NEAP__HELD
-};
+enum neap__slot_state { NEAP__FREE, NEAP__FILLING, NEAP__READY, NEAP__HELD };
 
 /* An entry's word, unpacked. */
 typedef struct neap__mark {
@@ -121,7 +116,7 @@ typedef struct neap__entry {
 /* A slot's word, and what its owner says of the bytes before it is READY. */
 typedef struct neap__slot {
   _Alignas(64) _Atomic uint64_t word;
-  _Atomic uint64_t used; /* bytes written */
+  _Atomic uint64_t used;   /* bytes written */
   _Atomic int64_t cost_ns; /* of computing the run */
 } neap__slot;
 
@@ -153,11 +148,11 @@ typedef struct neap__control {
   uint64_t slots_offset;
   uint64_t corners_offset;
 
-  _Alignas(64) _Atomic uint32_t stop;      /* by the host: everyone out */
-  _Alignas(64) _Atomic uint32_t wanted;    /* 0, or entry + 1 the consumer
-                                              sleeps for, or ANY_ENTRY */
-  _Alignas(64) _Atomic uint32_t earliest;  /* by the consumer: where the search
-                                              for open entries begins */
+  _Alignas(64) _Atomic uint32_t stop;     /* by the host: everyone out */
+  _Alignas(64) _Atomic uint32_t wanted;   /* 0, or entry + 1 the consumer
+                                             sleeps for, or ANY_ENTRY */
+  _Alignas(64) _Atomic uint32_t earliest; /* by the consumer: where the search
+                                             for open entries begins */
   _Alignas(64) neap__bits open[(NEAP__ENTRIES_MAX + 1 + 63) / 64];
   _Alignas(64) neap__bits free[(NEAP__SLOTS_MAX + 63) / 64];
   _Alignas(64) neap__bits idle[(NEAP__WORKERS_MAX + 63) / 64];

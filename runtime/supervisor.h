@@ -52,7 +52,7 @@ typedef struct neap__supervisor {
   int start_deaths;
   uint32_t dead;   /* the worker that is being recovered */
   int dead_status; /* and how it ended */
-  int bell;      /* an eventfd that rings for the end; -1 */
+  int bell;        /* an eventfd that rings for the end; -1 */
   pthread_t thread;
   int is_running;
 } neap__supervisor;
@@ -64,7 +64,6 @@ void neap__supervisor_stop(neap__supervisor *supervisor);
 /* Frees memory and descriptors, ends nothing: for a forked child too. */
 void neap__supervisor_fini(neap__supervisor *supervisor);
 /* The fate of an entry's last opening. */
-neap__fate neap__supervisor_fate(neap__supervisor *supervisor,
-                                 uint32_t entry);
+neap__fate neap__supervisor_fate(neap__supervisor *supervisor, uint32_t entry);
 
 #endif

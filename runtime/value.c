@@ -39,8 +39,7 @@ int neap_run_value(const neap_run *run, int32_t k, neap_value *out,
     return neap__error_set(error, NEAP_EINVAL, 0,
                            "cannot read item %d of a run of %d", (int)k,
                            (int)run->count);
-  const uint64_t start =
-      (uint64_t)((const uint8_t *)run->cells - run->base);
+  const uint64_t start = (uint64_t)((const uint8_t *)run->cells - run->base);
   return fetch(run, start + (uint64_t)k * sizeof *out, out, sizeof *out, error);
 }
 

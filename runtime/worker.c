@@ -47,7 +47,8 @@ static void close_the_rest(void) {
   if (syscall(SYS_close_range, NEAP__FD_COUNT, ~0u, 0) == 0) return;
 #endif
   const long limit = sysconf(_SC_OPEN_MAX);
-  for (int fd = NEAP__FD_COUNT; fd < limit; fd++) close(fd);
+  for (int fd = NEAP__FD_COUNT; fd < limit; fd++)
+    close(fd);
 }
 
 static int greet(neap_worker *worker, neap_error *error) {
@@ -154,9 +155,8 @@ int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error) {
     if (worker->slot < 0 && !take_slot(worker))
       return neap__error_set(error, NEAP_EDAMAGED, 0,
                              "cannot work: no slot is free");
-    const int32_t entry =
-        neap__ring_claim(ring, worker->number, (uint32_t)worker->slot, task,
-                         &worker->ticket);
+    const int32_t entry = neap__ring_claim(
+        ring, worker->number, (uint32_t)worker->slot, task, &worker->ticket);
     if (entry >= 0) {
       worker->entry = (uint32_t)entry;
       break;

@@ -38,16 +38,16 @@ enum { NEAP_ABI = 1 };
 
 enum {
   NEAP_OK = 0,
-  NEAP_END = 1,        /* after the last item */
-  NEAP_AGAIN = 2,      /* nothing ready yet */
-  NEAP_EINVAL = -1,    /* an argument is wrong */
-  NEAP_EMEMORY = -2,   /* memory or address space is short */
-  NEAP_ESYSTEM = -3,   /* the system refused; `system` holds errno */
-  NEAP_EFORMAT = -4,   /* a file is not what it should be */
-  NEAP_EDAMAGED = -5,  /* a slot holds what no writer writes */
-  NEAP_EWORKER = -6,   /* workers could not start, or keep dying */
-  NEAP_EHELD = -7,     /* the caller holds all the slots that may be held */
-  NEAP_ECLOSED = -8    /* used after neap_close() */
+  NEAP_END = 1,       /* after the last item */
+  NEAP_AGAIN = 2,     /* nothing ready yet */
+  NEAP_EINVAL = -1,   /* an argument is wrong */
+  NEAP_EMEMORY = -2,  /* memory or address space is short */
+  NEAP_ESYSTEM = -3,  /* the system refused; `system` holds errno */
+  NEAP_EFORMAT = -4,  /* a file is not what it should be */
+  NEAP_EDAMAGED = -5, /* a slot holds what no writer writes */
+  NEAP_EWORKER = -6,  /* workers could not start, or keep dying */
+  NEAP_EHELD = -7,    /* the caller holds all the slots that may be held */
+  NEAP_ECLOSED = -8   /* used after neap_close() */
 };
 
 typedef struct neap_error {
@@ -272,7 +272,8 @@ void neap_heap_close(neap_heap *heap);
 typedef struct neap_idx neap_idx;
 
 int neap_idx_open(const char *path, neap_idx **out, neap_error *error);
-/* ndim, shape, code and bits of its elements; data is NULL; valid until close. */
+/* ndim, shape, code and bits of its elements; data is NULL; valid until close.
+ */
 const neap_tensor *neap_idx_tensor(const neap_idx *idx);
 /* Elements in native byte order. */
 int neap_idx_read(neap_idx *idx, void *data, uint64_t nbytes,
@@ -338,14 +339,14 @@ typedef struct neap_tensor_cell {
  */
 typedef struct neap_run {
   int64_t epoch;
-  int64_t first;          /* index of its first item */
-  int32_t count;          /* items */
-  int32_t slot;           /* -1: no slot; the run is one failure, below */
+  int64_t first;           /* index of its first item */
+  int32_t count;           /* items */
+  int32_t slot;            /* -1: no slot; the run is one failure, below */
   const neap_value *cells; /* count of them */
-  const uint8_t *base;    /* the slot */
-  uint64_t bytes;         /* of the slot, readable */
-  int32_t wait_status;    /* a failure: how its last worker ended (waitpid) */
-  int32_t attempts;       /* a failure: how many workers died of it */
+  const uint8_t *base;     /* the slot */
+  uint64_t bytes;          /* of the slot, readable */
+  int32_t wait_status;     /* a failure: how its last worker ended (waitpid) */
+  int32_t attempts;        /* a failure: how many workers died of it */
 } neap_run;
 
 /*
@@ -376,8 +377,11 @@ int neap_value_tensor(const neap_run *run, const neap_value *tensor,
 
 typedef struct neap_loader neap_loader;
 
+/* Cores that this process may use: its affinity, and its cgroup's quota. */
+int neap_cores(void);
+
 typedef struct neap_options {
-  const void *chain;      /* what the workers compute, as they read it */
+  const void *chain; /* what the workers compute, as they read it */
   uint64_t chain_bytes;
   const char *lua_dir;    /* where the workers find neap's Lua modules */
   const char *executable; /* the neap executable; NULL: look for it */
@@ -426,14 +430,14 @@ int neap_seek(neap_loader *loader, int64_t epoch, int64_t index,
               neap_error *error);
 
 typedef struct neap_stats {
-  int64_t items;             /* computed, over all workers */
+  int64_t items; /* computed, over all workers */
   int64_t runs;
-  int64_t bytes;             /* of slots filled */
-  int64_t busy_ns;           /* computing, over all workers */
-  int64_t idle_ns;           /* waiting for work, over all workers */
-  int64_t consumer_wait_ns;  /* neap_run_next and _get waiting */
-  int64_t restarts;          /* workers replaced */
-  int64_t retries;           /* runs opened again after a death */
+  int64_t bytes;            /* of slots filled */
+  int64_t busy_ns;          /* computing, over all workers */
+  int64_t idle_ns;          /* waiting for work, over all workers */
+  int64_t consumer_wait_ns; /* neap_run_next and _get waiting */
+  int64_t restarts;         /* workers replaced */
+  int64_t retries;          /* runs opened again after a death */
   int32_t workers;
   int32_t held;
 } neap_stats;
@@ -473,8 +477,7 @@ const void *neap_worker_chain(const neap_worker *worker, uint64_t *bytes);
 int32_t neap_worker_number(const neap_worker *worker);
 int32_t neap_worker_heap_fd(const neap_worker *worker);
 /* Tells the host that the worker can work, or (text) why it cannot. */
-int neap_worker_ready(neap_worker *worker, const char *text,
-                      neap_error *error);
+int neap_worker_ready(neap_worker *worker, const char *text, neap_error *error);
 /* Waits for the next task; NEAP_END when the host says stop. */
 int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error);
 /* Where to write which item of the run (from 0) is being computed. */
