@@ -486,13 +486,13 @@ function methods.reshape(t, ...)
   for k = 1, #sizes do
     if sizes[k] == -1 and not open then
       open = k
-    else
+    elseif type(sizes[k]) == "number" then
       known = known * sizes[k]
     end
   end
   local count = count_of(t)
   if open then
-    if known == 0 or count % known ~= 0 then
+    if known <= 0 or count % known ~= 0 then
       raise_reshape(t, sizes)
     end
     sizes[open] = count / known
@@ -679,7 +679,8 @@ function tensor.unpack(packed, fd)
   local kind = dtype.find(packed.dtype, 2)
   local base = map_block(fd, packed.heap_offset, packed.nbytes)
   local ndim, count = read_shape(packed.shape, 2)
-  if packed.offset < 0 or packed.offset + count * kind.size > packed.nbytes then
+  local room = tonumber(base.block_nbytes) - packed.offset
+  if packed.offset < 0 or count * kind.size > room then
     error("cannot unpack a tensor: it is larger than its block", 2)
   end
   return (tensor.view(kind.code, kind.bits, ndim, wanted,
