@@ -286,7 +286,8 @@ void neap__ring_rouse(neap__ring *ring, uint32_t enough) {
   if (idle == 0) return;
   const uint32_t open = neap__bits_count(control->open, ring->entry_count + 1);
   if (open < enough) return;
-  for (idle = idle < open ? idle : open; idle > 0; idle--) {
+  const uint32_t wanted = open / enough;
+  for (idle = idle < wanted ? idle : wanted; idle > 0; idle--) {
     const int32_t worker =
         neap__bits_take(control->idle, ring->worker_count, 0);
     if (worker < 0) return;

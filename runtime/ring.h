@@ -190,7 +190,7 @@ void neap__ring_forget(neap__ring *ring, uint32_t entry);
 neap__mark neap__ring_look(const neap__ring *ring, uint32_t entry);
 /* HELD -> FREE. */
 void neap__slot_release(neap__ring *ring, uint32_t slot);
-/* Wakes idle workers for open entries, when there are at least `enough`. */
+/* Wakes one idle worker for each `enough` open entries. */
 void neap__ring_rouse(neap__ring *ring, uint32_t enough);
 /* Announces a wish (entry or NEAP__ANY_ENTRY), and sleeps for it. */
 void neap__ring_wish(neap__ring *ring, uint32_t entry);

@@ -114,8 +114,9 @@ int neap_worker_ready(neap_worker *worker, const char *text,
                       neap_error *error) {
   (void)worker;
   if (text == NULL) text = "";
-  if (send(NEAP__FD_SOCKET, text, strnlen(text, sizeof error->text - 1) + 1,
-           MSG_NOSIGNAL) >= 0)
+  const size_t length = strnlen(text, sizeof error->text - 1) + 1;
+  if (send(NEAP__FD_SOCKET, text, length, MSG_NOSIGNAL) >= 0 ||
+      errno == EPIPE || errno == ECONNRESET) /* the host is closing */
     return NEAP_OK;
   return neap__error_set(error, NEAP_ESYSTEM, errno, "cannot tell the host");
 }

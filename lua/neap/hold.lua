@@ -70,8 +70,14 @@ end
 --- Ends what was lent of the run before, and turns to a run's slot.
 function Loan:aim(slot)
   lease.bump(self.lease)
-  self.slot, self.grip, self.has_tensors = slot, false, false
-  self.owner = { loan = self, slot = slot, generation = self.lease[0] }
+  self.slot, self.grip, self.has_tensors, self.owner = slot, false, false, false
+end
+
+--- What the run's tensors name as their owner.
+function Loan:own()
+  self.has_tensors = true
+  self.owner = self.owner or { loan = self }
+  return self.owner
 end
 
 --- Ends what was lent of the item before.

@@ -23,16 +23,6 @@ function RandomMap:describe()
     self.seed)
 end
 
--- Random stages below a node: so that two of them in a chain, neither given a
--- seed, do not draw the same numbers.
-local function count_below(node)
-  local count = node.class_name == "random_map" and 1 or 0
-  for _, source in ipairs(node.sources or { node.source }) do
-    count = count + count_below(source)
-  end
-  return count
-end
-
 --- Returns f(x, rng): rng:uniform(), rng:integer(a, b), rng:normal(),
 -- rng:shuffle(t). The generator is valid during the call.
 -- @function random_map
@@ -50,7 +40,7 @@ local function random_map(f, source, options)
     f = f,
     source = source,
     length = source.length,
-    seed = options.seed or count_below(source) + 1,
+    seed = options.seed or source:count_stages("random_map") + 1,
   }))
 end
 

@@ -110,6 +110,16 @@ function Sequence:stage_name()
   return ("%s (%s)"):format(self.class_name, self.where)
 end
 
+--- Stages of a class below this node and itself: seeds that nobody gave come
+-- from it, so that no two stages of a chain draw the same.
+function Sequence:count_stages(class_name)
+  local count = self.class_name == class_name and 1 or 0
+  for _, source in ipairs(self.sources or { self.source }) do
+    count = count + source:count_stages(class_name)
+  end
+  return count
+end
+
 function Sequence:describe()
   return self.source and ("%s(%s)"):format(self.class_name,
     self.source:describe()) or self.class_name

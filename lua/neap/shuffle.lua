@@ -21,12 +21,13 @@ end
 --- Returns the items of source in a random order.
 -- @function shuffle
 -- @tparam Sequence source with an end
--- @tparam[opt=1] int seed
+-- @tparam[opt] int seed by default a different one for each shuffle of a chain
 -- @treturn Sequence a view; each epoch has an order of its own
 -- @usage neap.shuffle(neap.range(10), 42)
 local function shuffle(source, seed)
   source = check.finite(1, source)
-  seed = seed == nil and 1 or check.integer(2, seed)
+  seed = seed == nil and source:count_stages("shuffle") + 1
+    or check.integer(2, seed)
   return sequence.wrap(Shuffle:make({
     source = source, seed = seed, length = source.length,
   }))

@@ -208,6 +208,15 @@ local pointer_out = ffi.new("void *[1]")
 local counts_out = ffi.new("uint32_t[2]")
 local about_out = ffi.new("neap_tensor_cell")
 
+--- A number as read from a slot. LuaJIT keeps its types in the payloads of
+-- NaNs, so one that came from elsewhere could pass for any Lua value.
+function value.number_of(x)
+  if x ~= x then
+    return 0 / 0
+  end
+  return x
+end
+
 -- Readers recurse, so each depth has cells of its own.
 local scratch = {}
 for depth = 0, DEPTH_MAX do
@@ -218,10 +227,8 @@ local read
 
 local function read_tensor(run, cell, loan)
   lib.check(C.neap_value_tensor(run, cell, about_out, pointer_out, lib.error))
-  loan.has_tensors = true
   return tensor.view(about_out.code, about_out.bits, about_out.ndim,
-    about_out.shape, pointer_out[0], loan.owner, loan.lease,
-    loan.lease[0])
+    about_out.shape, pointer_out[0], loan:own(), loan.lease, loan.lease[0])
 end
 
 local function read_table(run, cell, loan, depth)
@@ -255,7 +262,7 @@ end
 function read(run, cell, loan, depth)
   local kind = cell[0].type
   if kind == NUMBER then
-    return cell[0].number
+    return value.number_of(cell[0].number)
   elseif kind == NIL then
     return nil
   elseif kind == BOOLEAN then
@@ -281,8 +288,7 @@ end
 --- Reads item k (from 0) of a run.
 -- @tparam cdata run neap_run
 -- @tparam int k
--- @tparam table loan `owner` and `lease` for the item's tensors; `has_tensors`
---   is set if there are any
+-- @tparam table loan of neap.hold, from which the item's tensors borrow
 -- @return the item, or the fields of its failure
 -- @treturn boolean whether it is a failure
 function value.read(run, k, loan)
