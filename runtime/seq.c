@@ -3,10 +3,13 @@
 #include "seq.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "error.h"
+
+enum { WINDOW = sizeof((neap_window *)NULL)->index / sizeof(int64_t) };
 
 static int check_sources(const neap__seq_ops *ops, neap_seq *const *sources,
                          int count, int *depth, neap_error *error) {
@@ -90,4 +93,21 @@ int64_t neap_seq_resolve_one(const neap_seq *seq, int64_t epoch, int64_t index,
                              int32_t *leaf) {
   neap__seq_resolve(seq, epoch, &index, leaf, 1);
   return index;
+}
+
+int64_t neap_seq_slide(const neap_seq *seq, neap_window *window, int64_t epoch,
+                       int64_t index) {
+  const double at = (double)index;
+  const bool follows = at == window->base + window->count &&
+                       (double)epoch == window->epoch && window->count > 0;
+  int64_t count = follows ? WINDOW : 1;
+  if (seq->length != NEAP_ENDLESS && count > seq->length - index)
+    count = seq->length - index;
+  for (int64_t k = 0; k < count; k++)
+    window->index[k] = index + k;
+  neap_seq_resolve(seq, epoch, window->index, NULL, count);
+  window->base = at;
+  window->count = (double)count;
+  window->epoch = (double)epoch;
+  return window->index[0];
 }

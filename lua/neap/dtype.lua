@@ -31,6 +31,10 @@ local LIST = {
 }
 
 -- Every template gets p, the typed pointer, and k; `value` to write.
+-- LuaJIT keeps its types in the payloads of NaNs: one that another process
+-- wrote could pass for any Lua value.
+local CANONICAL = " if value ~= value then return 0 / 0 end return value"
+
 local READ = {
   integer = "return p[k]",
   wide = [[
@@ -39,9 +43,9 @@ local READ = {
       return tonumber(value)
     end
     return value]],
-  f16 = "return C.neap_f16_load(p[k])",
-  bf16 = "return C.neap_bf16_load(p[k])",
-  float = "return p[k]",
+  f16 = "local value = C.neap_f16_load(p[k])" .. CANONICAL,
+  bf16 = "local value = C.neap_bf16_load(p[k])" .. CANONICAL,
+  float = "local value = p[k]" .. CANONICAL,
   boolean = "return p[k] ~= 0",
 }
 

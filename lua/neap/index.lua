@@ -44,12 +44,23 @@ local function grow(node)
   return node:tree(tree), leaf
 end
 
+-- Reads in order find their index in a window that C has resolved ahead.
+local function resolve(window, tree, i, e)
+  local k = i - 1 - window.base
+  if k >= 0 and k < window.count and e == window.epoch then
+    local j = tonumber(window.index[k]) + 1
+    return j
+  end
+  local j = tonumber(C.neap_seq_slide(tree, window, e, i - 1)) + 1
+  return j
+end
+
 function Index:emit(g, i, e)
   local tree, leaf = grow(self)
   local j = g:name("i")
-  g:line("local %s = %s(%s.neap_seq_resolve_one(%s, %s, %s - 1, nil)) + 1",
-    j, g:constant(tonumber), g:constant(C),
-    g:constant(ffi.gc(tree, C.neap_seq_free)), e, i)
+  g:line("local %s = %s(%s, %s, %s, %s)", j, g:constant(resolve),
+    g:constant(ffi.new("neap_window")),
+    g:constant(ffi.gc(tree, C.neap_seq_free)), i, e)
   return g:value(leaf, j, e)
 end
 

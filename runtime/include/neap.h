@@ -222,6 +222,26 @@ void neap_seq_resolve(const neap_seq *seq, int64_t epoch, int64_t *index,
 /* The same for one index; *leaf is set if leaf is not NULL. */
 int64_t neap_seq_resolve_one(const neap_seq *seq, int64_t epoch, int64_t index,
                              int32_t *leaf);
+
+/*
+ * Indexes resolved ahead, for reads in order: index[k] is that of base + k in
+ * its leaf. Zero-filled, it holds none. Its counts are doubles since its
+ * reader is Lua.
+ */
+typedef struct neap_window {
+  double base;
+  double count;
+  double epoch;
+  int64_t index[64];
+} neap_window;
+
+/*
+ * Resolves an index of a tree with one leaf. If it follows the window, the
+ * window moves there, and as many indexes as it holds are resolved in one go;
+ * else it holds this index alone. Indexes only: no item is computed.
+ */
+int64_t neap_seq_slide(const neap_seq *seq, neap_window *window, int64_t epoch,
+                       int64_t index);
 /*
  * The permutation of a shuffle of n items: position -> item, and back. Both
  * are 0 .. n - 1, and n is 2^62 at most; -1 for any other. Later versions keep

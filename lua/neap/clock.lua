@@ -1,0 +1,28 @@
+-- SPDX-License-Identifier: MIT
+--- Seconds on a clock that only goes forward, for measuring.
+-- The function is declared under a name of neap's own, so that a script may
+-- declare clock_gettime as it likes.
+-- @module neap.clock
+
+local ffi = require("ffi")
+
+ffi.cdef([[
+  typedef struct neap_clock_time { long s; long ns; } neap_clock_time;
+  int neap_clock_get(int clock, neap_clock_time *out)
+    __asm__("clock_gettime");
+]])
+
+local MONOTONIC = 1
+
+local C = ffi.C
+local now = ffi.new("neap_clock_time")
+
+--- Answers seconds since some moment in the past.
+-- @function clock
+-- @usage local start = clock() ... print(clock() - start)
+local function clock()
+  C.neap_clock_get(MONOTONIC, now)
+  return tonumber(now.s) + tonumber(now.ns) * 1e-9
+end
+
+return clock
