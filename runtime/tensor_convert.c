@@ -100,8 +100,14 @@ static inline double widen_bf16(uint16_t bits) {
   return (double)value;
 }
 
+/* The one NaN that any reader takes for a number: LuaJIT keeps its types in
+   the payloads of the others. */
+static double plain(double value) {
+  return value == value ? value : (double)NAN;
+}
+
 double neap_f16_load(uint16_t bits) {
-  return widen_f16(bits);
+  return plain(widen_f16(bits));
 }
 
 uint16_t neap_f16_store(double value) {
@@ -109,7 +115,7 @@ uint16_t neap_f16_store(double value) {
 }
 
 double neap_bf16_load(uint16_t bits) {
-  return widen_bf16(bits);
+  return plain(widen_bf16(bits));
 }
 
 uint16_t neap_bf16_store(double value) {

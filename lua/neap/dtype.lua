@@ -25,16 +25,15 @@ local LIST = {
   { "u64", C.NEAP_UINT, 64, "uint64_t *", "uint64_t *", "wide" },
   { "f16", C.NEAP_FLOAT, 16, "uint16_t *", "uint16_t *", "f16" },
   { "bf16", C.NEAP_BFLOAT, 16, "uint16_t *", "uint16_t *", "bf16" },
-  { "f32", C.NEAP_FLOAT, 32, "float *", "float *", "float" },
-  { "f64", C.NEAP_FLOAT, 64, "double *", "double *", "float" },
+  { "f32", C.NEAP_FLOAT, 32, "float *", "float *", "f32" },
+  { "f64", C.NEAP_FLOAT, 64, "double *", "double *", "f64" },
   { "bool", C.NEAP_BOOL, 8, "bool *", "uint8_t *", "boolean" },
 }
 
 -- Every template gets p, the typed pointer, and k; `value` to write.
--- LuaJIT keeps its types in the payloads of NaNs: one that another process
--- wrote could pass for any Lua value.
-local CANONICAL = " if value ~= value then return 0 / 0 end return value"
-
+-- LuaJIT keeps its types in the payloads of negative NaNs, and the FFI loads
+-- what is there: so the bits are looked at first, or memory that another
+-- process wrote could pass for any Lua value.
 local READ = {
   integer = "return p[k]",
   wide = [[
@@ -43,9 +42,12 @@ local READ = {
       return tonumber(value)
     end
     return value]],
-  f16 = "local value = C.neap_f16_load(p[k])" .. CANONICAL,
-  bf16 = "local value = C.neap_bf16_load(p[k])" .. CANONICAL,
-  float = "local value = p[k]" .. CANONICAL,
+  f16 = "local value = C.neap_f16_load(p[k]) return value",
+  bf16 = "local value = C.neap_bf16_load(p[k]) return value",
+  f32 = "if cast(words, data)[k] > 0xff800000 then return 0 / 0 end "
+    .. "return p[k]",
+  f64 = "if cast(words, data)[2 * k + 1] > 0xfff00000 then return 0 / 0 end "
+    .. "return p[k]",
   boolean = "return p[k] ~= 0",
 }
 
@@ -54,13 +56,15 @@ local WRITE = {
   wide = "p[k] = wide(value, kind, level + 1)",
   f16 = "p[k] = C.neap_f16_store(number(value, kind, level + 1))",
   bf16 = "p[k] = C.neap_bf16_store(number(value, kind, level + 1))",
-  float = "p[k] = number(value, kind, level + 1)",
+  f32 = "p[k] = number(value, kind, level + 1)",
+  f64 = "p[k] = number(value, kind, level + 1)",
   boolean = "p[k] = boolean(value, kind, level + 1)",
 }
 
 local TEMPLATE = [[
 local ffi, C, pointer, kind, EXACT, checks = ...
 local cast, tonumber, least = ffi.cast, tonumber, kind.least
+local words = ffi.typeof("uint32_t *")
 local integer, wide = checks.integer, checks.wide
 local number, boolean = checks.number, checks.boolean
 return function(data, k)

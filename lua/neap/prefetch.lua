@@ -19,7 +19,7 @@ local value = require("neap.value")
 
 local C = lib.C
 local NUMBER = C.NEAP_NUMBER
-local number_of = value.number_of
+local number_in = value.number_in
 
 local Prefetch = class("prefetch", sequence.class)
 
@@ -224,7 +224,7 @@ local function step(reader)
     and reader.cells[k].type == NUMBER then
     reader.k = k + 1
     reader.wanted = reader.first + k + 1
-    return reader.first + k, number_of(reader.cells[k].number)
+    return reader.first + k, number_in(reader.cells[k])
   end
   return step_slowly(reader)
 end

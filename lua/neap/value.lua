@@ -208,13 +208,13 @@ local pointer_out = ffi.new("void *[1]")
 local counts_out = ffi.new("uint32_t[2]")
 local about_out = ffi.new("neap_tensor_cell")
 
---- A number as read from a slot. LuaJIT keeps its types in the payloads of
--- NaNs, so one that came from elsewhere could pass for any Lua value.
-function value.number_of(x)
-  if x ~= x then
+--- The number in a cell. LuaJIT keeps its types in the payloads of negative
+-- NaNs, so that one that a worker wrote could pass for any Lua value.
+function value.number_in(cell)
+  if cell.words[1] > 0xfff00000 then
     return 0 / 0
   end
-  return x
+  return cell.number
 end
 
 -- Readers recurse, so each depth has cells of its own.
@@ -262,7 +262,7 @@ end
 function read(run, cell, loan, depth)
   local kind = cell[0].type
   if kind == NUMBER then
-    return value.number_of(cell[0].number)
+    return value.number_in(cell[0])
   elseif kind == NIL then
     return nil
   elseif kind == BOOLEAN then

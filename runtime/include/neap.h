@@ -341,6 +341,7 @@ typedef struct neap_value {
     double number;
     int64_t integer;
     uint64_t offset;
+    uint32_t words[2]; /* little-endian */
   };
 } neap_value;
 

@@ -503,4 +503,20 @@ describe("large tensors", function()
     end
     assert.is_true(resident() - before < 600)
   end)
+
+  it("reads any NaN as a number", function()
+    local patterns = {
+      f64 = { "uint64_t *", -1ULL }, f32 = { "uint32_t *", 0xffffffff },
+      f16 = { "uint16_t *", 0xffff }, bf16 = { "uint16_t *", 0xffff },
+    }
+    for name, pattern in pairs(patterns) do
+      local t = tensor.new(name, { 1 })
+      ffi.cast(pattern[1], t:ptr())[0] = pattern[2]
+      for _, value in ipairs({ t[1], t:get(1), t:totable()[1] }) do
+        assert.equal("number", type(value))
+        assert.not_equal(value, value)
+      end
+      assert.equal("number", type(t[1]))
+    end
+  end)
 end)
