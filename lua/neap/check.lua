@@ -130,6 +130,9 @@ local kinds = {
     return v == "auto" or check.is_integer(v) and v >= 1,
       'positive integer or "auto"'
   end,
+  on_error = function(v)
+    return v == "raise" or v == "skip", '"raise" or "skip"'
+  end,
   any = function()
     return true
   end,

@@ -109,7 +109,6 @@ function errors.handler(cause)
     message = tostring(cause),
     index = index,
     stage = stage,
-    worker = false,
     traceback = traceback(2),
     cause = cause,
   })

@@ -52,8 +52,6 @@ neap.take = neap.gather
 sequence.method("take", neap.gather)
 
 --- neap.each(s) is s:each(), for arrays and tensors too.
-function neap.each(s, options)
-  return check.sequence(1, s):iterate(options)
-end
+neap.each = sequence.class.methods.each
 
 return neap

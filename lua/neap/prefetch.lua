@@ -49,7 +49,6 @@ local function new_pool(options)
     loan = false, -- theirs
     stream = false, -- the iteration that single reads in order become
     last = 0, -- index of the single read before
-    skipped = {},
   }
 end
 
@@ -105,7 +104,6 @@ local function death(stage, run)
       signal_text(run.wait_status)),
     index = tonumber(run.first) + 1,
     stage = stage,
-    worker = false, traceback = nil, cause = nil,
   })
 end
 
@@ -195,12 +193,11 @@ end
 
 -- What is not a number: other items, failures, and the end of a run.
 local function step_slowly(reader)
-  local pool = reader.pool
   while true do
     if reader.is_done then
       return nil
     end
-    if pool.reader == reader and reader.k < reader.count then
+    if reader.pool.reader == reader and reader.k < reader.count then
       local k = reader.k
       reader.k = k + 1
       reader.wanted = reader.first + k + 1
@@ -208,10 +205,10 @@ local function step_slowly(reader)
       local x, is_failure = item_of(reader.stage, reader.run, k, reader.loan)
       if not is_failure then
         return reader.first + k, x
-      elseif reader.on_error ~= "skip" then
+      elseif not reader.record then
         errors.raise(x)
       end
-      table.insert(pool.skipped, x)
+      table.insert(reader.record, x)
     elseif not next_run(reader) then
       return nil
     end
@@ -234,13 +231,13 @@ local function kept_step(reader)
   return i, hold.keep(x)
 end
 
-local function new_reader(node, epoch, start, on_error)
+local function new_reader(node, epoch, start, record)
   local reader = setmetatable({
     stage = node:stage_name(), pool = node.pool, epoch = epoch,
     run = ffi.new("neap_run"), loan = false,
     k = 0, count = 0, first = 0, cells = false,
     wanted = start, is_done = false, is_lost = false,
-    is_ordered = node.options.order ~= false, on_error = on_error,
+    is_ordered = node.options.order ~= false, record = record,
   }, Reader)
   reader.run.slot = -1
   return reader
@@ -248,11 +245,11 @@ end
 
 function Prefetch:iterate(options)
   if self:is_in_place() then
-    return self:start():iterate(options)
+    return sequence.class.iterate(self, options)
   end
   local pool = running(self)
   local reader = new_reader(self, self.epoch or 1, pool.start,
-    options and options.on_error or "raise")
+    options and options.on_error == "skip" and self:new_record())
   pool.start = 1
   return options and options.keep and kept_step or step, reader
 end
@@ -265,7 +262,7 @@ local function stream(node, pool, i, epoch)
   if pool.last ~= i - 1 or node.options.order == false then
     return nil
   elseif not reader or reader.wanted ~= i or reader.epoch ~= epoch then
-    reader = new_reader(node, epoch, i, "raise")
+    reader = new_reader(node, epoch, i, false)
     pool.stream = reader
   end
   return reader
@@ -373,11 +370,6 @@ function methods.seek(s, i)
       tostring(node.length)))
   end
   node.pool.start = i
-end
-
---- The errors that each{on_error = "skip"} went past.
-function methods.skipped(s)
-  return pool_of(s).skipped
 end
 
 local function stats_table(stats)

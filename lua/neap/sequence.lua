@@ -83,7 +83,7 @@ end
 -- and the fields `length` (math.huge: endless) and `where` it was made.
 -- Fields named in `transient` are this process's own and do not travel.
 
-Sequence.transient = { getter = true, pool = true }
+Sequence.transient = { getter = true, pool = true, record = true }
 
 --- What s:name() finds; a class may have more.
 Sequence.methods = methods
@@ -162,9 +162,33 @@ local function step(state, i)
   return i, x
 end
 
+-- As step, but goes on after an item that raises, and keeps its error.
+local function step_skipping(state, i)
+  for k = i + 1, state.length do
+    local ok, x = xpcall(state.getter, errors.handler, k, 1)
+    if ok then
+      return k, x
+    end
+    table.insert(state.record, x)
+  end
+  return nil
+end
+
+--- A fresh list for the errors that an iteration of this node skips.
+function Sequence:new_record()
+  self.record = {}
+  return self.record
+end
+
 --- What a `for` wants: a function, its state and its start.
-function Sequence:iterate()
-  return step, { getter = compiler.compile(self), length = self.length }, 0
+-- @tparam[opt] table options on_error ("raise" or "skip"); and, inside neap,
+--   keep (items stay valid after the loop has advanced)
+function Sequence:iterate(options)
+  local is_skipping = options and options.on_error == "skip"
+  return is_skipping and step_skipping or step, {
+    getter = compiler.compile(self), length = self.length,
+    record = is_skipping and self:new_record(),
+  }, 0
 end
 
 -- -- What handles answer -----------------------------------------------------
@@ -219,9 +243,16 @@ function methods.len(s)
   return check.sequence(1, s).length
 end
 
---- Iterates: `for i, x in s:each() do`.
+--- Iterates: `for i, x in s:each() do`; {on_error = "skip"} goes on after
+-- items that raise.
 function methods.each(s, options)
-  return check.sequence(1, s):iterate(options)
+  local node = check.sequence(1, s)
+  return node:iterate(check.options(2, options, { on_error = "on_error" }))
+end
+
+--- The errors that the last each{on_error = "skip"} went past.
+function methods.skipped(s)
+  return check.sequence(1, s).record or {}
 end
 
 --- All items in a Lua array.
