@@ -79,6 +79,17 @@ local function find_stage(level)
   end
 end
 
+-- What a frame runs; a function that generated code calls has a name there
+-- that says nothing.
+local function name_of(info)
+  if info.what == "main" then
+    return "main chunk"
+  elseif not info.name or info.name:find("^k%d+$") then
+    return ("function <%s:%d>"):format(info.short_src, info.linedefined)
+  end
+  return "'" .. info.name .. "'"
+end
+
 -- The stack, without neap's own frames.
 local function traceback(level)
   local lines = { "stack traceback:" }
@@ -89,9 +100,7 @@ local function traceback(level)
     end
     if info.what ~= "C" and not check.is_ours(info) then
       lines[#lines + 1] = ("\t%s:%d: in %s"):format(info.short_src,
-        info.currentline, info.name and "'" .. info.name .. "'"
-          or info.what == "main" and "main chunk"
-          or ("function <%s:%d>"):format(info.short_src, info.linedefined))
+        info.currentline, name_of(info))
     end
     level = level + 1
   end
