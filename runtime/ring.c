@@ -310,8 +310,10 @@ void neap__ring_unwish(neap__ring *ring) {
 }
 
 void neap__ring_alarm(neap__ring *ring) {
-  const uint32_t wanted = atomic_load(&ring->control->wanted);
-  if (wanted != 0) wake_consumer(ring, wanted);
+  /* It may sleep though nothing is wanted: who died took the wish back and
+     did not come to wake it. */
+  atomic_store(&ring->control->wanted, 0);
+  neap__futex_wake(&ring->control->wanted);
 }
 
 void neap__ring_stop(neap__ring *ring) {
