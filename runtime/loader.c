@@ -94,6 +94,12 @@ static int check_options(const neap_options *options, neap_error *error) {
     what = "slot_bytes must be 2^16 to 2^46";
   else if (options->length < NEAP_ENDLESS)
     what = "length must be 0 or more, or NEAP_ENDLESS";
+  else if (options->chain_bytes > 1ull << 40)
+    what = "chain_bytes must be 2^40 or less";
+  else if (options->chain == NULL && options->chain_bytes > 0)
+    what = "chain must not be NULL";
+  else if (options->lua_dir == NULL)
+    what = "lua_dir must not be NULL";
   if (what == NULL) return NEAP_OK;
   return neap__error_set(error, NEAP_EINVAL, 0, "cannot open a loader: %s",
                          what);
