@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A host in C, for tests of the loader: opens loaders over tests/c/worker.h,
+ * checks what comes out, and counts what each test leaves behind.
+ */
+#ifndef NEAP_TESTS_HOST_H
+#define NEAP_TESTS_HOST_H
+
+#include <dirent.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "worker.h"
+
+enum { DEADLINE_S = 60, SIGNALS = 64 };
+
+/* -- What a test must leave as it was -- */
+
+typedef struct footprint {
+  int descriptors;
+  int threads;
+  int maps; /* of our shared memory */
+  sigset_t mask;
+  struct sigaction actions[SIGNALS];
+} footprint;
+
+typedef struct host {
+  footprint before;
+  program program;
+  neap_options options;
+  tally *tally;
+  char executable[PATH_MAX];
+} host;
+
+static inline int entries_of(const char *path) {
+  int count = 0;
+  DIR *folder = opendir(path);
+  assert_non_null(folder);
+  while (readdir(folder) != NULL)
+    count++;
+  closedir(folder);
+  return count;
+}
+
+/* Lines of /proc/self/maps that name our slots or control segment. */
+static inline int map_count(const char *name) {
+  char line[1024];
+  int count = 0;
+  FILE *file = fopen("/proc/self/maps", "re");
+  assert_non_null(file);
+  while (fgets(line, sizeof line, file) != NULL)
+    count += strstr(line, name) != NULL;
+  fclose(file);
+  return count;
+}
+
+static inline footprint measure_footprint(void) {
+  footprint now;
+  memset(&now, 0, sizeof now);
+  now.descriptors = entries_of("/proc/self/fd");
+  now.threads = entries_of("/proc/self/task");
+  now.maps = map_count("memfd:neap-");
+  sigprocmask(SIG_BLOCK, NULL, &now.mask);
+  for (int s = 1; s < SIGNALS; s++)
+    if (s != SIGALRM) sigaction(s, NULL, &now.actions[s]);
+  return now;
+}
+
+static inline void assert_no_child(void) {
+  siginfo_t info;
+  const int rc = waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT);
+  assert_int_equal(rc, -1);
+  assert_int_equal(errno, ECHILD);
+}
+
+static inline void assert_same_signals(const footprint *a, const footprint *b) {
+  for (int s = 1; s < SIGNALS; s++) {
+    assert_int_equal(sigismember(&a->mask, s), sigismember(&b->mask, s));
+    assert_true(a->actions[s].sa_handler == b->actions[s].sa_handler);
+    assert_int_equal(a->actions[s].sa_flags, b->actions[s].sa_flags);
+  }
+}
+
+static inline void assert_untouched(const footprint *before) {
+  const footprint now = measure_footprint();
+  assert_int_equal(now.descriptors, before->descriptors);
+  assert_int_equal(now.threads, before->threads);
+  assert_int_equal(now.maps, before->maps);
+  assert_same_signals(&now, before);
+  assert_no_child();
+}
+
+/* -- Before and after each test -- */
+
+static inline int set_up(void **state) {
+  host *h = calloc(1, sizeof *h);
+  alarm(DEADLINE_S);
+  h->before = measure_footprint();
+  const ssize_t length =
+      readlink("/proc/self/exe", h->executable, sizeof h->executable - 1);
+  assert_true(length > 0);
+  h->program.tally_fd = memfd_create("tally", MFD_CLOEXEC);
+  assert_int_equal(ftruncate(h->program.tally_fd, sizeof *h->tally), 0);
+  h->tally = mmap(NULL, sizeof *h->tally, PROT_READ | PROT_WRITE, MAP_SHARED,
+                  h->program.tally_fd, 0);
+  assert_true(h->tally != MAP_FAILED);
+  h->options = (neap_options){
+      .chain_bytes = sizeof h->program,
+      .lua_dir = "",
+      .executable = h->executable,
+      .length = 1000,
+      .workers = 2,
+      .buffered = 16,
+      .retries = 2,
+      .ordered = 1,
+      .heap_fd = -1,
+      .slot_bytes = 1 << 26,
+  };
+  *state = h;
+  return 0;
+}
+
+static inline int tear_down(void **state) {
+  host *h = *state;
+  munmap(h->tally, sizeof *h->tally);
+  close(h->program.tally_fd);
+  assert_untouched(&h->before);
+  alarm(0);
+  free(h);
+  return 0;
+}
+
+#define test(function) \
+  cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+/* Forgets what the workers counted. */
+static inline void forget(host *h) {
+  memset(h->tally, 0, sizeof *h->tally);
+}
+
+/* -- Loaders -- */
+
+static inline neap_loader *open_loader(host *h) {
+  neap_loader *loader;
+  neap_error error = {0};
+  h->options.chain = &h->program;
+  if (neap_open(&h->options, &loader, &error) != NEAP_OK)
+    fail_msg("%s", error.text);
+  assert_non_null(loader);
+  return loader;
+}
+
+static inline void next_run(neap_loader *loader, neap_run *run) {
+  neap_error error = {0};
+  if (neap_run_next(loader, run, &error) != NEAP_OK)
+    fail_msg("%d: %s", error.status, error.text);
+}
+
+/* Checks item k of a run, by value. */
+static inline void check_item(const host *h, const neap_run *run, int32_t k) {
+  neap_value value;
+  neap_error error = {0};
+  const int64_t index = run->first + k;
+  if (neap_run_value(run, k, &value, &error) != NEAP_OK)
+    fail_msg("item %lld: %s", (long long)index, error.text);
+  if (h->program.kind == NUMBERS) {
+    assert_int_equal(value.type, NEAP_NUMBER);
+    assert_true(value.number == value_of(run->epoch, index));
+    return;
+  }
+  static char wanted[16 << 20];
+  const uint32_t length = length_of(&h->program, index);
+  assert_int_equal(value.type, NEAP_STRING);
+  assert_int_equal(value.count, length);
+  const char *text = neap_value_string(run, &value, &error);
+  assert_non_null(text);
+  fill_text(wanted, length, run->epoch, index);
+  assert_true(memcmp(text, wanted, length) == 0);
+}
+
+static inline void check_run(const host *h, const neap_run *run) {
+  assert_true(run->slot >= 0 && run->count > 0);
+  for (int32_t k = 0; k < run->count; k++)
+    check_item(h, run, k);
+}
+
+/* Reads the items from `from` up to `to`, in order, all well. */
+static inline void read_in_order(const host *h, neap_loader *loader,
+                                 int64_t epoch, int64_t from, int64_t to) {
+  while (from < to) {
+    neap_run run;
+    next_run(loader, &run);
+    assert_int_equal(run.epoch, epoch);
+    assert_int_equal(run.first, from);
+    check_run(h, &run);
+    neap_run_release(loader, run.slot);
+    from += run.count;
+  }
+}
+
+static inline void assert_end(neap_loader *loader) {
+  neap_run run;
+  assert_int_equal(neap_run_next(loader, &run, NULL), NEAP_END);
+  assert_int_equal(run.slot, -1);
+}
+
+/* A loader from its start to its end. */
+static inline void read_all(host *h) {
+  neap_loader *loader = open_loader(h);
+  read_in_order(h, loader, 1, 0, h->options.length);
+  assert_end(loader);
+  assert_int_equal(neap_held(loader), 0);
+  neap_close(loader);
+}
+
+static inline int64_t now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static inline int32_t pid_of(const neap_loader *loader, int32_t worker) {
+  neap_stats stats;
+  return neap_worker_stats(loader, worker, &stats);
+}
+
+/* Waits until a condition holds; the deadline is the test's. */
+#define await(condition) \
+  while (!(condition)) \
+  sleep_us(500)
+
+#endif

@@ -1,0 +1,734 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loader, against real processes: order and completeness, jumps, what a
+ * caller may hold, and what is left when it is closed.
+ */
+#include "host.h"
+
+/* -- Order -- */
+
+static void read_unordered(host *h) {
+  static bool seen[TALLIED_MAX];
+  memset(seen, 0, sizeof seen);
+  neap_loader *loader = open_loader(h);
+  for (int64_t left = h->options.length; left > 0;) {
+    neap_run run;
+    next_run(loader, &run);
+    check_run(h, &run);
+    for (int64_t i = run.first; i < run.first + run.count; i++) {
+      assert_false(seen[i]);
+      seen[i] = true;
+    }
+    neap_run_release(loader, run.slot);
+    left -= run.count;
+  }
+  assert_end(loader);
+  neap_close(loader);
+}
+
+static void read_both_ways(host *h) {
+  h->options.ordered = 1;
+  read_all(h);
+  h->options.ordered = 0;
+  read_unordered(h);
+}
+
+static void items_arrive_once_and_in_order(void **state) {
+  host *h = *state;
+  const int32_t buffers[] = {1, 2, 16, 100, 1000};
+  const int32_t chunks[] = {1, 0, 7};
+  for (int k = 0; k < 5 * 3; k++) {
+    h->options.workers = 1 + k % 8;
+    h->options.buffered = buffers[k % 5];
+    h->options.chunk = chunks[k % 3];
+    h->options.length = 50 * k + 250 * (k % 2);
+    read_both_ways(h);
+  }
+}
+
+static void each_number_of_workers_will_do(void **state) {
+  host *h = *state;
+  for (int32_t workers = 1; workers <= 8; workers++) {
+    h->options.workers = workers;
+    h->options.buffered = workers * 3;
+    h->program.kind = workers % 2 ? STRINGS : NUMBERS;
+    read_both_ways(h);
+  }
+}
+
+static void runs_are_as_long_as_the_chunk(void **state) {
+  host *h = *state;
+  h->options.chunk = 7;
+  h->options.length = 100;
+  neap_loader *loader = open_loader(h);
+  for (int64_t first = 0; first < 100; first += 7) {
+    neap_run run;
+    next_run(loader, &run);
+    assert_int_equal(run.first, first);
+    assert_int_equal(run.count, first < 98 ? 7 : 2);
+    neap_run_release(loader, run.slot);
+  }
+  neap_close(loader);
+}
+
+static void runs_of_cheap_items_grow(void **state) {
+  host *h = *state;
+  h->options.buffered = 1000;
+  h->options.length = 100000;
+  neap_loader *loader = open_loader(h);
+  int32_t longest = 0;
+  for (int64_t read = 0; read < h->options.length;) {
+    neap_run run;
+    next_run(loader, &run);
+    check_run(h, &run);
+    if (run.count > longest) longest = run.count;
+    read += run.count;
+    neap_run_release(loader, run.slot);
+  }
+  assert_true(longest > 10);
+  neap_close(loader);
+}
+
+static void slow_items_travel_alone(void **state) {
+  host *h = *state;
+  h->options.buffered = 64;
+  h->options.length = 40;
+  h->program.item_us = 2000;
+  neap_loader *loader = open_loader(h);
+  for (int k = 0; k < 40; k++) {
+    neap_run run;
+    next_run(loader, &run);
+    assert_int_equal(run.count, 1);
+    neap_run_release(loader, run.slot);
+  }
+  neap_close(loader);
+}
+
+static void nothing_ends_at_once(void **state) {
+  host *h = *state;
+  h->options.length = 0;
+  neap_loader *loader = open_loader(h);
+  assert_int_equal(neap_length(loader), 0);
+  assert_end(loader);
+  assert_end(loader);
+  neap_close(loader);
+}
+
+static void no_more_is_computed_than_may_be(void **state) {
+  host *h = *state;
+  h->options.buffered = 5;
+  h->options.chunk = 1;
+  neap_loader *loader = open_loader(h);
+  read_in_order(h, loader, 1, 0, 10);
+  await(atomic_load(&h->tally->computed[14]) == 1);
+  sleep_us(20000);
+  for (int i = 0; i < 15; i++)
+    assert_int_equal(atomic_load(&h->tally->computed[i]), 1);
+  assert_int_equal(atomic_load(&h->tally->computed[15]), 0);
+  neap_close(loader);
+}
+
+/* A slow item is in nobody's way but the consumer's. */
+static void a_slow_item_delays_only_its_reader(void **state) {
+  host *h = *state;
+  h->options.ordered = 0;
+  h->options.length = 100;
+  h->options.chunk = 1;
+  h->program.event = SLEEP;
+  h->program.at = 3;
+  h->program.detail = 300000;
+  neap_loader *loader = open_loader(h);
+  for (int k = 0; k < 100; k++) {
+    neap_run run;
+    next_run(loader, &run);
+    check_run(h, &run);
+    assert_true((run.first == 3) == (k == 99));
+    neap_run_release(loader, run.slot);
+  }
+  neap_close(loader);
+}
+
+/* -- Single items -- */
+
+static void get(const host *h, neap_loader *loader, int64_t epoch,
+                int64_t index) {
+  neap_run run;
+  neap_error error = {0};
+  if (neap_run_get(loader, epoch, index, &run, &error) != NEAP_OK)
+    fail_msg("%s", error.text);
+  assert_int_equal(run.epoch, epoch);
+  assert_int_equal(run.first, index);
+  assert_int_equal(run.count, 1);
+  check_run(h, &run);
+  neap_run_release(loader, run.slot);
+}
+
+static void single_items_come_from_anywhere(void **state) {
+  host *h = *state;
+  h->program.kind = STRINGS;
+  neap_loader *loader = open_loader(h);
+  get(h, loader, 1, 999);
+  get(h, loader, 5, 0);
+  for (int64_t k = 0; k < 300; k++)
+    get(h, loader, k % 3, (int64_t)mix((uint64_t)k) & 511);
+  neap_close(loader);
+}
+
+static void single_items_leave_the_iteration_alone(void **state) {
+  host *h = *state;
+  h->options.chunk = 3;
+  neap_loader *loader = open_loader(h);
+  for (int64_t k = 0; k < 1000; k += 3) {
+    read_in_order(h, loader, 1, k, k + 1);
+    get(h, loader, 1 + k % 2, 999 - k);
+  }
+  assert_end(loader);
+  neap_close(loader);
+}
+
+static void single_items_out_of_range_are_refused(void **state) {
+  host *h = *state;
+  neap_run run;
+  neap_error error = {0};
+  neap_loader *loader = open_loader(h);
+  const int64_t wrong[] = {-1, 1000, INT64_MAX, INT64_MIN};
+  for (int k = 0; k < 4; k++) {
+    assert_int_equal(neap_run_get(loader, 1, wrong[k], &run, &error),
+                     NEAP_EINVAL);
+    assert_non_null(strstr(error.text, "out of range"));
+    assert_int_equal(run.slot, -1);
+  }
+  get(h, loader, 1, 999);
+  neap_close(loader);
+}
+
+/* -- Jumps -- */
+
+static void seek(neap_loader *loader, int64_t epoch, int64_t index) {
+  neap_error error = {0};
+  if (neap_seek(loader, epoch, index, &error) != NEAP_OK)
+    fail_msg("%s", error.text);
+}
+
+static void iteration_goes_on_wherever_it_is_put(void **state) {
+  host *h = *state;
+  const int32_t chunks[] = {1, 0, 7};
+  for (int k = 0; k < 3; k++) {
+    h->options.chunk = chunks[k];
+    h->options.buffered = 40;
+    neap_loader *loader = open_loader(h);
+    for (uint64_t jump = 0; jump < 400; jump++) {
+      const uint64_t random = mix(jump);
+      const int64_t epoch = 1 + (random % 8 == 0);
+      const int64_t index = (int64_t)(random >> 8) % 970;
+      seek(loader, epoch, index);
+      neap_run run;
+      int64_t at = index;
+      for (uint64_t more = random >> 32 & 3; more > 0; more--) {
+        next_run(loader, &run);
+        assert_int_equal(run.epoch, epoch);
+        assert_int_equal(run.first, at);
+        check_run(h, &run);
+        at += run.count;
+        neap_run_release(loader, run.slot);
+      }
+    }
+    seek(loader, 3, 0);
+    read_in_order(h, loader, 3, 0, 1000);
+    assert_end(loader);
+    neap_close(loader);
+  }
+}
+
+/* Small steps ahead, within what was asked for, into the midst of runs. */
+static void a_step_ahead_keeps_what_was_asked_for(void **state) {
+  host *h = *state;
+  h->options.chunk = 4;
+  h->options.buffered = 32;
+  neap_loader *loader = open_loader(h);
+  for (int64_t at = 0; at + 9 < 1000;) {
+    neap_run run;
+    next_run(loader, &run);
+    assert_int_equal(run.first, at);
+    check_run(h, &run);
+    at += run.count;
+    neap_run_release(loader, run.slot);
+    at += (int64_t)mix((uint64_t)at) & 7;
+    seek(loader, 1, at);
+  }
+  neap_close(loader);
+  for (int i = 0; i < 1000; i++)
+    assert_true(atomic_load(&h->tally->computed[i]) <= 1);
+}
+
+static void a_step_back_within_a_run_is_a_step_too(void **state) {
+  host *h = *state;
+  h->options.chunk = 8;
+  h->options.buffered = 32;
+  neap_loader *loader = open_loader(h);
+  read_in_order(h, loader, 1, 0, 8);
+  seek(loader, 1, 14);
+  seek(loader, 1, 9);
+  read_in_order(h, loader, 1, 9, 40);
+  neap_close(loader);
+}
+
+static void jumps_out_of_range_are_refused(void **state) {
+  host *h = *state;
+  neap_error error = {0};
+  neap_loader *loader = open_loader(h);
+  assert_int_equal(neap_seek(loader, 1, -1, &error), NEAP_EINVAL);
+  assert_int_equal(neap_seek(loader, 1, 1001, &error), NEAP_EINVAL);
+  assert_non_null(strstr(error.text, "index 1001 is out of range"));
+  read_in_order(h, loader, 1, 0, 16);
+  seek(loader, 1, 1000);
+  assert_end(loader);
+  seek(loader, 2, 999);
+  read_in_order(h, loader, 2, 999, 1000);
+  neap_close(loader);
+}
+
+static void an_unordered_iteration_jumps_too(void **state) {
+  host *h = *state;
+  h->options.ordered = 0;
+  h->options.length = 60;
+  neap_loader *loader = open_loader(h);
+  for (int64_t epoch = 1; epoch <= 5; epoch++) {
+    int64_t sum = 0;
+    seek(loader, epoch, 10);
+    for (int left = epoch == 5 ? 50 : 25; left > 0;) {
+      neap_run run;
+      next_run(loader, &run);
+      assert_int_equal(run.epoch, epoch);
+      check_run(h, &run);
+      for (int32_t k = 0; k < run.count; k++)
+        sum += run.first + k;
+      left -= run.count;
+      neap_run_release(loader, run.slot);
+    }
+    if (epoch == 5) assert_int_equal(sum, (10 + 59) * 50 / 2);
+  }
+  neap_close(loader);
+}
+
+static void an_endless_sequence_goes_on(void **state) {
+  host *h = *state;
+  h->options.length = NEAP_ENDLESS;
+  neap_loader *loader = open_loader(h);
+  assert_int_equal(neap_length(loader), NEAP_ENDLESS);
+  read_in_order(h, loader, 1, 0, 5000);
+  seek(loader, 1, (int64_t)1 << 60);
+  neap_run run;
+  next_run(loader, &run);
+  assert_int_equal(run.first, (int64_t)1 << 60);
+  check_run(h, &run);
+  neap_run_release(loader, run.slot);
+  get(h, loader, 1, (int64_t)1 << 61);
+  neap_close(loader);
+}
+
+/* Cancelled work wears nothing out: slots and entries come back. */
+static void many_jumps_from_work_under_way_do_no_harm(void **state) {
+  host *h = *state;
+  h->options.chunk = 1;
+  h->options.workers = 4;
+  h->program.item_us = 200;
+  neap_loader *loader = open_loader(h);
+  for (int64_t k = 0; k < 500; k++) {
+    seek(loader, k, 500);
+    if (k % 5 == 0)
+      read_in_order(h, loader, k, 500, 502);
+    else
+      get(h, loader, k, 7);
+  }
+  seek(loader, 1, 0);
+  read_in_order(h, loader, 1, 0, 300);
+  neap_close(loader);
+}
+
+/* -- Holding -- */
+
+static void held_items_have_a_limit(void **state) {
+  host *h = *state;
+  h->options.chunk = 1;
+  h->program.kind = STRINGS;
+  neap_run runs[64];
+  neap_run run;
+  neap_error error = {0};
+  neap_loader *loader = open_loader(h);
+  const int32_t most = neap_held_max(loader);
+  assert_in_range(most, 16, 64);
+  for (int32_t k = 0; k < most; k++)
+    next_run(loader, &runs[k]);
+  assert_int_equal(neap_held(loader), most);
+  assert_int_equal(neap_run_next(loader, &run, &error), NEAP_EHELD);
+  assert_non_null(strstr(error.text, "release some"));
+  assert_int_equal(run.slot, -1);
+  assert_int_equal(neap_run_get(loader, 1, 5, &run, &error), NEAP_EHELD);
+  for (int32_t k = 0; k < most; k++) {
+    assert_int_equal(runs[k].first, k);
+    check_run(h, &runs[k]);
+  }
+  neap_run_release(loader, runs[most / 2].slot);
+  next_run(loader, &runs[most / 2]);
+  assert_int_equal(runs[most / 2].first, most);
+  assert_int_equal(neap_run_next(loader, &run, &error), NEAP_EHELD);
+  for (int32_t k = 0; k < most; k++) {
+    check_run(h, &runs[k]);
+    neap_run_release(loader, runs[k].slot);
+  }
+  read_in_order(h, loader, 1, most + 1, 1000);
+  neap_close(loader);
+}
+
+static void a_slot_is_held_until_its_last_release(void **state) {
+  host *h = *state;
+  h->options.chunk = 1;
+  h->program.kind = STRINGS;
+  neap_run run;
+  neap_loader *loader = open_loader(h);
+  read_in_order(h, loader, 1, 0, 20);
+  next_run(loader, &run);
+  for (int k = 0; k < 10; k++)
+    neap_run_retain(loader, run.slot);
+  assert_int_equal(neap_held(loader), 1);
+  for (int64_t k = 0; k < 10; k++) {
+    neap_run_release(loader, run.slot);
+    read_in_order(h, loader, 1, 21 + k * 50, 71 + k * 50);
+    check_run(h, &run);
+    assert_int_equal(neap_held(loader), 1);
+  }
+  neap_run_release(loader, run.slot);
+  assert_int_equal(neap_held(loader), 0);
+  neap_run_release(loader, -1);
+  neap_close(loader);
+}
+
+static void held_items_outlive_their_loader(void **state) {
+  host *h = *state;
+  h->program.kind = STRINGS;
+  h->options.chunk = 5;
+  neap_run runs[3];
+  neap_run run;
+  neap_error error = {0};
+  neap_stats stats;
+  neap_loader *loader = open_loader(h);
+  for (int k = 0; k < 3; k++)
+    next_run(loader, &runs[k]);
+  neap_run_retain(loader, runs[0].slot);
+  neap_close(loader);
+  assert_no_child();
+  assert_int_equal(map_count("memfd:neap-control"), 0);
+  assert_int_equal(map_count("memfd:neap-slots"), 1);
+  neap_close(loader);
+  assert_int_equal(neap_run_next(loader, &run, &error), NEAP_ECLOSED);
+  assert_non_null(strstr(error.text, "closed"));
+  assert_int_equal(neap_run_get(loader, 1, 1, &run, NULL), NEAP_ECLOSED);
+  assert_int_equal(neap_seek(loader, 1, 1, NULL), NEAP_ECLOSED);
+  neap_loader_stats(loader, &stats);
+  assert_int_equal(stats.held, 3);
+  assert_int_equal(pid_of(loader, 0), 0);
+  for (int k = 2; k >= 0; k--) {
+    check_run(h, &runs[k]);
+    neap_run_release(loader, runs[k].slot);
+    assert_int_equal(map_count("memfd:neap-slots"), 1);
+  }
+  check_run(h, &runs[0]);
+  neap_run_release(loader, runs[0].slot);
+  assert_int_equal(map_count("memfd:neap-slots"), 0);
+}
+
+/* -- Sizes -- */
+
+/* Bytes of memory behind the slots of the one loader that is open. */
+static int64_t bytes_in_slots(void) {
+  char path[64], name[64];
+  struct stat about;
+  for (int fd = 3; fd < 256; fd++) {
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    const ssize_t length = readlink(path, name, sizeof name - 1);
+    name[length < 0 ? 0 : length] = '\0';
+    if (strstr(name, "memfd:neap-slots") != NULL && fstat(fd, &about) == 0)
+      return (int64_t)about.st_blocks * 512;
+  }
+  return -1;
+}
+
+static void items_may_have_any_size(void **state) {
+  host *h = *state;
+  h->program.kind = BLOBS;
+  h->options.length = 500;
+  const int32_t chunks[] = {1, 0, 7};
+  for (int k = 0; k < 3; k++) {
+    h->options.chunk = chunks[k];
+    read_both_ways(h);
+  }
+}
+
+static void memory_falls_after_a_large_item(void **state) {
+  host *h = *state;
+  h->program.kind = PILES;
+  h->program.at = 5;
+  h->options.chunk = 1;
+  h->options.length = 3000;
+  neap_loader *loader = open_loader(h);
+  read_in_order(h, loader, 1, 0, 6);
+  assert_true(bytes_in_slots() > 16 << 20);
+  read_in_order(h, loader, 1, 6, 3000);
+  assert_in_range(bytes_in_slots(), 1, 16 << 20);
+  neap_close(loader);
+}
+
+/* -- Opening -- */
+
+static void refuse(host *h, const neap_options *options, int status,
+                   const char *text) {
+  neap_loader *loader = (void *)h;
+  neap_error error = {0};
+  const footprint before = measure_footprint();
+  const int rc = neap_open(options, &loader, &error);
+  if (rc != status) fail_msg("%s: status %d: %s", text, rc, error.text);
+  assert_null(loader);
+  assert_int_equal(error.status, status);
+  if (strstr(error.text, text) == NULL)
+    fail_msg("wanted '%s', got '%s'", text, error.text);
+  assert_int_equal(neap_open(options, &loader, NULL), status);
+  assert_untouched(&before);
+}
+
+#define refuse_option(h, name, value, status, text) \
+  do { \
+    neap_options wrong = (h)->options; \
+    wrong.name = value; \
+    refuse(h, &wrong, status, text); \
+  } while (0)
+
+static void wrong_options_are_named(void **state) {
+  host *h = *state;
+  h->options.chain = &h->program;
+  refuse_option(h, workers, 0, NEAP_EINVAL, "workers must be 1 to 512");
+  refuse_option(h, workers, 513, NEAP_EINVAL, "workers must be 1 to 512");
+  refuse_option(h, buffered, 0, NEAP_EINVAL, "buffered must be 1 or more");
+  refuse_option(h, chunk, -1, NEAP_EINVAL, "chunk must be 0 or more");
+  refuse_option(h, retries, -1, NEAP_EINVAL, "retries must be 0 or more");
+  refuse_option(h, slot_bytes, 0, NEAP_EINVAL, "slot_bytes must be");
+  refuse_option(h, slot_bytes, UINT64_MAX, NEAP_EINVAL, "slot_bytes must be");
+  refuse_option(h, slot_bytes, 1ull << 46, NEAP_EMEMORY, "smaller slot_bytes");
+  refuse_option(h, length, -2, NEAP_EINVAL, "length must be 0 or more");
+  refuse_option(h, chain, NULL, NEAP_EINVAL, "chain must not be NULL");
+  refuse_option(h, chain_bytes, UINT64_MAX, NEAP_EINVAL, "chain_bytes must");
+  refuse_option(h, lua_dir, NULL, NEAP_EINVAL, "lua_dir must not be NULL");
+  refuse_option(h, heap_fd, 9999, NEAP_ESYSTEM, "Bad file descriptor");
+  refuse_option(h, executable, "/nonexistent/neap", NEAP_EWORKER,
+                "no neap executable at /nonexistent/neap");
+  refuse_option(h, executable, "/etc/passwd", NEAP_EWORKER,
+                "no neap executable at /etc/passwd");
+}
+
+static void an_executable_is_found_by_the_environment(void **state) {
+  host *h = *state;
+  h->options.executable = NULL;
+  setenv("NEAP_WORKER", "/nonexistent", 1);
+  h->options.chain = &h->program;
+  refuse(h, &h->options, NEAP_EWORKER, "no neap executable at /nonexistent");
+  setenv("NEAP_WORKER", h->executable, 1);
+  read_all(h);
+  unsetenv("NEAP_WORKER");
+}
+
+static void closing_takes_anything(void **state) {
+  host *h = *state;
+  neap_close(NULL);
+  for (int k = 0; k < 10; k++) {
+    h->options.workers = 1 + k;
+    neap_close(open_loader(h));
+  }
+}
+
+static void a_chain_may_be_empty_or_large(void **state) {
+  host *h = *state;
+  const size_t bytes = 3 << 20;
+  program *large = calloc(1, bytes);
+  *large = h->program;
+  h->options.chain_bytes = bytes;
+  h->options.chain = large;
+  neap_loader *loader;
+  assert_int_equal(neap_open(&h->options, &loader, NULL), NEAP_OK);
+  free(large); /* copied */
+  read_in_order(h, loader, 1, 0, 100);
+  neap_close(loader);
+  h->options.chain_bytes = 0;
+  h->options.chain = NULL;
+  assert_int_equal(neap_open(&h->options, &loader, NULL), NEAP_OK);
+  neap_close(loader);
+}
+
+static void loaders_do_not_know_each_other(void **state) {
+  host *h = *state;
+  neap_loader *a = open_loader(h);
+  h->program.kind = STRINGS;
+  h->options.workers = 1;
+  neap_loader *b = open_loader(h);
+  for (int64_t k = 0; k < 1000; k += 16) {
+    read_in_order(h, b, 1, k, k + 1);
+    h->program.kind = NUMBERS;
+    read_in_order(h, a, 1, k, k + 1);
+    h->program.kind = STRINGS;
+    seek(a, 1, k + 16 < 1000 ? k + 16 : 1000);
+    seek(b, 1, k + 16 < 1000 ? k + 16 : 1000);
+  }
+  neap_close(a);
+  read_in_order(h, b, 1, 1000, 1000);
+  get(h, b, 2, 3);
+  neap_close(b);
+}
+
+/* -- Statistics -- */
+
+static void statistics_add_up(void **state) {
+  host *h = *state;
+  h->options.chunk = 4;
+  h->program.item_us = 100;
+  neap_stats all, sum = {0}, one;
+  neap_loader *loader = open_loader(h);
+  neap_loader_stats(loader, &all);
+  assert_int_equal(all.items, 0);
+  assert_int_equal(all.workers, 2);
+  neap_run run;
+  next_run(loader, &run);
+  neap_loader_stats(loader, &all);
+  assert_int_equal(all.held, 1);
+  neap_run_release(loader, run.slot);
+  read_in_order(h, loader, 1, 4, 1000);
+  neap_loader_stats(loader, &all);
+  assert_int_equal(all.items, 1000);
+  assert_int_equal(all.runs, 250);
+  assert_int_equal(all.bytes, 16 * 1000);
+  assert_true(all.busy_ns >= 1000 * 100 * 1000ll);
+  assert_true(all.consumer_wait_ns > 0);
+  assert_int_equal(all.restarts, 0);
+  assert_int_equal(all.retries, 0);
+  assert_int_equal(all.held, 0);
+  for (int32_t w = 0; w < 2; w++) {
+    assert_true(neap_worker_stats(loader, w, &one) > 0);
+    sum.items += one.items;
+    sum.runs += one.runs;
+    sum.busy_ns += one.busy_ns;
+  }
+  assert_int_equal(sum.items, all.items);
+  assert_int_equal(sum.runs, all.runs);
+  assert_int_equal(sum.busy_ns, all.busy_ns);
+  assert_int_equal(neap_worker_stats(loader, -1, &one), 0);
+  assert_int_equal(neap_worker_stats(loader, 2, &one), 0);
+  neap_close(loader);
+}
+
+/* -- Damage -- */
+
+/* Reads whatever is in a value, in depth, as a reader would. */
+static int64_t walk(const neap_run *run, const neap_value *value, int depth) {
+  neap_value key, item;
+  neap_tensor_cell cell;
+  void *data;
+  uint32_t list, pairs;
+  int64_t sum = 0;
+  const char *text = neap_value_string(run, value, NULL);
+  for (uint32_t k = 0; text != NULL && k < value->count; k++)
+    sum += text[k];
+  if (neap_value_tensor(run, value, &cell, &data, NULL) == NEAP_OK &&
+      cell.ndim > 0 && cell.shape[0] > 0)
+    sum += *(char *)data;
+  if (depth == 0 || neap_value_table(run, value, &list, &pairs, NULL) < 0)
+    return sum;
+  for (uint32_t k = 0; k < list && k < 10; k++)
+    if (neap_value_at(run, value, k, &item, NULL) == NEAP_OK)
+      sum += walk(run, &item, depth - 1);
+  for (uint32_t k = 0; k < pairs && k < 10; k++)
+    if (neap_value_pair(run, value, k, &key, &item, NULL) == NEAP_OK)
+      sum += walk(run, &key, depth - 1) + walk(run, &item, depth - 1);
+  return sum;
+}
+
+static void slots_full_of_rubbish_are_read_safely(void **state) {
+  host *h = *state;
+  h->program.kind = RUBBISH;
+  h->options.chunk = 1;
+  h->options.length = 3000;
+  int damaged = 0;
+  int64_t sum = 0;
+  neap_loader *loader = open_loader(h);
+  for (int k = 0; k < 3000; k++) {
+    neap_run run;
+    neap_value value;
+    next_run(loader, &run);
+    const int rc = neap_run_value(&run, 0, &value, NULL);
+    assert_int_equal(rc, NEAP_OK);
+    sum += walk(&run, &value, 3);
+    if (value.type == NEAP_STRING)
+      damaged += neap_value_string(&run, &value, NULL) == NULL;
+    neap_run_release(loader, run.slot);
+  }
+  assert_true(damaged > 0);
+  assert_true(sum != 0);
+  neap_close(loader);
+}
+
+/* -- The host -- */
+
+/* A forked child may close what it inherited; its parent does not notice. */
+static void a_forked_child_ends_nothing(void **state) {
+  host *h = *state;
+  neap_loader *loader = open_loader(h);
+  read_in_order(h, loader, 1, 0, 16);
+  const pid_t child = fork();
+  if (child == 0) {
+    neap_close(loader);
+    _exit(0);
+  }
+  int status;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(status, 0);
+  read_in_order(h, loader, 1, 16, 1000);
+  neap_stats stats;
+  neap_loader_stats(loader, &stats);
+  assert_int_equal(stats.restarts, 0);
+  neap_close(loader);
+}
+
+int main(int argc, char **argv) {
+  if (argc > 1 && strcmp(argv[1], "--worker") == 0) return worker_main();
+  const struct CMUnitTest tests[] = {
+      test(items_arrive_once_and_in_order),
+      test(each_number_of_workers_will_do),
+      test(runs_are_as_long_as_the_chunk),
+      test(runs_of_cheap_items_grow),
+      test(slow_items_travel_alone),
+      test(nothing_ends_at_once),
+      test(no_more_is_computed_than_may_be),
+      test(a_slow_item_delays_only_its_reader),
+      test(single_items_come_from_anywhere),
+      test(single_items_leave_the_iteration_alone),
+      test(single_items_out_of_range_are_refused),
+      test(iteration_goes_on_wherever_it_is_put),
+      test(a_step_ahead_keeps_what_was_asked_for),
+      test(a_step_back_within_a_run_is_a_step_too),
+      test(jumps_out_of_range_are_refused),
+      test(an_unordered_iteration_jumps_too),
+      test(an_endless_sequence_goes_on),
+      test(many_jumps_from_work_under_way_do_no_harm),
+      test(held_items_have_a_limit),
+      test(a_slot_is_held_until_its_last_release),
+      test(held_items_outlive_their_loader),
+      test(items_may_have_any_size),
+      test(memory_falls_after_a_large_item),
+      test(wrong_options_are_named),
+      test(an_executable_is_found_by_the_environment),
+      test(closing_takes_anything),
+      test(a_chain_may_be_empty_or_large),
+      test(loaders_do_not_know_each_other),
+      test(statistics_add_up),
+      test(slots_full_of_rubbish_are_read_safely),
+      test(a_forked_child_ends_nothing),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

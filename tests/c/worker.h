@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker in C, for tests of the loader against real processes.
+ *
+ * The test program is its own worker: its main() calls worker_main() when it
+ * is started with --worker. What items are, and what goes wrong, is told by
+ * the chain, which is one struct program. What all workers of a test count
+ * together stands in a tally: a memfd of the host, which a worker finds at
+ * /proc/<host>/fd.
+ */
+#ifndef NEAP_TESTS_WORKER_H
+#define NEAP_TESTS_WORKER_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "neap.h"
+#include "ring.h"
+
+enum { TALLIED_MAX = 4096, BLOB_MAX = 200000, ANY_INDEX = -1 };
+
+enum kind {
+  NUMBERS, /* value_of(epoch, index) */
+  STRINGS, /* of 0 to 36 bytes */
+  BLOBS,   /* strings of 0 to BLOB_MAX bytes */
+  PILES,   /* strings of 16 bytes, but one of 16 MiB at index `at` */
+  RUBBISH  /* slots full of random bytes */
+};
+
+enum event {
+  NOTHING,
+  DIE,      /* by a signal: `detail` */
+  EXIT,     /* with a status: `detail` */
+  SLEEP,    /* microseconds: `detail` */
+  SCRIBBLE, /* over what is shared: `detail`, of enum target */
+  REFUSE,   /* send `text` instead of being ready */
+};
+
+enum moment { AT_ITEM, AT_START, WHEN_READY };
+
+enum target {
+  ENTRIES,
+  SLOT_WORDS,
+  CORNERS,
+  HINTS,
+  SIGNS, /* stop, wanted, earliest */
+  HEADER,
+  EVERYTHING,
+  TARGET_COUNT
+};
+
+typedef struct program {
+  enum kind kind;
+  enum event event;
+  enum moment moment;
+  int64_t at;    /* which item, or ANY_INDEX */
+  int32_t step;  /* at this item, and each `step` after it; 0: none */
+  int32_t times; /* how often in all; 0: always */
+  int32_t detail;
+  int32_t item_us; /* that each item takes */
+  int32_t tally_fd;
+  char text[64];
+} program;
+
+typedef struct tally {
+  _Atomic int32_t events;
+  _Atomic int32_t starts;
+  _Atomic int32_t descriptors; /* the highest that a worker had open */
+  _Atomic int32_t computed[TALLIED_MAX]; /* by index */
+} tally;
+
+/* -- What items are -- */
+
+static inline uint64_t mix(uint64_t x) {
+  x = (x ^ (x >> 31)) * 0x7fb5d329728ea185u;
+  x = (x ^ (x >> 27)) * 0x81dadef4bc2dd44du;
+  return x ^ (x >> 33);
+}
+
+static inline double value_of(int64_t epoch, int64_t index) {
+  return (double)(mix((uint64_t)(epoch * 1000003 + index)) >> 12);
+}
+
+static inline uint32_t length_of(const program *p, int64_t index) {
+  const uint64_t random = mix((uint64_t)index);
+  switch (p->kind) {
+  case STRINGS: return (uint32_t)(random % 37);
+  case BLOBS: return (uint32_t)(random % ((BLOB_MAX >> random % 16) + 1u));
+  case PILES: return index == p->at ? 16 << 20 : 16;
+  default: return 0;
+  }
+}
+
+static inline void fill_text(char *text, uint32_t length, int64_t epoch,
+                             int64_t index) {
+  const uint64_t start = mix((uint64_t)(epoch * 1000003 + index));
+  for (uint32_t k = 0; k < length; k++)
+    text[k] = (char)(start >> (k % 8 * 8)) ^ (char)(k >> 3);
+}
+
+/* -- What goes wrong -- */
+
+static inline void sleep_us(int64_t us) {
+  const struct timespec time = {us / 1000000, us % 1000000 * 1000};
+  nanosleep(&time, NULL);
+}
+
+static inline void fill_random(volatile uint8_t *bytes, uint64_t count,
+                               uint64_t seed) {
+  for (uint64_t k = 0; k < count; k++)
+    bytes[k] = (uint8_t)mix(seed + k);
+}
+
+/* Writes random bytes over one kind of shared words, or all. */
+static inline void scribble(enum target target, uint64_t seed) {
+  struct stat about;
+  neap__ring ring;
+  if (fstat(3, &about) != 0) _exit(90);
+  const uint64_t bytes = (uint64_t)about.st_size;
+  void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, 3, 0);
+  if (base == MAP_FAILED) _exit(91);
+  if (neap__ring_attach(&ring, base, bytes, NULL) != NEAP_OK) _exit(92);
+  neap__control *control = ring.control;
+  uint8_t *from = base;
+  uint64_t count = bytes;
+  switch (target) {
+  case ENTRIES:
+    from = (void *)ring.entries;
+    count = (ring.entry_count + 1) * sizeof *ring.entries;
+    break;
+  case SLOT_WORDS:
+    from = (void *)ring.slots;
+    count = ring.slot_count * sizeof *ring.slots;
+    break;
+  case CORNERS:
+    from = (void *)ring.corners;
+    count = ring.worker_count * sizeof *ring.corners;
+    break;
+  case HINTS:
+    from = (void *)control->open;
+    count = sizeof *control - offsetof(neap__control, open);
+    break;
+  case SIGNS:
+    from = (void *)&control->stop;
+    count = offsetof(neap__control, open) - offsetof(neap__control, stop);
+    break;
+  case HEADER: count = offsetof(neap__control, stop); break;
+  case EVERYTHING:
+  case TARGET_COUNT: break;
+  }
+  fill_random(from, count, seed);
+  munmap(base, bytes);
+}
+
+/* Whether the program's event is due, counting those that happened. */
+static inline bool is_due(const program *p, tally *counts, int64_t index) {
+  const bool is_there =
+      p->at == ANY_INDEX || index == p->at ||
+      (p->step > 0 && index > p->at && (index - p->at) % p->step == 0);
+  if (!is_there) return false;
+  const int32_t before = atomic_fetch_add(&counts->events, 1);
+  return p->times == 0 || before < p->times;
+}
+
+static inline void happen(const program *p, tally *counts, int64_t index) {
+  if (!is_due(p, counts, index)) return;
+  switch (p->event) {
+  case DIE: raise(p->detail); break;
+  case EXIT: _exit(p->detail);
+  case SLEEP: sleep_us(p->detail); break;
+  case SCRIBBLE:
+    scribble((enum target)p->detail, mix((uint64_t)(getpid() + index)));
+    break;
+  case NOTHING:
+  case REFUSE: break;
+  }
+}
+
+/* -- The worker -- */
+
+static inline tally *open_tally(const program *p) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)getppid(), p->tally_fd);
+  const int fd = open(path, O_RDWR | O_CLOEXEC);
+  tally *counts =
+      mmap(NULL, sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (counts == MAP_FAILED) _exit(93);
+  close(fd);
+  return counts;
+}
+
+static inline void note_descriptors(tally *counts) {
+  for (int fd = 0; fd < 2000; fd++)
+    if (fcntl(fd, F_GETFD) >= 0 && fd > atomic_load(&counts->descriptors))
+      atomic_store(&counts->descriptors, fd);
+}
+
+/* Cells that are wrong, but seldom so wrong that a look shows it. */
+static inline uint64_t fill_rubbish(uint8_t *slot, uint64_t seed) {
+  fill_random(slot, 4096, seed);
+  for (uint32_t k = 0; k < 256; k++) {
+    neap_value *cell = (neap_value *)(void *)slot + k;
+    if (mix(seed + k) % 16 == 0) continue;
+    cell->type %= NEAP_FAILURE + 1;
+    cell->count %= 8;
+    cell->offset %= 256 * 17;
+  }
+  return 4096;
+}
+
+/* Writes item k of a run; answers where the next text begins. */
+static inline uint64_t write_item(const program *p, const neap_task *task,
+                                  int32_t k, uint64_t used) {
+  const int64_t index = task->first + k;
+  neap_value *cell = (neap_value *)(void *)task->base + k;
+  const uint32_t length = length_of(p, index);
+  *cell = (neap_value){.type = NEAP_STRING, .count = length};
+  cell->offset = used;
+  switch (p->kind) {
+  case NUMBERS:
+    cell->type = NEAP_NUMBER;
+    cell->number = value_of(task->epoch, index);
+    return used;
+  case RUBBISH: return fill_rubbish(task->base, mix((uint64_t)index));
+  default:
+    fill_text((char *)task->base + used, length, task->epoch, index);
+    return (used + length + 15) / 16 * 16;
+  }
+}
+
+static inline void compute(const program *p, tally *counts, neap_worker *worker,
+                           const neap_task *task) {
+  uint64_t used = (uint64_t)task->count * sizeof(neap_value);
+  for (int32_t k = 0; k < task->count; k++) {
+    const int64_t index = task->first + k;
+    *neap_worker_progress(worker) = k;
+    if (index < TALLIED_MAX) atomic_fetch_add(&counts->computed[index], 1);
+    if (p->moment == AT_ITEM) happen(p, counts, index);
+    if (p->item_us > 0) sleep_us(p->item_us);
+    used = write_item(p, task, k, used);
+  }
+  neap_worker_publish(worker, used);
+}
+
+static inline int worker_main(void) {
+  neap_worker *worker;
+  neap_task task;
+  uint64_t bytes;
+  if (neap_worker_attach(&worker, NULL) != NEAP_OK) _exit(94);
+  program p;
+  memcpy(&p, neap_worker_chain(worker, &bytes), sizeof p);
+  tally *counts = open_tally(&p);
+  atomic_fetch_add(&counts->starts, 1);
+  note_descriptors(counts);
+  if (p.moment == AT_START) happen(&p, counts, 0);
+  const char *text = p.event == REFUSE ? p.text : NULL;
+  if (neap_worker_ready(worker, text, NULL) != NEAP_OK) _exit(95);
+  if (text != NULL) _exit(1);
+  if (p.moment == WHEN_READY) happen(&p, counts, 0);
+  int rc;
+  while ((rc = neap_worker_next(worker, &task, NULL)) == NEAP_OK)
+    compute(&p, counts, worker, &task);
+  _exit(rc == NEAP_END ? 0 : 96);
+}
+
+#endif
