@@ -314,7 +314,7 @@ end
 
 function Prefetch:emit(g, i, e)
   if self:is_in_place() then
-    return g:value(self:start(), i, e)
+    return g:value(self:start(), i, self.epoch and g:constant(self.epoch) or e)
   end
   return sequence.class.emit(self, g, i, e)
 end
