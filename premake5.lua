@@ -5,10 +5,10 @@
 
 local CONFIGURATIONS = {
   release = "-O2",
-  debug = "-O0",
+  debug = "-O0 -DNEAP_FAULTS",
   asan = "-O1 -fsanitize=address,undefined -fno-omit-frame-pointer"
-    .. " -fno-sanitize-recover=undefined",
-  tsan = "-O1 -fsanitize=thread -fno-omit-frame-pointer",
+    .. " -fno-sanitize-recover=undefined -DNEAP_FAULTS",
+  tsan = "-O1 -fsanitize=thread -fno-omit-frame-pointer -DNEAP_FAULTS",
 }
 local FLAGS = "-std=c11 -fPIC -fvisibility=hidden -pthread"
   .. " -iquote ../../runtime"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A hook for the fault tests: FAULT("place") stands at each step of the
- * protocol where a process may be killed. Only the builds that the tests use
- * define NEAP_FAULTS; elsewhere it is nothing.
+ * A hook for the fault tests: FAULT("place") stands before and after each step
+ * of the protocol that a worker takes, since it may be killed there. Only the
+ * builds that the tests use define NEAP_FAULTS; elsewhere it is nothing. The
+ * host passes no such place.
  */
 #ifndef NEAP_RUNTIME_FAULT_H
 #define NEAP_RUNTIME_FAULT_H

@@ -236,18 +236,23 @@ int32_t neap__ring_claim(neap__ring *ring, uint32_t worker, uint32_t slot,
 }
 
 static void wake_consumer(neap__ring *ring, uint32_t wish) {
-  if (atomic_compare_exchange_strong(&ring->control->wanted, &wish, 0))
-    neap__futex_wake(&ring->control->wanted);
+  if (!atomic_compare_exchange_strong(&ring->control->wanted, &wish, 0)) return;
+  FAULT("wake");
+  neap__futex_wake(&ring->control->wanted);
+  FAULT("woken");
 }
 
 bool neap__ring_publish(neap__ring *ring, uint32_t worker, uint32_t entry,
                         uint32_t slot, uint64_t ticket) {
   const neap__mark claimed = {NEAP__CLAIMED, worker, slot, ticket};
   const neap__mark done = {NEAP__DONE, worker, slot, ticket};
+  FAULT("filled");
   slot_move(ring, slot, worker, NEAP__FILLING, NEAP__READY);
   FAULT("publish");
   if (!entry_move(ring, entry, claimed, done)) {
+    FAULT("cancelled");
     slot_move(ring, slot, worker, NEAP__READY, NEAP__FILLING);
+    FAULT("kept");
     return false;
   }
   FAULT("published");
@@ -263,12 +268,15 @@ void neap__ring_rest(neap__ring *ring, uint32_t worker) {
   neap__control *control = ring->control;
   neap__corner *corner = &ring->corners[worker];
   atomic_store(&corner->asleep, 1);
+  FAULT("tired");
   neap__bits_set(control->idle, worker);
   FAULT("rest");
   if (neap__bits_count(control->open, ring->entry_count + 1) == 0 &&
       !atomic_load(&control->stop))
     neap__futex_wait(&corner->asleep, 1);
+  FAULT("awake");
   neap__bits_clear(control->idle, worker);
+  FAULT("rested");
 }
 
 bool neap__ring_is_stopped(const neap__ring *ring) {

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "fault.h"
 #include "futex.h"
 #include "process.h"
 #include "ring.h"
@@ -89,6 +90,7 @@ int neap_worker_attach(neap_worker **out, neap_error *error) {
                          "cannot attach to the host: its counts are off");
     goto fail;
   }
+  FAULT("attached");
   *out = worker;
   return NEAP_OK;
 
@@ -115,10 +117,11 @@ int neap_worker_ready(neap_worker *worker, const char *text,
   (void)worker;
   if (text == NULL) text = "";
   const size_t length = strnlen(text, sizeof error->text - 1) + 1;
-  if (send(NEAP__FD_SOCKET, text, length, MSG_NOSIGNAL) >= 0 ||
-      errno == EPIPE || errno == ECONNRESET) /* the host is closing */
-    return NEAP_OK;
-  return neap__error_set(error, NEAP_ESYSTEM, errno, "cannot tell the host");
+  if (send(NEAP__FD_SOCKET, text, length, MSG_NOSIGNAL) < 0 && errno != EPIPE &&
+      errno != ECONNRESET) /* those: the host is closing */
+    return neap__error_set(error, NEAP_ESYSTEM, errno, "cannot tell the host");
+  FAULT("ready");
+  return NEAP_OK;
 }
 
 int32_t *neap_worker_progress(neap_worker *worker) {
@@ -142,6 +145,7 @@ static bool take_slot(neap_worker *worker) {
     worker->slot =
         neap__slot_acquire(&worker->ring, worker->number, worker->last);
   }
+  FAULT("acquired");
   return worker->slot >= 0;
 }
 
