@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <limits.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -96,6 +97,18 @@ static inline void assert_untouched(const footprint *before) {
 }
 
 /* -- Before and after each test -- */
+
+static inline void *do_nothing(void *argument) {
+  return argument;
+}
+
+/* The thread sanitizer has a thread of its own, once there are others. */
+static inline int start_threads(void **state) {
+  pthread_t thread;
+  (void)state;
+  assert_int_equal(pthread_create(&thread, NULL, do_nothing, NULL), 0);
+  return pthread_join(thread, NULL);
+}
 
 static inline int set_up(void **state) {
   host *h = calloc(1, sizeof *h);

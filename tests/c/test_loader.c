@@ -730,5 +730,5 @@ int main(int argc, char **argv) {
       test(slots_full_of_rubbish_are_read_safely),
       test(a_forked_child_ends_nothing),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return cmocka_run_group_tests(tests, start_threads, NULL);
 }
