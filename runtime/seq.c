@@ -105,7 +105,7 @@ int64_t neap_seq_slide(const neap_seq *seq, neap_window *window, int64_t epoch,
     count = seq->length - index;
   for (int64_t k = 0; k < count; k++)
     window->index[k] = index + k;
-  neap_seq_resolve(seq, epoch, window->index, NULL, count);
+  neap_seq_resolve(seq, epoch, window->index, window->leaf, count);
   window->base = at;
   window->count = (double)count;
   window->epoch = (double)epoch;

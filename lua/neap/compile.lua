@@ -19,11 +19,12 @@ local NAMES_MAX = 120 -- of its 200 locals
 local Generator = {}
 Generator.__index = Generator
 
-local compile
+local compile -- for parts that become functions of their own
 
 local function new_generator()
   return setmetatable({
     lines = {}, constants = {}, names = 0, stages = {}, indent = "  ",
+    compile = compile,
   }, Generator)
 end
 
@@ -68,15 +69,17 @@ function Generator:staged(node, i, text, ...)
   self.stages[#self.lines] = { stage = node:stage_name(), index = i }
 end
 
---- Writes what opens a block; `close` ends it.
+--- Writes what opens a block; `close` ends it, by "end" unless told.
 function Generator:open(text, ...)
   self:line(text, ...)
   self.indent = self.indent .. "  "
 end
 
-function Generator:close()
+function Generator:close(text)
   self.indent = self.indent:sub(3)
-  self:line("end")
+  if text ~= "" then
+    self:line(text or "end")
+  end
 end
 
 --- Writes the code for an item of a node.

@@ -42,7 +42,7 @@ function from.node(values)
   if tensor.is(values) and values.ndim == 0 then
     check.fail(1, "tensor of 1 or more dimensions expected, got a scalar")
   end
-  return From:make({ values = values, length = #values })
+  return From:make({ values = values, length = #values, stored = values })
 end
 
 --- Returns the items of an array, the rows of a tensor, or f(1), f(2), ...

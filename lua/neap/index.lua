@@ -2,8 +2,9 @@
 --- What the rearranging adapters share: their index arithmetic is a tree in
 -- libneap, and through any number of them an item takes one call into C.
 --
--- A subclass has a `source` and a method `tree(source_tree)`, which calls the
--- constructor of its adapter and answers the tree.
+-- A subclass has a `source` and a method `tree(source_tree)`, or `sources` and
+-- `tree(source_trees, count)`, which answers the tree of its adapter, made by
+-- `Index.build`.
 -- @module neap.index
 
 local ffi = require("ffi")
@@ -13,6 +14,9 @@ local sequence = require("neap.sequence")
 
 local C = lib.C
 local Index = class("index", sequence.class)
+
+-- More leaves than this are told apart by a table of functions, not by code.
+local BRANCHES_MAX = 4
 
 local out = ffi.new("neap_seq *[1]")
 
@@ -25,24 +29,40 @@ function Index.build(constructor, ...)
   return out[0]
 end
 
-local function is_index(node)
-  return node.tree ~= nil
-end
+local grow
 
-local function length_in_c(node)
-  return node.length == math.huge and C.NEAP_ENDLESS or node.length
-end
-
---- The tree of a node's adapters, down to the first node that is none.
--- @treturn cdata neap_seq *, the caller's
--- @treturn Sequence the node that its leaf stands for
-local function grow(node)
-  if not is_index(node) then
-    return Index.build(C.neap_seq_leaf, length_in_c(node), 0), node
+local function grow_leaf(node, leaves)
+  local number = leaves[node]
+  if not number then
+    number = #leaves
+    leaves[node] = number
+    leaves[number + 1] = node
   end
-  local tree, leaf = grow(node.source)
-  return node:tree(tree), leaf
+  return Index.build(C.neap_seq_leaf, node.length == math.huge
+    and C.NEAP_ENDLESS or node.length, number)
 end
+
+local function grow_several(node, leaves)
+  local count = #node.sources
+  local trees = ffi.new("neap_seq *[?]", count)
+  for k, source in ipairs(node.sources) do
+    trees[k - 1] = grow(source, leaves)
+  end
+  return node:tree(trees, count)
+end
+
+-- The tree of a node's adapters, down to the nodes that are none: these are
+-- the leaves, numbered from 0 in the order met. Answers the caller's own.
+function grow(node, leaves)
+  if not node.tree then
+    return grow_leaf(node, leaves)
+  elseif node.sources then
+    return grow_several(node, leaves)
+  end
+  return node:tree(grow(node.source, leaves))
+end
+
+-- -- Resolving in Lua --------------------------------------------------------
 
 -- Reads in order find their index in a window that C has resolved ahead.
 local function resolve(window, tree, i, e)
@@ -55,20 +75,70 @@ local function resolve(window, tree, i, e)
   return j
 end
 
+-- The same with the number of the leaf.
+local function resolve_leaf(window, tree, i, e)
+  local k = i - 1 - window.base
+  if k >= 0 and k < window.count and e == window.epoch then
+    local j = tonumber(window.index[k]) + 1
+    return j, window.leaf[k]
+  end
+  local j = tonumber(C.neap_seq_slide(tree, window, e, i - 1)) + 1
+  return j, window.leaf[0]
+end
+
+-- Values of leaves that are plain storage; nil if one of them is not.
+local function stored(leaves)
+  local values = {}
+  for k, leaf in ipairs(leaves) do
+    values[k] = leaf.stored
+  end
+  return #values == #leaves and values or nil
+end
+
+-- Code for an item of whichever leaf it comes from.
+local function emit_leaves(g, leaves, which, j, e)
+  local x = g:name()
+  local values = stored(leaves)
+  if values then
+    g:line("local %s = %s[%s + 1][%s]", x, g:constant(values), which, j)
+  elseif #leaves > BRANCHES_MAX then
+    local getters = {}
+    for k, leaf in ipairs(leaves) do
+      getters[k] = g.compile(leaf)
+    end
+    g:line("local %s = %s[%s + 1](%s, %s)", x, g:constant(getters), which, j, e)
+  else
+    g:line("local %s", x)
+    for k, leaf in ipairs(leaves) do
+      g:open("%s %s == %d then", k == 1 and "if" or "elseif", which, k - 1)
+      g:line("%s = %s", x, g:value(leaf, j, e))
+      g:close(k < #leaves and "" or "end")
+    end
+  end
+  return x
+end
+
 function Index:emit(g, i, e)
-  local tree, leaf = grow(self)
+  local leaves = {}
+  local tree = g:constant(ffi.gc(grow(self, leaves), C.neap_seq_free))
+  local window = g:constant(ffi.new("neap_window"))
   local j = g:name("i")
-  g:line("local %s = %s(%s, %s, %s, %s)", j, g:constant(resolve),
-    g:constant(ffi.new("neap_window")),
-    g:constant(ffi.gc(tree, C.neap_seq_free)), i, e)
-  return g:value(leaf, j, e)
+  if #leaves == 1 then
+    g:line("local %s = %s(%s, %s, %s, %s)", j, g:constant(resolve), window,
+      tree, i, e)
+    return g:value(leaves[1], j, e)
+  end
+  local which = g:name("w")
+  g:line("local %s, %s = %s(%s, %s, %s, %s)", j, which,
+    g:constant(resolve_leaf), window, tree, i, e)
+  return emit_leaves(g, leaves, which, j, e)
 end
 
 function Index:set(i, value)
-  local tree, leaf = grow(self)
-  local j = tonumber(C.neap_seq_resolve_one(tree, 1, i - 1, nil)) + 1
-  C.neap_seq_free(tree)
-  leaf:set(j, value)
+  local leaves, which = {}, ffi.new("int32_t[1]")
+  local tree = ffi.gc(grow(self, leaves), C.neap_seq_free)
+  local j = tonumber(C.neap_seq_resolve_one(tree, 1, i - 1, which)) + 1
+  leaves[which[0] + 1]:set(j, value)
 end
 
 return Index

@@ -208,6 +208,22 @@ int neap_seq_gather(neap_seq *source, const int64_t *indexes, int64_t count,
 int neap_seq_shuffle(neap_seq *source, int64_t seed, neap_seq **out,
                      neap_error *error);
 /* NULL is fine. */
+/* One after another; only the last may be endless. */
+int neap_seq_concat(neap_seq *const *sources, int32_t count, neap_seq **out,
+                    neap_error *error);
+/* One item of each in turn; those that have ended drop out. */
+int neap_seq_interleave(neap_seq *const *sources, int32_t count, neap_seq **out,
+                        neap_error *error);
+/* The source `times` over, or NEAP_ENDLESS. */
+int neap_seq_cycle(neap_seq *source, int64_t times, neap_seq **out,
+                   neap_error *error);
+/*
+ * A deterministic mixture in the proportions of the weights (above 0), within
+ * about one item at every prefix. It ends where a source is due that has
+ * ended.
+ */
+int neap_seq_mix(neap_seq *const *sources, const double *weights, int32_t count,
+                 int64_t seed, neap_seq **out, neap_error *error);
 void neap_seq_free(neap_seq *seq);
 
 /* The number of items, or NEAP_ENDLESS. */
@@ -233,12 +249,13 @@ typedef struct neap_window {
   double count;
   double epoch;
   int64_t index[64];
+  int32_t leaf[64];
 } neap_window;
 
 /*
- * Resolves an index of a tree with one leaf. If it follows the window, the
- * window moves there, and as many indexes as it holds are resolved in one go;
- * else it holds this index alone. Indexes only: no item is computed.
+ * Resolves an index, and moves the window there: if it followed the window, as
+ * many indexes as that holds are resolved in one go; else this one alone.
+ * Indexes only: no item is computed. Answers index[0].
  */
 int64_t neap_seq_slide(const neap_seq *seq, neap_window *window, int64_t epoch,
                        int64_t index);

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* What adapters of several sources share: a run of indexes, sorted by source.
+ */
+#include "seq_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+
+/* Stretches of one source shorter than this, on the mean, are worth sorting. */
+enum { STRETCH_MIN = 8 };
+
+int neap__parts_new(const neap__seq_ops *ops, neap_seq *const *sources,
+                    int32_t count, neap_seq **out, neap_error *error) {
+  *out = NULL;
+  neap_seq *seq;
+  if (count < 1 || count > NEAP__SEQ_PARTS_MAX) {
+    for (int32_t k = 0; k < count; k++)
+      neap_seq_free(sources[k]);
+    return neap__error_set(error, NEAP_EINVAL, 0,
+                           "cannot %s: there are %d sources, not 1..%d",
+                           ops->deed, count, NEAP__SEQ_PARTS_MAX);
+  }
+  const int rc = neap__seq_new(ops, sources, count, &seq, error);
+  if (rc != NEAP_OK) return rc;
+  neap__parts *parts = (neap__parts *)seq;
+  parts->sources = calloc((size_t)count, sizeof *parts->sources);
+  if (parts->sources == NULL) {
+    for (int32_t k = 0; k < count; k++)
+      neap_seq_free(sources[k]);
+    neap_seq_free(seq);
+    return neap__error_set(error, NEAP_EMEMORY, 0, "cannot %s: memory is short",
+                           ops->deed);
+  }
+  memcpy(parts->sources, sources, (size_t)count * sizeof *sources);
+  parts->count = count;
+  *out = seq;
+  return NEAP_OK;
+}
+
+void neap__parts_fini(neap_seq *seq) {
+  neap__parts *parts = (neap__parts *)seq;
+  for (int32_t k = 0; k < parts->count; k++)
+    neap_seq_free(parts->sources[k]);
+  free(parts->sources);
+}
+
+static int64_t stretch_at(const int32_t *part, int64_t start, int64_t count) {
+  int64_t end = start + 1;
+  while (end < count && part[end] == part[start])
+    end++;
+  return end - start;
+}
+
+static void resolve_stretches(const neap__parts *parts, int64_t epoch,
+                              const int32_t *part, int64_t *index,
+                              int32_t *leaf, int64_t count) {
+  for (int64_t k = 0; k < count;) {
+    const int64_t stretch = stretch_at(part, k, count);
+    neap__seq_resolve(parts->sources[part[k]], epoch, index + k,
+                      leaf == NULL ? NULL : leaf + k, stretch);
+    k += stretch;
+  }
+}
+
+/* Takes the indexes of one source out, resolves them, and puts them back. */
+static void resolve_one_part(const neap__parts *parts, int64_t epoch,
+                             const int32_t *part, int32_t which, int64_t *index,
+                             int32_t *leaf, int64_t count) {
+  int64_t own_index[NEAP__SEQ_RUN_MAX];
+  int32_t own_leaf[NEAP__SEQ_RUN_MAX];
+  int64_t own = 0;
+  for (int64_t k = 0; k < count; k++)
+    if (part[k] == which) own_index[own++] = index[k];
+  if (own == 0) return;
+  neap__seq_resolve(parts->sources[which], epoch, own_index,
+                    leaf == NULL ? NULL : own_leaf, own);
+  own = 0;
+  for (int64_t k = 0; k < count; k++) {
+    if (part[k] != which) continue;
+    if (leaf != NULL) leaf[k] = own_leaf[own];
+    index[k] = own_index[own++];
+  }
+}
+
+void neap__parts_resolve(const neap__parts *parts, int64_t epoch,
+                         const int32_t *part, int64_t *index, int32_t *leaf,
+                         int64_t count) {
+  int64_t stretches = 0;
+  for (int64_t k = 0; k < count; k += stretch_at(part, k, count))
+    stretches++;
+  if (count / stretches >= STRETCH_MIN || parts->count > STRETCH_MIN) {
+    resolve_stretches(parts, epoch, part, index, leaf, count);
+    return;
+  }
+  for (int32_t which = 0; which < parts->count; which++)
+    resolve_one_part(parts, epoch, part, which, index, leaf, count);
+}

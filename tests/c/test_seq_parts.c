@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/* Adapters of several sources, and cycle: against plain loops. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "neap.h"
+
+enum { PARTS_MAX = 12, ITEMS_MAX = 4000 };
+
+static neap_seq *leaf(int64_t length, int32_t number) {
+  neap_seq *seq;
+  assert_int_equal(neap_seq_leaf(length, number, &seq, NULL), NEAP_OK);
+  return seq;
+}
+
+/* Checks seq against (leaf, index) pairs, in bulk and one by one. */
+static void check_items(const neap_seq *seq, const int32_t *leaves,
+                        const int64_t *indexes, int64_t count) {
+  int64_t index[ITEMS_MAX];
+  int32_t number[ITEMS_MAX];
+  for (int64_t k = 0; k < count; k++)
+    index[k] = k;
+  neap_seq_resolve(seq, 1, index, number, count);
+  for (int64_t k = 0; k < count; k++) {
+    int32_t one;
+    assert_int_equal(index[k], indexes[k]);
+    assert_int_equal(number[k], leaves[k]);
+    assert_int_equal(neap_seq_resolve_one(seq, 1, k, &one), indexes[k]);
+    assert_int_equal(one, leaves[k]);
+  }
+}
+
+static void concat_is_one_after_another(void **state) {
+  (void)state;
+  srand(7);
+  for (int trial = 0; trial < 200; trial++) {
+    neap_seq *parts[PARTS_MAX], *seq;
+    int32_t leaves[ITEMS_MAX];
+    int64_t indexes[ITEMS_MAX], count = 0;
+    const int32_t n = 1 + rand() % PARTS_MAX;
+    for (int32_t p = 0; p < n; p++) {
+      const int64_t length = rand() % 3 == 0 ? 0 : rand() % 100;
+      parts[p] = leaf(length, p);
+      for (int64_t k = 0; k < length; k++, count++) {
+        leaves[count] = p;
+        indexes[count] = k;
+      }
+    }
+    assert_int_equal(neap_seq_concat(parts, n, &seq, NULL), NEAP_OK);
+    assert_int_equal(neap_seq_length(seq), count);
+    check_items(seq, leaves, indexes, count);
+    neap_seq_free(seq);
+  }
+}
+
+static void interleave_takes_turns(void **state) {
+  (void)state;
+  srand(8);
+  for (int trial = 0; trial < 200; trial++) {
+    neap_seq *parts[PARTS_MAX], *seq;
+    int32_t leaves[ITEMS_MAX];
+    int64_t indexes[ITEMS_MAX], lengths[PARTS_MAX], count = 0;
+    const int32_t n = 1 + rand() % PARTS_MAX;
+    for (int32_t p = 0; p < n; p++) {
+      lengths[p] = rand() % 3 == 0 ? 0 : rand() % 100;
+      parts[p] = leaf(lengths[p], p);
+    }
+    for (int64_t k = 0; k < 100; k++)
+      for (int32_t p = 0; p < n; p++)
+        if (k < lengths[p]) {
+          leaves[count] = p;
+          indexes[count++] = k;
+        }
+    assert_int_equal(neap_seq_interleave(parts, n, &seq, NULL), NEAP_OK);
+    assert_int_equal(neap_seq_length(seq), count);
+    check_items(seq, leaves, indexes, count);
+    neap_seq_free(seq);
+  }
+}
+
+static void interleave_goes_on_with_endless_ones(void **state) {
+  (void)state;
+  neap_seq *parts[] = {leaf(1, 0), leaf(NEAP_ENDLESS, 1)}, *seq;
+  const int32_t leaves[] = {0, 1, 1, 1, 1};
+  const int64_t indexes[] = {0, 0, 1, 2, 3};
+  assert_int_equal(neap_seq_interleave(parts, 2, &seq, NULL), NEAP_OK);
+  assert_int_equal(neap_seq_length(seq), NEAP_ENDLESS);
+  check_items(seq, leaves, indexes, 5);
+  neap_seq_free(seq);
+}
+
+static void cycle_begins_again(void **state) {
+  (void)state;
+  neap_seq *seq;
+  int32_t leaves[35] = {0};
+  int64_t indexes[35];
+  for (int64_t k = 0; k < 35; k++)
+    indexes[k] = k % 7;
+  assert_int_equal(neap_seq_cycle(leaf(7, 0), 5, &seq, NULL), NEAP_OK);
+  assert_int_equal(neap_seq_length(seq), 35);
+  check_items(seq, leaves, indexes, 35);
+  neap_seq_free(seq);
+  const int64_t times = 1000000000000000;
+  assert_int_equal(neap_seq_cycle(leaf(10, 0), times, &seq, NULL), NEAP_OK);
+  assert_int_equal(neap_seq_length(seq), 10 * times);
+  assert_int_equal(neap_seq_resolve_one(seq, 1, 10 * times - 1, NULL), 9);
+  neap_seq_free(seq);
+}
+
+/* Plays a mixture of endless sources; answers how far off a source ever is. */
+static double mix_error(const double *weights, int32_t n, int64_t seed) {
+  neap_seq *parts[PARTS_MAX], *seq;
+  int64_t taken[PARTS_MAX] = {0};
+  double sum = 0, worst = 0;
+  for (int32_t p = 0; p < n; p++) {
+    parts[p] = leaf(NEAP_ENDLESS, p);
+    sum += weights[p];
+  }
+  assert_int_equal(neap_seq_mix(parts, weights, n, seed, &seq, NULL), NEAP_OK);
+  for (int64_t k = 0; k < ITEMS_MAX; k++) {
+    int32_t which;
+    const int64_t index = neap_seq_resolve_one(seq, 1, k, &which);
+    assert_int_equal(index, taken[which]++);
+    for (int32_t p = 0; p < n; p++) {
+      const double due = (double)(k + 1) * weights[p] / sum;
+      worst = fmax(worst, fabs((double)taken[p] - due));
+    }
+  }
+  neap_seq_free(seq);
+  return worst;
+}
+
+static void mix_keeps_its_proportions(void **state) {
+  (void)state;
+  const double cases[][4] = {{1},          {1, 1},       {1, 2},
+                             {0.7, 0.3},   {1, 2, 3},    {0.7, 0.2, 0.1},
+                             {1, 1, 1},    {1, 1, 1, 1}, {9, 5, 3, 1},
+                             {100, 10, 1}, {5, 5, 1, 1}, {0.25, 0.5, 0.25}};
+  for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+    int32_t n = 0;
+    while (n < 4 && cases[c][n] > 0)
+      n++;
+    for (int64_t seed = 1; seed <= 10; seed++)
+      assert_true(mix_error(cases[c], n, seed) <= 1);
+  }
+}
+
+static void mix_of_many_stays_close(void **state) {
+  (void)state;
+  srand(9);
+  for (int trial = 0; trial < 100; trial++) {
+    double weights[PARTS_MAX];
+    const int32_t n = 5 + rand() % (PARTS_MAX - 4);
+    for (int32_t p = 0; p < n; p++)
+      weights[p] = pow(10, 3.0 * rand() / RAND_MAX);
+    assert_true(mix_error(weights, n, trial) <= 1.31);
+  }
+}
+
+static void mix_ends_where_a_source_has(void **state) {
+  (void)state;
+  for (int64_t seed = 1; seed <= 50; seed++) {
+    const double weights[] = {3, 2, 1};
+    const int64_t lengths[] = {40, 31, 25};
+    neap_seq *seq, *longer;
+    neap_seq *parts[] = {leaf(40, 0), leaf(31, 1), leaf(25, 2)};
+    neap_seq *more[] = {leaf(NEAP_ENDLESS, 0), leaf(NEAP_ENDLESS, 1),
+                        leaf(NEAP_ENDLESS, 2)};
+    assert_int_equal(neap_seq_mix(parts, weights, 3, seed, &seq, NULL), 0);
+    assert_int_equal(neap_seq_mix(more, weights, 3, seed, &longer, NULL), 0);
+    const int64_t length = neap_seq_length(seq);
+    for (int64_t k = 0; k <= length; k++) {
+      int32_t which;
+      const int64_t index = neap_seq_resolve_one(longer, 1, k, &which);
+      assert_int_equal(index < lengths[which], k < length);
+    }
+    neap_seq_free(seq);
+    neap_seq_free(longer);
+  }
+}
+
+static void bad_arguments_are_refused(void **state) {
+  (void)state;
+  neap_seq *seq;
+  neap_error error;
+  const double weights[] = {1, 0};
+  neap_seq *endless[] = {leaf(NEAP_ENDLESS, 0), leaf(1, 1)};
+  assert_int_equal(neap_seq_concat(endless, 2, &seq, &error), NEAP_EINVAL);
+  assert_null(seq);
+  assert_string_equal(error.text, "cannot concat: source 0 is endless, and "
+                                  "only the last may be");
+  neap_seq *long_ones[] = {leaf(INT64_MAX, 0), leaf(INT64_MAX, 1)};
+  assert_int_equal(neap_seq_concat(long_ones, 2, &seq, &error), NEAP_EINVAL);
+  neap_seq *more[] = {leaf(INT64_MAX - 1, 0), leaf(INT64_MAX - 2, 1)};
+  assert_int_equal(neap_seq_interleave(more, 2, &seq, &error), NEAP_EINVAL);
+  assert_int_equal(neap_seq_cycle(leaf(NEAP_ENDLESS, 0), 2, &seq, &error),
+                   NEAP_EINVAL);
+  assert_int_equal(neap_seq_cycle(leaf(0, 0), 2, &seq, &error), NEAP_EINVAL);
+  assert_int_equal(neap_seq_cycle(leaf(1 << 20, 0), INT64_MAX, &seq, &error),
+                   NEAP_EINVAL);
+  assert_int_equal(neap_seq_concat(NULL, 0, &seq, &error), NEAP_EINVAL);
+  neap_seq *two[] = {leaf(1, 0), leaf(1, 1)};
+  assert_int_equal(neap_seq_mix(two, weights, 2, 1, &seq, &error), NEAP_EINVAL);
+  assert_string_equal(error.text, "cannot mix: weight 1 is 0");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(concat_is_one_after_another),
+      cmocka_unit_test(interleave_takes_turns),
+      cmocka_unit_test(interleave_goes_on_with_endless_ones),
+      cmocka_unit_test(cycle_begins_again),
+      cmocka_unit_test(mix_keeps_its_proportions),
+      cmocka_unit_test(mix_of_many_stays_close),
+      cmocka_unit_test(mix_ends_where_a_source_has),
+      cmocka_unit_test(bad_arguments_are_refused),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
