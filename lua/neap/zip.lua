@@ -32,10 +32,24 @@ local function is_fields(value)
   return type(value) == "table" and #value == 0 and next(value) ~= nil
 end
 
+-- The length that the fields agree on; endless ones go along with any.
+local function agreed_length(keys, nodes)
+  local length = math.huge
+  for k, node in ipairs(nodes) do
+    if length ~= math.huge and node.length ~= math.huge
+      and node.length ~= length then
+      check.fail(1, ("field '%s': %d items expected, got %d: lengths must "
+        .. "agree"):format(keys[k], length, node.length))
+    end
+    length = math.min(length, node.length)
+  end
+  return length
+end
+
 -- {image = s, label = t} in the order of the names, so that a chain is the
 -- same in each process.
 local function zip_fields(fields)
-  local keys, values = {}, {}
+  local keys, nodes = {}, {}
   for key in pairs(fields) do
     if type(key) ~= "string" then
       check.fail(1, "names of fields must be strings, got " .. check.got(key))
@@ -44,15 +58,15 @@ local function zip_fields(fields)
   end
   table.sort(keys)
   for k, key in ipairs(keys) do
-    values[k] = sequence.node(fields[key])
-    if not values[k] then
+    nodes[k] = sequence.node(fields[key])
+    if not nodes[k] then
       check.fail(1, ("field '%s': sequence expected, got %s"):format(key,
         check.got(fields[key])))
     end
-    values[k] = sequence.wrap(values[k])
   end
-  local sources, length = map.agree(1, unpack(values))
-  return Zip:make({ sources = sources, keys = keys, length = length })
+  return Zip:make({
+    sources = nodes, keys = keys, length = agreed_length(keys, nodes),
+  })
 end
 
 --- Returns items {x, y, ...}, or {name = x, ...} for a table of fields.
