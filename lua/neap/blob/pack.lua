@@ -247,7 +247,7 @@ end
 
 ---- The walk ------------------------------------------------------------
 
-local NONE = {}
+local NONE, START = {}, {}
 
 -- The keys of fields that stay in this process: `transient` of the class.
 local function transient(object)
@@ -270,7 +270,12 @@ local function unmade(packer, frame)
     return metatable, refusal.METATABLE
   end
   local skipped = transient(object)
-  local key, value = next(object, frame.key)
+  local key, value
+  if rawequal(frame.key, START) then
+    key, value = next(object)
+  else
+    key, value = next(object, frame.key)
+  end
   while type(key) ~= "nil" do
     if is_unmade(packer, key) then
       return key, refusal.KEY
@@ -313,9 +318,14 @@ local function leave(packer, frame)
 end
 
 -- Makes an object that is met first; answers its frame if more is to be made
--- before it is complete.
+-- before it is complete. The frame has all its fields from birth: compiled code
+-- of LuaJIT may take a field that is added later for the constructor's nil.
 local function meet(packer, value, parent, step)
-  local frame = { value = value, parent = parent, step = step }
+  local frame = {
+    value = value, parent = parent, step = step,
+    key = START, -- the one looked at last
+    kind = false, plain = false,
+  }
   if packer.ids[value] == false then
     refuse(packer, frame, describe(value) .. " that contains itself")
   end
