@@ -271,8 +271,7 @@ void neap__ring_rest(neap__ring *ring, uint32_t worker) {
   FAULT("tired");
   neap__bits_set(control->idle, worker);
   FAULT("rest");
-  if (neap__bits_count(control->open, ring->entry_count + 1) == 0 &&
-      !atomic_load(&control->stop))
+  if (!neap__ring_has_work(ring) && !atomic_load(&control->stop))
     neap__futex_wait(&corner->asleep, 1);
   FAULT("awake");
   neap__bits_clear(control->idle, worker);
@@ -281,6 +280,10 @@ void neap__ring_rest(neap__ring *ring, uint32_t worker) {
 
 bool neap__ring_is_stopped(const neap__ring *ring) {
   return atomic_load(&ring->control->stop) != 0;
+}
+
+bool neap__ring_has_work(const neap__ring *ring) {
+  return neap__bits_count(ring->control->open, ring->entry_count + 1) > 0;
 }
 
 static void wake_worker(neap__ring *ring, uint32_t worker) {

@@ -207,8 +207,9 @@ int32_t neap__ring_claim(neap__ring *ring, uint32_t worker, uint32_t slot,
 /* CLAIMED -> DONE; false if it was cancelled, and the slot is still ours. */
 bool neap__ring_publish(neap__ring *ring, uint32_t worker, uint32_t entry,
                         uint32_t slot, uint64_t ticket);
-/* Whether the host has said stop. */
+/* Whether the host has said stop, and whether an entry is open. */
 bool neap__ring_is_stopped(const neap__ring *ring);
+bool neap__ring_has_work(const neap__ring *ring);
 /* Sleeps until roused, unless there is work or the end is near. */
 void neap__ring_rest(neap__ring *ring, uint32_t worker);
 

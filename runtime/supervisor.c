@@ -106,7 +106,6 @@ static void listen_to(neap__supervisor *s, neap__child *child) {
     child->socket = -1;
   } else if (why.text[0] == '\0') {
     child->is_ready = 1;
-    s->start_deaths = 0;
   } else {
     give_up(s, &why);
   }
@@ -125,12 +124,29 @@ static bool again(void *host, uint32_t entry, uint64_t ticket) {
   const bool is_open = fate->deaths <= s->retries;
   pthread_mutex_unlock(&s->lock);
   if (is_open) atomic_fetch_add(&s->retried, 1);
+  s->dead_had_work = true;
   return is_open;
 }
 
 static void start_or_give_up(neap__supervisor *s, uint32_t w) {
   neap_error why = {0};
   if (start_child(s, w, &why) != NEAP_OK) give_up(s, &why);
+}
+
+/*
+ * Whether workers die in vain: before they are ready, or without a claim
+ * although there is work; so many in a row, and no run done in between.
+ */
+static bool is_hopeless(neap__supervisor *s, bool was_ready) {
+  const neap__ring *ring = s->ring;
+  int64_t runs = 0;
+  for (uint32_t w = 0; w < ring->worker_count; w++)
+    runs += atomic_load_explicit(&ring->corners[w].runs, memory_order_relaxed);
+  if (runs != s->runs_seen) s->vain_deaths = 0;
+  s->runs_seen = runs;
+  if (was_ready && (s->dead_had_work || !neap__ring_has_work(ring)))
+    return false;
+  return ++s->vain_deaths >= NEAP__VAIN_DEATHS_MAX;
 }
 
 /* A worker has died: its work goes on elsewhere, and a successor starts. */
@@ -142,15 +158,16 @@ static void bury(neap__supervisor *s, uint32_t w) {
   atomic_store(&s->pids[w], 0);
   s->dead = w;
   s->dead_status = status;
+  s->dead_had_work = false;
   neap__ring_recover(s->ring, w, again, s);
-  if (!was_ready && ++s->start_deaths >= NEAP__START_DEATHS_MAX) {
+  if (is_hopeless(s, was_ready)) {
     char end[128];
     neap_error why = {0};
     describe_end(status, end, sizeof end);
     neap__error_set(&why, NEAP_EWORKER, 0,
-                    "cannot start workers: %d in a row died before they were "
-                    "ready; the last %s",
-                    s->start_deaths, end);
+                    "cannot start workers: %d in a row died before they did "
+                    "anything; the last %s",
+                    s->vain_deaths, end);
     give_up(s, &why);
   }
   if (atomic_load(&s->has_failed)) return;

@@ -12,8 +12,8 @@
 
 /* How long a busy worker may take to end before it is killed. */
 enum { NEAP__STOP_MS_MAX = 100 };
-/* Workers in a row that may die before they are ready. */
-enum { NEAP__START_DEATHS_MAX = 3 };
+/* Workers in a row that may die before they do anything. */
+enum { NEAP__VAIN_DEATHS_MAX = 3 };
 
 /* What became of the last worker that died with an entry in its hands. */
 typedef struct neap__fate {
@@ -49,10 +49,12 @@ typedef struct neap__supervisor {
 
   /* The thread's own. */
   neap__child *children;
-  int start_deaths;
-  uint32_t dead;   /* the worker that is being recovered */
-  int dead_status; /* and how it ended */
-  int bell;        /* an eventfd that rings for the end; -1 */
+  int vain_deaths;
+  int64_t runs_seen;  /* done by all workers, at the last death */
+  uint32_t dead;      /* the worker that is being recovered, */
+  int dead_status;    /* how it ended, */
+  bool dead_had_work; /* and whether it had claimed a run */
+  int bell;           /* an eventfd that rings for the end; -1 */
   pthread_t thread;
   int is_running;
 } neap__supervisor;
