@@ -97,6 +97,8 @@ static int start(const char *path, const char *lua_dir, const int inherit[4],
     if (inherit[k] >= 0)
       posix_spawn_file_actions_adddup2(&actions, inherit[k],
                                        NEAP__FD_CONTROL + k);
+    else
+      posix_spawn_file_actions_addclose(&actions, NEAP__FD_CONTROL + k);
   sigfillset(&signals);
   posix_spawnattr_setsigdefault(&attributes, &signals);
   sigemptyset(&signals);
