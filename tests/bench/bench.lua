@@ -1,0 +1,128 @@
+-- SPDX-License-Identifier: MIT
+--- Shows how fast neap is, each row beside its limit.
+--
+--   build/bin/neap tests/bench/bench.lua [--quick] [--json] [NAME...]
+--
+-- runs the rows whose names contain one of NAME, all of them by default. A
+-- row and its limit, which is the plainest program that does the same work,
+-- take turns; what is shown of both is the median, least and most, and of the
+-- row the quotient of the two medians. Nothing here passes or fails.
+--
+-- FILES each answer a list of rows. A row is a table:
+--   name, unit    what is measured, and in what
+--   target        in words
+--   run()         measures once
+--   limit_name, limit()   the same for its limit
+--   begin(), finish()     before the first turn and after the last; optional
+
+local folder = arg[0]:match("^.*/") or "./"
+package.path = folder .. "?.lua;" .. package.path
+
+local measure = require("measure")
+
+local FILES = { "numbers", "tensors", "workers", "chains", "fashion_mnist" }
+
+local HEAD = "%-42s %9s %21s %6s  %s\n"
+
+local function read_words(words)
+  local options, names = {}, {}
+  for _, word in ipairs(words) do
+    if word == "--quick" or word == "--json" then
+      options[word] = true
+    elseif word:match("^%-") then
+      error("unknown option " .. word .. ": --quick, --json or a name", 0)
+    else
+      names[#names + 1] = word
+    end
+  end
+  return options, names
+end
+
+local function is_wanted(row, names)
+  for _, name in ipairs(names) do
+    if row.name:find(name, 1, true) then
+      return true
+    end
+  end
+  return #names == 0
+end
+
+local function wanted_rows(names)
+  local rows = {}
+  for _, file in ipairs(FILES) do
+    for _, row in ipairs(dofile(folder .. file .. ".lua")) do
+      if is_wanted(row, names) then
+        rows[#rows + 1] = row
+      end
+    end
+  end
+  return #rows > 0 and rows or error("no row has such a name", 0)
+end
+
+local function summary(name, unit, values)
+  table.sort(values)
+  local n = #values
+  return {
+    name = name, unit = unit, runs = n, min = values[1], max = values[n],
+    value = (values[math.ceil(n / 2)] + values[math.floor(n / 2) + 1]) / 2,
+  }
+end
+
+-- Measures a row: itself and its limit in turns.
+local function run(row, runs)
+  local values, limits = {}, {}
+  if row.begin then
+    row.begin()
+  end
+  for k = 1, runs do
+    jit.flush()
+    collectgarbage()
+    values[k] = row.run()
+    limits[k] = row.limit()
+  end
+  if row.finish then
+    row.finish()
+  end
+  local value = summary(row.name, row.unit, values)
+  local limit = summary("limit: " .. row.limit_name, row.unit, limits)
+  value.limit, value.ratio = limit.value, value.value / limit.value
+  value.target = row.target
+  return value, limit
+end
+
+local function show(value)
+  io.write(HEAD:format(value.name, ("%.4g"):format(value.value),
+    ("%.4g .. %.4g %-4s"):format(value.min, value.max, value.unit),
+    value.ratio and ("%.2f"):format(value.ratio) or "", value.target or ""))
+end
+
+local FIELDS = {
+  "name", "value", "unit", "min", "max", "runs", "limit", "ratio", "target",
+}
+
+local function show_json(value)
+  local parts = {}
+  for _, field in ipairs(FIELDS) do
+    local x = value[field]
+    if x ~= nil then
+      parts[#parts + 1] = (type(x) == "number" and '"%s": %.6g'
+        or '"%s": "%s"'):format(field, x)
+    end
+  end
+  io.write("{", table.concat(parts, ", "), "}\n")
+end
+
+local options, names = read_words(arg)
+measure.is_quick = options["--quick"]
+local put = options["--json"] and show_json or show
+if put == show then
+  io.write(HEAD:format("", "median", "least .. most", "ratio", "target"))
+end
+for _, row in ipairs(wanted_rows(names)) do
+  local value, limit = run(row, measure.is_quick and 5 or 7)
+  put(value)
+  limit.name = put == show and "  " .. limit.name
+    or row.name .. ", " .. limit.name
+  put(limit)
+  io.flush()
+end

@@ -1,0 +1,166 @@
+-- SPDX-License-Identifier: MIT
+--- Chains that are evaluated in place, beside the loop that one would write
+-- by hand.
+
+local measure = require("measure")
+local neap = require("neap")
+
+local TOTAL = 2e6 -- items
+local BATCH = 32
+
+-- The hand's way to a random order.
+local function permutation(n)
+  local order = {}
+  for k = 1, n do
+    order[k] = k
+  end
+  for k = n, 2, -1 do
+    local j = math.random(k)
+    order[k], order[j] = order[j], order[k]
+  end
+  return order
+end
+
+-- Each has a chain over n numbers, what is added up of its items, and the loop
+-- by hand, which answers the same sum.
+local chains = {
+  {
+    name = "map of gather of map",
+    prepare = function(n)
+      local order = permutation(n)
+      return neap.range(n)
+        :map(function(x)
+          return x * 2
+        end)
+        :gather(order)
+        :map(function(x)
+          return x + 1
+        end), order
+    end,
+    hand = function(n, order)
+      local sum = 0
+      for k = 1, n do
+        local x = order[k] * 2
+        sum = sum + (x + 1)
+      end
+      return sum
+    end,
+  },
+  {
+    name = "slice",
+    prepare = function(n)
+      return neap.range(2 * n):slice(1, 2 * n, 2)
+    end,
+    hand = function(n)
+      local sum = 0
+      for k = 1, 2 * n, 2 do
+        sum = sum + k
+      end
+      return sum
+    end,
+  },
+  {
+    name = "shuffle", hand_name = "array, shuffled by hand",
+    prepare = function(n)
+      return neap.range(n):shuffle(1)
+    end,
+    hand = function(n)
+      local sum, order = 0, permutation(n)
+      for k = 1, n do
+        sum = sum + order[k]
+      end
+      return sum
+    end,
+  },
+  {
+    name = "batch(32)", size = BATCH,
+    prepare = function(n)
+      return neap.range(n * BATCH):batch(BATCH)
+    end,
+    hand = function(n)
+      local sum = 0
+      for k = 1, n do
+        local list = {}
+        for j = 1, BATCH do
+          list[j] = (k - 1) * BATCH + j
+        end
+        sum = sum + list[1] + list[BATCH]
+      end
+      return sum
+    end,
+  },
+}
+
+local function sum_each(s)
+  local sum = 0
+  for _, x in s:each() do
+    sum = sum + x
+  end
+  return sum
+end
+
+local function sum_index(s)
+  local sum = 0
+  for i = 1, #s do
+    sum = sum + s[i]
+  end
+  return sum
+end
+
+local function sum_each_list(s)
+  local sum = 0
+  for _, list in s:each() do
+    sum = sum + list[1] + list[BATCH]
+  end
+  return sum
+end
+
+local function sum_index_list(s)
+  local sum = 0
+  for i = 1, #s do
+    local list = s[i]
+    sum = sum + list[1] + list[BATCH]
+  end
+  return sum
+end
+
+local function seconds_of(f, ...)
+  local since = measure.now()
+  local sum = f(...)
+  return measure.now() - since, sum
+end
+
+local function row(chain, way, read)
+  local s, sum, seconds
+  local n, extra
+  return {
+    name = chain.name .. ", " .. way, unit = "ns",
+    target = "ratio 3",
+    limit_name = chain.hand_name or "loop by hand",
+    begin = function()
+      n = math.ceil(measure.count(TOTAL) / (chain.size or 1))
+      s, extra = chain.prepare(n)
+    end,
+    run = function()
+      seconds, sum = seconds_of(read, s)
+      return seconds / n * 1e9
+    end,
+    limit = function()
+      local by_hand
+      seconds, by_hand = seconds_of(chain.hand, n, extra)
+      assert(sum == by_hand)
+      return seconds / n * 1e9
+    end,
+    finish = function()
+      s, extra = nil, nil
+    end,
+  }
+end
+
+local rows = {}
+for _, chain in ipairs(chains) do
+  local is_list = chain.size ~= nil
+  rows[#rows + 1] = row(chain, "each()", is_list and sum_each_list or sum_each)
+  rows[#rows + 1] = row(chain, "s[i]", is_list and sum_index_list or sum_index)
+end
+return rows

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The limits of starting and ending workers. Prints seconds.
+ *
+ * "start" has posix_spawn start COUNT times /bin/true, and waits for all of
+ * them; "end" closes the pipe that COUNT forked children read from, and waits
+ * for all of them.
+ */
+#include <spawn.h>
+#include <string.h>
+
+#include "limit.h"
+
+extern char **environ;
+
+static double start(long count) {
+  char path[] = "/bin/true";
+  char *const words[] = {path, NULL};
+  const double since = limit_now_s();
+  for (long k = 0; k < count; k++) {
+    pid_t pid;
+    limit_need(posix_spawn(&pid, path, NULL, NULL, words, environ) == 0, path);
+  }
+  limit_await_children();
+  return limit_now_s() - since;
+}
+
+static double end(long count) {
+  int ready[2], hold[2];
+  char byte = 0;
+  limit_need(pipe(ready) == 0 && pipe(hold) == 0, "pipe");
+  for (long k = 0; k < count; k++)
+    if (fork() == 0) {
+      close(hold[1]);
+      limit_need(write(ready[1], &byte, 1) == 1, "write");
+      _exit((int)read(hold[0], &byte, 1)); /* 0, when the parent closes */
+    }
+  for (long k = 0; k < count; k++)
+    limit_need(read(ready[0], &byte, 1) == 1, "read");
+  usleep(10000); /* until the last one reads */
+  const double since = limit_now_s();
+  close(hold[1]);
+  limit_await_children();
+  return limit_now_s() - since;
+}
+
+int main(int argc, char **argv) {
+  const long count = limit_argument(argc, argv, 2, 2, "start|end COUNT");
+  printf("%.9g\n", strcmp(argv[1], "end") == 0 ? end(count) : start(count));
+  return 0;
+}

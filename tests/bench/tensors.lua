@@ -1,0 +1,85 @@
+-- SPDX-License-Identifier: MIT
+--- Large tensors through two workers: what the way through a slot costs
+-- beside the writing of their bytes.
+
+local ffi = require("ffi")
+local measure = require("measure")
+local neap = require("neap")
+
+local SHAPE = { 3, 224, 224 }
+local NBYTES = 4 * 3 * 224 * 224
+local SOURCE = 256 -- images to make batches from
+local BATCH = 32
+
+-- Reads s, which is endless enough, until `warm` and then `count` items have
+-- gone by. Answers the seconds of the latter, and how many slots were used.
+local function read(s, warm, count)
+  local p = s:prefetch({ workers = 2 })
+  local step, state, at = p:each()
+  local slots, used, since = {}, 0, nil
+  for i, x in step, state, at do
+    local data = x:ptr()
+    local address = tonumber(ffi.cast("uintptr_t", data))
+    if not slots[address] then
+      slots[address] = true
+      used = used + 1
+    end
+    assert(data[0] >= 0)
+    if i == warm then
+      since = measure.now()
+    elseif i == warm + count then
+      break
+    end
+  end
+  local seconds = measure.now() - since
+  p:close()
+  return seconds, used
+end
+
+local function filled(count)
+  return neap.map(function(i)
+    local t = neap.empty("f32", SHAPE)
+    t:fill(i)
+    return t
+  end, neap.range(count))
+end
+
+-- As many batches as are wanted, of a few images again and again.
+local function batches(count)
+  local images = neap.tensor("u8", { SOURCE, unpack(SHAPE) }, 1)
+  local indexes = {}
+  for k = 1, count * BATCH do
+    indexes[k] = (k - 1) % SOURCE + 1
+  end
+  return neap.from(images):gather(indexes)
+    :map(function(x)
+      return x:to("f32", 1 / 255)
+    end)
+    :batch(BATCH, { collate = neap.stack })
+end
+
+local function row(name, program, make, rows, warm, total)
+  local used
+  local function gigabytes(items_a_second)
+    return items_a_second * NBYTES / 1e9
+  end
+  return {
+    name = name, unit = "GB/s", target = "ratio 0.85",
+    limit_name = "2 processes, as many warm buffers",
+    run = function()
+      local count = measure.count(total)
+      local seconds
+      seconds, used = read(make(warm + count + 1), warm, count)
+      return gigabytes(count * rows / seconds)
+    end,
+    limit = function()
+      return gigabytes(measure.limit("limit_fill %s 2 %d %d %d %d", program,
+        used, rows, SOURCE, measure.count(total) * rows))
+    end,
+  }
+end
+
+return {
+  row("tensors, filled in their slots", "fill", filled, 1, 500, 10000),
+  row("batches of 32, u8 to f32", "convert", batches, BATCH, 60, 240),
+}

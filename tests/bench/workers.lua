@@ -1,0 +1,145 @@
+-- SPDX-License-Identifier: MIT
+--- Worker processes: how soon they answer, how soon they end, what memory
+-- they take.
+
+local ffi = require("ffi")
+local measure = require("measure")
+local neap = require("neap")
+
+ffi.cdef([[
+  void *mmap(void *at, size_t bytes, int protection, int flags, int fd,
+             long offset);
+  int munmap(void *at, size_t bytes);
+  int madvise(void *at, size_t bytes, int advice);
+]])
+
+local READ_WRITE, PRIVATE_ANONYMOUS, NO_HUGE_PAGES = 3, 0x22, 15
+local GIB = 2 ^ 30
+
+-- -- The first item ----------------------------------------------------------
+
+local ballast
+
+local function load_up()
+  local memory = ffi.C.mmap(nil, 2 * GIB, READ_WRITE, PRIVATE_ANONYMOUS, -1, 0)
+  ffi.C.madvise(memory, 2 * GIB, NO_HUGE_PAGES)
+  ffi.fill(memory, 2 * GIB, 1)
+  ballast = memory
+end
+
+local function unload()
+  ffi.C.munmap(ballast, 2 * GIB)
+end
+
+local function first_item(workers, target, name, begin, finish)
+  local s = neap.range(1e6):map(function(x)
+    return x + 1
+  end)
+  return {
+    name = ("first item, %d workers%s"):format(workers, name), unit = "ms",
+    target = target,
+    limit_name = ("%d times /bin/true"):format(workers),
+    begin = begin, finish = finish,
+    run = function()
+      local since = measure.now()
+      local p = neap.prefetch(s, { workers = workers })
+      local step, state = p:each()
+      local _, x = step(state)
+      local seconds = measure.now() - since
+      assert(x == 2)
+      p:close()
+      return seconds * 1000
+    end,
+    limit = function()
+      return measure.limit("limit_process start %d", workers) * 1000
+    end,
+  }
+end
+
+-- -- Idle workers ------------------------------------------------------------
+
+-- A prefetch whose workers have all computed something, and sleep.
+local function idle_workers(workers)
+  local s = neap.range(1e6):map(function(x)
+    require("ffi").C.usleep(2000) -- lets the others have one, too
+    return x
+  end)
+  local p = s:prefetch({ workers = workers, on_start = function()
+    require("ffi").cdef("int usleep(unsigned microseconds);")
+  end })
+  for _ in p:each() do
+    local busy = 0
+    for _, worker in ipairs(p:stats().workers) do
+      busy = busy + (worker.items > 0 and 1 or 0)
+    end
+    if busy == workers then
+      break
+    end
+  end
+  measure.sleep(0.2) -- they compute what the break has left
+  return p
+end
+
+local function closing(workers)
+  return {
+    name = ("closing %d idle workers"):format(workers), unit = "ms",
+    target = "20 ms",
+    limit_name = ("%d processes that read a pipe"):format(workers),
+    run = function()
+      local p = idle_workers(workers)
+      local since = measure.now()
+      p:close()
+      return (measure.now() - since) * 1000
+    end,
+    limit = function()
+      return measure.limit("limit_process end %d", workers) * 1000
+    end,
+  }
+end
+
+-- MiB that /proc/PID/smaps_rollup says under the headings that match.
+local function mebibytes(rollup, heading)
+  local kibibytes = 0
+  for amount in rollup:gmatch("\n" .. heading .. ":%s+(%d+) kB") do
+    kibibytes = kibibytes + amount
+  end
+  return kibibytes / 1024
+end
+
+local function read_rollup(pid)
+  local file = assert(io.open(("/proc/%d/smaps_rollup"):format(pid)))
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+local function memory(name, heading, target)
+  return {
+    name = name .. ", idle worker of 4", unit = "MiB", target = target,
+    limit_name = "the executable, reading its own",
+    run = function()
+      local p = idle_workers(4)
+      local sum = 0
+      for _, worker in ipairs(p:stats().workers) do
+        sum = sum + mebibytes(read_rollup(worker.pid), heading)
+      end
+      p:close()
+      return sum / 4
+    end,
+    limit = function()
+      local rollup = measure.output("%s -e '%s'", measure.neap,
+        'print(io.open("/proc/self/smaps_rollup"):read("*a"))')
+      return mebibytes(rollup, heading)
+    end,
+  }
+end
+
+return {
+  first_item(4, "10 ms", ""),
+  first_item(16, "25 ms", ""),
+  first_item(4, "10 ms", ", 2 GiB held", load_up, unload),
+  first_item(16, "25 ms", ", 2 GiB held", load_up, unload),
+  closing(16),
+  memory("private memory", "Private_%a+", "2 MiB"),
+  memory("memory shared out (Pss)", "Pss", "3 MiB"),
+}
