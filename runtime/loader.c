@@ -129,7 +129,6 @@ static int open_memory(neap_loader *loader, const neap_options *options,
   rc = neap__ring_attach(&loader->ring, loader->control.base,
                          loader->control.bytes, error);
   if (rc != NEAP_OK) return rc;
-  loader->ring.control->host_pid = (int32_t)loader->pid;
   if (options->chain_bytes > 0)
     memcpy(loader->control.base + loader->ring.control->chain_offset,
            options->chain, options->chain_bytes);

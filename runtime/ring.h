@@ -140,7 +140,6 @@ typedef struct neap__control {
   uint32_t worker_count;
   uint32_t entry_count; /* of the ring; entry number entry_count is aside */
   uint32_t slot_count;
-  int32_t host_pid;
   uint64_t slot_bytes;
   uint64_t chain_offset;
   uint64_t chain_bytes;

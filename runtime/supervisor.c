@@ -65,7 +65,7 @@ static int open_sockets(int *ours, int *theirs, neap_error *error) {
 
 static int start_child(neap__supervisor *s, uint32_t w, neap_error *error) {
   neap__child *child = &s->children[w];
-  const neap__hello hello = {(int32_t)w, s->ring->control->host_pid};
+  const neap__hello hello = {(int32_t)w, (int32_t)getpid()};
   int theirs;
   int rc = open_sockets(&child->socket, &theirs, error);
   if (rc != NEAP_OK) return rc;
@@ -225,9 +225,9 @@ static void *supervise(void *argument) {
   pthread_setname_np(pthread_self(), "neap-supervisor");
   for (uint32_t w = 0; w < count && !atomic_load(&s->has_failed); w++) {
     start_or_give_up(s, w);
-    if (neap__ring_is_stopped(s->ring)) break;
+    if (atomic_load(&s->is_stopping)) break;
   }
-  while (!neap__ring_is_stopped(s->ring)) {
+  while (!atomic_load(&s->is_stopping)) {
     if (wait_for_news(s, polls, s->bell, -1) <= 0) continue;
     for (uint32_t w = 0; w < count && polls[0].revents == 0; w++) {
       neap__child *child = &s->children[w];
@@ -270,6 +270,7 @@ int neap__supervisor_start(neap__supervisor *s, neap_error *error) {
 void neap__supervisor_stop(neap__supervisor *s) {
   if (!s->is_running) return;
   const uint64_t one = 1;
+  atomic_store(&s->is_stopping, 1);
   neap__ring_stop(s->ring);
   (void)!write(s->bell, &one, sizeof one);
   pthread_join(s->thread, NULL);

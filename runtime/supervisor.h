@@ -42,7 +42,8 @@ typedef struct neap__supervisor {
   pthread_mutex_t lock; /* of fates and failure; never held while waiting */
   neap__fate *fates;    /* one an entry */
   neap_error failure;
-  atomic_int has_failed; /* 1 once failure is written: no more workers */
+  atomic_int has_failed;  /* 1 once failure is written: no more workers */
+  atomic_int is_stopping; /* 1 once the workers shall end */
   atomic_int restarts;
   atomic_int retried;
   _Atomic int32_t *pids; /* one a worker, for statistics */
