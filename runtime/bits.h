@@ -26,6 +26,13 @@ static inline void neap__bits_set(neap__bits *bits, uint32_t k) {
   atomic_fetch_or(&bits[k / 64], (uint64_t)1 << (k % 64));
 }
 
+/* The bits of a word that stand for something: a worker gone wild may have set
+   others, and they count for nothing. */
+static inline uint64_t neap__bits_valid(uint32_t word, uint32_t count) {
+  const uint32_t left = count - word * 64;
+  return left >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << left) - 1;
+}
+
 /* Answers whether it was this call that cleared it. */
 static inline bool neap__bits_clear(neap__bits *bits, uint32_t k) {
   const uint64_t bit = (uint64_t)1 << (k % 64);
@@ -36,7 +43,8 @@ static inline bool neap__bits_clear(neap__bits *bits, uint32_t k) {
 static inline uint32_t neap__bits_count(neap__bits *bits, uint32_t count) {
   uint32_t sum = 0;
   for (uint32_t w = 0; w < neap__bits_words(count); w++)
-    sum += (uint32_t)__builtin_popcountll(atomic_load(&bits[w]));
+    sum += (uint32_t)__builtin_popcountll(atomic_load(&bits[w]) &
+                                          neap__bits_valid(w, count));
   return sum;
 }
 
