@@ -25,10 +25,10 @@ end
 
 -- The loader, which workers run ----------------------------------------------
 local function read(folder, part)
-  return neap.zip({
+  return (neap.zip({
     image = neap.idx(("%s/%s-images-idx3-ubyte.gz"):format(folder, part)),
     label = neap.idx(("%s/%s-labels-idx1-ubyte.gz"):format(folder, part)),
-  })
+  }))
 end
 
 local function to_floats(item)
