@@ -107,7 +107,7 @@ int64_t neap_seq_slide(const neap_seq *seq, neap_window *window, int64_t epoch,
     window->index[k] = index + k;
   neap_seq_resolve(seq, epoch, window->index, window->leaf, count);
   window->base = at;
-  window->count = (double)count;
+  window->count = at < 0x1p53 ? (double)count : 0; /* else `base` is off */
   window->epoch = (double)epoch;
   return window->index[0];
 }

@@ -10,9 +10,9 @@ local stack = require("neap.stack")
 
 local Batch = class("batch", sequence.class)
 
--- Items of the source in batch i.
+-- Items of the source in batch i; `stride` from one batch to the next.
 local function count_in(self, i)
-  return math.min(self.k, self.source.length - (i - 1) * self.k)
+  return math.min(self.k, self.source.length - (i - 1) * self.stride)
 end
 
 local function put(state, j, item, count, outer)
@@ -27,7 +27,8 @@ local function emit_loop(self, g, i, e, body)
   local n, j, inner = g:name("n"), g:name("j"), g:name("i")
   g:line("local %s = %s(%s, %s)", n, g:constant(count_in), g:constant(self), i)
   g:open("for %s = 1, %s do", j, n)
-  g:line("local %s = (%s - 1) * %s + %s", inner, i, g:constant(self.k), j)
+  g:line("local %s = (%s - 1) * %s + %s", inner, i, g:constant(self.stride),
+    j)
   body(n, j, function()
     return g:value(self.source, inner, e)
   end)
@@ -101,11 +102,15 @@ local function batch(source, k, options)
   end
   local n = source.length / k
   return sequence.wrap(Batch:make({
-    source = source, k = k,
+    source = source, k = k, stride = k,
     length = options.drop_last and math.floor(n) or math.ceil(n),
     has_pad = options.pad ~= nil, pad = options.pad,
     collate = options.collate,
   }))
 end
 
-return batch
+return setmetatable({ class = Batch }, {
+  __call = function(_, ...)
+    return (batch(...))
+  end,
+})

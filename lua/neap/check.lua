@@ -94,6 +94,12 @@ function check.count(narg, value)
     "positive integer", value)
 end
 
+--- A whole number, 0 or more.
+function check.natural(narg, value)
+  return expect(narg, check.is_integer(value) and value >= 0,
+    "whole number, 0 or more,", value)
+end
+
 function check.number(narg, value)
   return expect(narg, type(value) == "number" and value == value, "number",
     value)
@@ -129,6 +135,15 @@ local kinds = {
   chunk = function(v)
     return v == "auto" or check.is_integer(v) and v >= 1,
       'positive integer or "auto"'
+  end,
+  even = function(v)
+    return v == "keep" or v == "drop" or v == "pad", '"keep", "drop" or "pad"'
+  end,
+  duration = function(v)
+    return type(v) == "number" and v >= 0, "number, 0 or more,"
+  end,
+  positive = function(v)
+    return type(v) == "number" and v > 0, "number above 0"
   end,
   on_error = function(v)
     return v == "raise" or v == "skip", '"raise" or "skip"'

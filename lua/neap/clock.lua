@@ -10,6 +10,8 @@ ffi.cdef([[
   typedef struct neap_clock_time { long s; long ns; } neap_clock_time;
   int neap_clock_get(int clock, neap_clock_time *out)
     __asm__("clock_gettime");
+  int neap_clock_sleep(const neap_clock_time *span, neap_clock_time *rest)
+    __asm__("nanosleep");
 ]])
 
 local MONOTONIC = 1
@@ -25,4 +27,15 @@ local function clock()
   return tonumber(now.s) + tonumber(now.ns) * 1e-9
 end
 
-return clock
+--- Sleeps for so many seconds.
+local function sleep(seconds)
+  local whole = math.floor(seconds)
+  now.s, now.ns = whole, (seconds - whole) * 1e9
+  C.neap_clock_sleep(now, nil)
+end
+
+return setmetatable({ sleep = sleep }, {
+  __call = function()
+    return (clock())
+  end,
+})

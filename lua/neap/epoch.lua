@@ -22,21 +22,24 @@ function Epoch:describe()
   return ("epoch(%s, %d)"):format(self.source:describe(), self.epoch)
 end
 
+--- The node of a node at another epoch; for adapters.
+local function node_of(source, n)
+  return Epoch:make({ source = source, epoch = n, length = source.length })
+end
+
 --- Returns the chain as it is in epoch n. Epoch 1 is what it is unless told.
 -- @function epoch
 -- @tparam Sequence source
 -- @tparam int n 1 or more
 -- @treturn Sequence
 -- @usage for i, x in s:epoch(2):each() do end
-local function epoch(source, n)
+local function epoch(_, source, n)
   source = check.sequence(1, source)
   check.count(2, n)
   if source.at_epoch then
     return sequence.wrap(source:at_epoch(n))
   end
-  return sequence.wrap(Epoch:make({
-    source = source, epoch = n, length = source.length,
-  }))
+  return sequence.wrap(node_of(source, n))
 end
 
-return epoch
+return setmetatable({ node = node_of }, { __call = epoch })

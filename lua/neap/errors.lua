@@ -128,12 +128,17 @@ function errors.make(fields)
   return Error:new(fields)
 end
 
+--- What a user's function gets of what the handler made, as the mode says.
+function errors.as_raised(e)
+  if mode == "passthrough" and errors.is(e) and e.cause ~= nil then
+    return e.cause
+  end
+  return e
+end
+
 --- Raises what the handler made, as the mode says.
 function errors.raise(e)
-  if mode == "passthrough" and errors.is(e) and e.cause ~= nil then
-    error(e.cause, 0)
-  end
-  error(e, 0)
+  error(errors.as_raised(e), 0)
 end
 
 return errors

@@ -5,6 +5,7 @@
 local ffi = require("ffi")
 local check = require("neap.check")
 local class = require("neap.class")
+local lazy = require("neap.lazy_gather")
 local lib = require("neap.lib")
 local Index = require("neap.index")
 local sequence = require("neap.sequence")
@@ -29,18 +30,12 @@ function Gather:describe()
 end
 
 local function copy_indexes(indexes, n)
-  local count = indexes.length
-  local kept = tensor.empty("i64", { count })
+  local kept = tensor.empty("i64", { #indexes })
   local to = ffi.cast("int64_t *", kept:ptr())
-  for k, i in indexes:iterate() do
-    if not check.is_integer(i) then
-      check.fail(2, ("index at position %d: whole number expected, got %s")
-        :format(k, check.got(i)))
-    end
-    local j = i < 0 and n + 1 + i or i
-    if j < 1 or j > n then
-      check.fail(2, ("index %d at position %d is out of range 1..%d"):format(
-        i, k, n))
+  for k = 1, #indexes do
+    local j, why = lazy.place(indexes[k], n)
+    if not j then
+      check.fail(2, ("index at position %d: %s"):format(k, why))
     end
     to[k - 1] = j - 1
   end
@@ -50,16 +45,21 @@ end
 --- Returns source[indexes[1]], source[indexes[2]], ...
 -- @function gather
 -- @tparam Sequence source
--- @tparam Sequence indexes whole numbers; negative ones count from the end
+-- @tparam Sequence indexes whole numbers; negative ones count from the end.
+--   A Lua array or tensor is copied; others are read when an item is
 -- @treturn Sequence a view
 -- @usage neap.gather({"a", "b", "c"}, {3, 1, 3}):totable() --> c, a, c
 local function gather(source, indexes)
   source = check.sequence(1, source)
-  indexes = check.finite(2, indexes)
+  indexes = check.sequence(2, indexes)
+  if not indexes.stored then
+    return sequence.wrap(lazy.class:make({
+      sources = { source, indexes }, length = indexes.length,
+    }))
+  end
   return sequence.wrap(Gather:make({
-    source = source,
-    length = indexes.length,
-    indexes = copy_indexes(indexes, source.length),
+    source = source, length = indexes.length,
+    indexes = copy_indexes(indexes.stored, source.length),
   }))
 end
 

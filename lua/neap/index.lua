@@ -64,6 +64,19 @@ end
 
 -- -- Resolving in Lua --------------------------------------------------------
 
+local EXACT = 2 ^ 53
+local int64 = ffi.typeof("int64_t")
+
+-- Lua counts from 1 and C from 0; beyond 2^53 a number cannot take one away.
+local function slide(window, tree, i, e)
+  if i <= EXACT then
+    local j = tonumber(C.neap_seq_slide(tree, window, e, i - 1)) + 1
+    return j
+  end
+  local j = tonumber(C.neap_seq_slide(tree, window, e, int64(i) - 1)) + 1
+  return j
+end
+
 -- Reads in order find their index in a window that C has resolved ahead.
 local function resolve(window, tree, i, e)
   local k = i - 1 - window.base
@@ -71,8 +84,7 @@ local function resolve(window, tree, i, e)
     local j = tonumber(window.index[k]) + 1
     return j
   end
-  local j = tonumber(C.neap_seq_slide(tree, window, e, i - 1)) + 1
-  return j
+  return (slide(window, tree, i, e))
 end
 
 -- The same with the number of the leaf.
@@ -82,7 +94,7 @@ local function resolve_leaf(window, tree, i, e)
     local j = tonumber(window.index[k]) + 1
     return j, window.leaf[k]
   end
-  local j = tonumber(C.neap_seq_slide(tree, window, e, i - 1)) + 1
+  local j = slide(window, tree, i, e)
   return j, window.leaf[0]
 end
 
@@ -137,7 +149,7 @@ end
 function Index:set(i, value)
   local leaves, which = {}, ffi.new("int32_t[1]")
   local tree = ffi.gc(grow(self, leaves), C.neap_seq_free)
-  local j = tonumber(C.neap_seq_resolve_one(tree, 1, i - 1, which)) + 1
+  local j = tonumber(C.neap_seq_resolve_one(tree, 1, int64(i) - 1, which)) + 1
   leaves[which[0] + 1]:set(j, value)
 end
 

@@ -12,10 +12,12 @@ local hold = require("neap.hold")
 local sequence = require("neap.sequence")
 local tensor = require("neap.tensor")
 
-local SOURCES = { "range", "from", "idx" }
+local SOURCES = { "range", "from", "from_iter", "rep", "idx" }
 local ADAPTERS = {
-  "map", "random_map", "zip", "gather", "shuffle", "slice", "batch", "epoch",
-  "prefetch", "progress",
+  "map", "starmap", "random_map", "zip", "gather", "concat", "interleave",
+  "cycle", "switch", "case", "split", "batch", "unbatch", "shuffle", "shard",
+  "slice", "window", "where", "epoch", "cache", "prefetch", "rescue", "retry",
+  "debug", "monitor", "progress",
 }
 
 local neap = {
@@ -26,6 +28,7 @@ local neap = {
   stack = require("neap.stack"),
   keep = hold.keep,
   release = hold.release,
+  mix = require("neap.mix"),
 }
 
 for _, name in ipairs(SOURCES) do

@@ -17,8 +17,9 @@ local function complain(status, message)
   return status
 end
 
--- The error with the script's part of the stack, without ours below it. As in
--- lua, `error()` ends a script without a word.
+-- The error with the script's part of the stack: without ours below it, and
+-- without neap's own frames in it, unless NEAP_DEBUG asks for them. As in lua,
+-- `error()` ends a script without a word.
 local function explain(err)
   if err == nil then
     return nil
@@ -26,7 +27,12 @@ local function explain(err)
   local text = tostring(err)
   local traceback = debug.traceback(text, 2)
   local stack = traceback:sub(#text + 1)
-  return text .. stack:gsub("\n\t%[C%]: in function 'xpcall'\n.*$", "")
+  stack = stack:gsub("\n\t%[C%]: in function 'xpcall'\n.*$", "")
+  if not os.getenv("NEAP_DEBUG") then
+    stack = stack:gsub("^(\nstack traceback:)\n\t%[C%]: in function 'error'",
+      "%1"):gsub("\n\t[^\n]*/neap/[%w_/]+%.lua:[^\n]*", "")
+  end
+  return text .. stack
 end
 
 -- Makes `arg` what it is in lua: item 0 is what runs, its arguments follow.

@@ -17,11 +17,7 @@ function Map:emit(g, i, e)
 end
 
 function Map:describe()
-  local parts = { "f" }
-  for _, source in ipairs(self.sources) do
-    parts[#parts + 1] = source:describe()
-  end
-  return ("map(%s)"):format(table.concat(parts, ", "))
+  return (sequence.describe_sources(self):gsub("^map%(", "map(f, "))
 end
 
 --- The nodes of several sequences, and the length that they agree on; endless

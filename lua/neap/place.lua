@@ -1,17 +1,13 @@
 -- SPDX-License-Identifier: MIT
 --- Builds the items of a batch right in their rows.
 --
--- While a worker computes item k of a batch that will be stacked, the tensors
--- that it makes are candidates for row k of the batch: one of a row's dtype
--- and shape gets the row's memory, and stacking then copies nothing. Where an
--- item makes several of that kind, the item before has shown which one it
--- answers. A wrong guess costs a copy, never a wrong result (neap.stack).
+-- While a worker computes item k of a batch that will be stacked, the first
+-- tensor that it makes of a row's dtype and shape gets the memory of row k:
+-- stacking then copies nothing. A wrong guess costs a copy, never a wrong
+-- result (neap.stack).
 -- @module neap.place
 
-local ffi = require("ffi")
 local stack = require("neap.stack")
-
-local bytes = ffi.typeof("uint8_t *")
 
 local place = {}
 
@@ -40,14 +36,14 @@ function place.aim(state, k)
   if state and #state.leaves > 0 then
     local leaves = state.leaves
     for n = 1, #leaves do
-      leaves[n].seen = 0
+      leaves[n].is_given = false
     end
     current = { leaves = leaves, k = k }
   end
   return outer or false
 end
 
---- Says that the item is computed: learns which tensor was the one.
+--- Says that the item is computed.
 function place.done(outer)
   if outer == nil then
     return
@@ -76,11 +72,9 @@ function place.find(code, bits, shape, ndim)
   local leaves = current.leaves
   for n = 1, #leaves do
     local leaf = leaves[n]
-    if fits(leaf, code, bits, shape, ndim) then
-      leaf.seen = leaf.seen + 1
-      if leaf.seen == (leaf.turn or 1) then
-        return ffi.cast(bytes, stack.row(leaf, current.k))
-      end
+    if not leaf.is_given and fits(leaf, code, bits, shape, ndim) then
+      leaf.is_given = true
+      return stack.row(leaf, current.k)
     end
   end
   return nil

@@ -13,6 +13,7 @@ local class = require("neap.class")
 local compiler = require("neap.compile")
 local errors = require("neap.errors")
 local tensor = require("neap.tensor")
+local item_value = require("neap.value")
 
 local Sequence = class("sequence")
 local sequence = { class = Sequence }
@@ -96,7 +97,7 @@ end
 
 function Sequence:emit(g, i, e)
   local x = g:name()
-  g:line("local %s = %s:get(%s, %s)", x, g:constant(self), i, e)
+  g:staged(self, i, "local %s = %s:get(%s, %s)", x, g:constant(self), i, e)
   return x
 end
 
@@ -125,6 +126,15 @@ function Sequence:describe()
     self.source:describe()) or self.class_name
 end
 
+--- A `describe` for nodes of several sources.
+function sequence.describe_sources(node)
+  local parts = {}
+  for k, source in ipairs(node.sources) do
+    parts[k] = source:describe()
+  end
+  return ("%s(%s)"):format(node.class_name, table.concat(parts, ", "))
+end
+
 --- An index as users give it, made one of 1..n; raises out of range.
 local function place(node, i)
   local n = node.length
@@ -135,7 +145,7 @@ local function place(node, i)
   elseif i < 0 and n == math.huge then
     check.raise(("index %d counts from the end, and there is none"):format(i))
   elseif i < 0 and -i <= n then
-    return n + 1 + i
+    return n + (1 + i)
   end
   check.raise(n == 0 and ("index %d is out of range: no items"):format(i)
     or ("index %d is out of range 1..%s"):format(i,
@@ -224,6 +234,11 @@ function mt.__len(handle)
   return n
 end
 
+-- s .. t
+function mt.__concat(a, b)
+  return (require("neap.concat")(a, b))
+end
+
 function mt.__tostring(handle)
   local node = nodes[handle.id]
   return ("%s: %s"):format(node:describe(), node.length == math.huge
@@ -264,6 +279,9 @@ function methods.totable(s)
   end
   return list
 end
+
+-- A sequence that is an item is sent as the list of its items.
+item_value.convert(sequence.is, methods.totable)
 
 -- Sequences travel to workers as their nodes.
 blob.register("neap.sequence", sequence.is, function(handle)

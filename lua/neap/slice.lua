@@ -25,6 +25,13 @@ local function from_end(i, n)
   return i < 0 and n + 1 + i or i
 end
 
+--- The node of `length` items of a node, from `first` on; for adapters.
+local function node_of(source, first, step, length)
+  return Slice:make({
+    source = source, first = first, step = step, length = length,
+  })
+end
+
 --- Returns items first, first + step, ... up to last, both included.
 -- `first` and `last` count as in string.sub: from the end if negative, and
 -- clipped to what there is. A negative step reads from first down to last.
@@ -35,7 +42,7 @@ end
 -- @tparam[opt=1] int step
 -- @treturn Sequence a view
 -- @usage neap.range(10):slice(3, 7, 2):totable() --> 3, 5, 7
-local function slice(source, first, last, step)
+local function slice(_, source, first, last, step)
   source = check.sequence(1, source)
   step = step == nil and 1 or check.integer(4, step)
   local n = source.length
@@ -58,9 +65,7 @@ local function slice(source, first, last, step)
   if length == 0 then
     first = 1
   end
-  return sequence.wrap(Slice:make({
-    source = source, first = first, step = step, length = length,
-  }))
+  return sequence.wrap(node_of(source, first, step, length))
 end
 
-return slice
+return setmetatable({ class = Slice, node = node_of }, { __call = slice })

@@ -117,6 +117,13 @@ end
 
 local put
 
+local converters = {}
+
+--- Lets a kind of cdata be sent as another value.
+function value.convert(matches, convert)
+  converters[#converters + 1] = { matches = matches, convert = convert }
+end
+
 local function put_table(cell, x, depth)
   if getmetatable(x) ~= nil then
     refuse(depth, "is a table with a metatable")
@@ -162,6 +169,12 @@ local function put_cdata(cell, x, depth)
   elseif ffi.istype(uint64, x) then
     cell.type, cell.count, cell.offset = UINT64, 0, x
   else
+    for k = 1, #converters do
+      if converters[k].matches(x) then
+        put(cell, converters[k].convert(x), depth)
+        return
+      end
+    end
     refuse(depth, "is a cdata (" .. tostring(ffi.typeof(x)) .. ")")
   end
 end

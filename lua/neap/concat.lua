@@ -1,0 +1,49 @@
+-- SPDX-License-Identifier: MIT
+--- One sequence after another.
+-- @module neap.concat
+
+local check = require("neap.check")
+local class = require("neap.class")
+local lib = require("neap.lib")
+local Index = require("neap.index")
+local sequence = require("neap.sequence")
+
+local Concat = class("concat", Index)
+
+function Concat:tree(sources, count)
+  return self.build(lib.C.neap_seq_concat, sources, count)
+end
+
+Concat.describe = sequence.describe_sources
+
+-- Sources of a concat within a concat are as good as its own.
+local function flatten(...)
+  local parts, length = {}, 0
+  for k = 1, select("#", ...) do
+    local node = check.sequence(k, (select(k, ...)))
+    if length == math.huge then
+      check.fail(k, "no sequence expected after an endless one")
+    end
+    for _, part in ipairs(node.class_name == "concat" and node.sources
+      or { node }) do
+      parts[#parts + 1] = part
+    end
+    length = length + node.length
+  end
+  return parts, length
+end
+
+--- Returns the items of several sequences, one after another; s .. t does too.
+-- @function concat
+-- @tparam Sequence ... only the last may be endless
+-- @treturn Sequence a view
+-- @usage neap.concat({ 1, 2 }, { 3 }):totable() --> 1, 2, 3
+local function concat(...)
+  if select("#", ...) == 0 then
+    check.sequence(1, nil)
+  end
+  local sources, length = flatten(...)
+  return sequence.wrap(Concat:make({ sources = sources, length = length }))
+end
+
+return concat

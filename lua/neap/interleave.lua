@@ -1,0 +1,33 @@
+-- SPDX-License-Identifier: MIT
+--- Several sequences, taking turns.
+-- @module neap.interleave
+
+local check = require("neap.check")
+local class = require("neap.class")
+local lib = require("neap.lib")
+local Index = require("neap.index")
+local sequence = require("neap.sequence")
+
+local Interleave = class("interleave", Index)
+
+function Interleave:tree(sources, count)
+  return self.build(lib.C.neap_seq_interleave, sources, count)
+end
+
+Interleave.describe = sequence.describe_sources
+
+--- Returns an item of each sequence in turn; one that has ended drops out.
+-- @function interleave
+-- @tparam Sequence ... of any lengths, endless ones too
+-- @treturn Sequence a view
+-- @usage neap.interleave({ 1, 2, 3 }, { "a" }):totable() --> 1, a, 2, 3
+local function interleave(...)
+  local sources, length = {}, 0
+  for k = 1, math.max(1, select("#", ...)) do
+    sources[k] = check.sequence(k, (select(k, ...)))
+    length = length + sources[k].length
+  end
+  return sequence.wrap(Interleave:make({ sources = sources, length = length }))
+end
+
+return interleave

@@ -1,0 +1,54 @@
+-- SPDX-License-Identifier: MIT
+--- A gather whose indexes are computed: each is read when its item is.
+-- @module neap.lazy_gather
+
+local check = require("neap.check")
+local class = require("neap.class")
+local compiler = require("neap.compile")
+local sequence = require("neap.sequence")
+
+local LazyGather = class("lazy_gather", sequence.class)
+
+-- An index made one of 1..n, or nil and what is wrong with it.
+local function place(i, n)
+  if not check.is_integer(i) then
+    return nil, "whole number expected, got " .. check.got(i)
+  end
+  local j = i < 0 and n + 1 + i or i
+  if j < 1 or j > n then
+    return nil, ("%d is out of range 1..%s"):format(i, tostring(n))
+  end
+  return j
+end
+
+local function checked(i, n)
+  local j, why = place(i, n)
+  if not j then
+    error("index: " .. why, 0)
+  end
+  return j
+end
+
+-- sources: what to read, and where.
+function LazyGather:emit(g, i, e)
+  local at = g:value(self.sources[2], i, e)
+  local j = g:name("i")
+  g:staged(self, i, "local %s = %s(%s, %s)", j, g:constant(checked), at,
+    g:constant(self.sources[1].length))
+  return g:value(self.sources[1], j, e)
+end
+
+function LazyGather:set(i, value)
+  local at = compiler.compile(self.sources[2])(i, 1)
+  self.sources[1]:set(checked(at, self.sources[1].length), value)
+end
+
+function LazyGather:describe()
+  return (sequence.describe_sources(self):gsub("^lazy_", ""))
+end
+
+function LazyGather:stage_name()
+  return ("gather (%s)"):format(self.where)
+end
+
+return { class = LazyGather, place = place }

@@ -1,0 +1,41 @@
+-- SPDX-License-Identifier: MIT
+--- Another item for one that raises.
+-- @module neap.rescue
+
+local check = require("neap.check")
+local class = require("neap.class")
+local errors = require("neap.errors")
+local sequence = require("neap.sequence")
+
+local Rescue = class("rescue", sequence.class)
+
+function Rescue:emit(g, i, e)
+  local ok, x = g:name("ok"), g:name()
+  g:line("local %s, %s = %s(%s, %s, %s, %s)", ok, x, g:constant(xpcall),
+    g:constant(g.compile(self.source)), g:constant(errors.handler), i, e)
+  g:open("if not %s then", ok)
+  g:staged(self, i, "%s = %s(%s(%s), %s)", x, g:constant(self.f),
+    g:constant(errors.as_raised), x, i)
+  g:close()
+  return x
+end
+
+function Rescue:set(i, value)
+  self.source:set(i, value)
+end
+
+--- Returns f(err, i) instead of an item that raises. f may raise again.
+-- @function rescue
+-- @tparam Sequence source
+-- @tparam function f
+-- @treturn Sequence
+-- @usage neap.rescue(images, function(err, i) return blank end)
+local function rescue(source, f)
+  source = check.sequence(1, source)
+  check.func(2, f)
+  return sequence.wrap(Rescue:make({
+    source = source, f = f, length = source.length,
+  }))
+end
+
+return rescue

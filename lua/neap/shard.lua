@@ -1,0 +1,59 @@
+-- SPDX-License-Identifier: MIT
+--- The share of a sequence that one of several processes reads.
+-- @module neap.shard
+
+local check = require("neap.check")
+local class = require("neap.class")
+local cycle = require("neap.cycle")
+local Slice = require("neap.slice").class
+local sequence = require("neap.sequence")
+
+local Shard = class("shard", Slice)
+
+function Shard:describe()
+  return ("shard(%s, %d, %d, %s)"):format(self.whole:describe(), self.first,
+    self.step, self.even)
+end
+
+local LENGTHS = {
+  keep = function(n, rank, world)
+    return math.max(0, math.ceil((n - rank + 1) / world))
+  end,
+  drop = function(n, _, world)
+    return math.floor(n / world)
+  end,
+  pad = function(n, _, world)
+    return math.ceil(n / world)
+  end,
+}
+
+--- Returns items rank, rank + world, rank + 2 world, ... of the source.
+-- @function shard
+-- @tparam Sequence source
+-- @tparam int rank 1 to world
+-- @tparam int world shards in all
+-- @tparam[opt] table options {even = "keep"}: together everything exactly
+--   once; "drop": equal lengths, the remainder left out; "pad": equal lengths,
+--   filled up from the start
+-- @treturn Sequence a view
+-- @usage neap.shard(neap.range(10), 2, 4):totable() --> 2, 6, 10
+local function shard(source, rank, world, options)
+  source = check.sequence(1, source)
+  check.count(3, world)
+  check.count(2, rank)
+  if rank > world then
+    check.fail(2, ("rank 1..%d expected, got %d"):format(world, rank))
+  end
+  local even = check.options(4, options, { even = "even" }).even or "keep"
+  local n = source.length
+  local length = n == math.huge and n or LENGTHS[even](n, rank, world)
+  local is_short = length > 0 and rank + (length - 1) * world > n
+  return sequence.wrap(Shard:make({
+    whole = source, even = even,
+    source = is_short and cycle.node(source, math.ceil(length * world / n))
+      or source,
+    first = length > 0 and rank or 1, step = world, length = length,
+  }))
+end
+
+return shard

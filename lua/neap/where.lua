@@ -1,0 +1,42 @@
+-- SPDX-License-Identifier: MIT
+--- Which items satisfy a predicate.
+-- @module neap.where
+
+local check = require("neap.check")
+local from = require("neap.from")
+local map = require("neap.map")
+local prefetch = require("neap.prefetch")
+
+local BUFFERED = 1024 -- answers computed ahead: they are small
+
+--- Returns the indexes of the items that satisfy the predicate. It reads the
+-- whole sequence, here and now.
+-- @function where
+-- @tparam Sequence source with an end
+-- @tparam function predicate
+-- @tparam[opt] table options {workers = n}: ask in n worker processes
+-- @treturn Sequence of indexes, for neap.gather
+-- @usage s:gather(s:where(function(x) return x > 2 end))
+local function where(source, predicate, options)
+  check.finite(1, source)
+  check.func(2, predicate)
+  options = check.options(3, options, { workers = "integer" })
+  local answers = map(predicate, source)
+  if options.workers and options.workers ~= 0 then
+    answers = prefetch(answers, {
+      workers = options.workers, buffered = BUFFERED,
+    })
+  end
+  local indexes = {}
+  for i, is_so in answers:each() do
+    if is_so then
+      indexes[#indexes + 1] = i
+    end
+  end
+  if options.workers and options.workers ~= 0 then
+    answers:close()
+  end
+  return from(indexes)
+end
+
+return where
