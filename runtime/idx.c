@@ -59,10 +59,12 @@ static int read_some(neap_idx *idx, void *data, uint64_t nbytes, uint64_t *got,
     if (code == Z_MEM_ERROR)
       return neap__error_set(error, NEAP_EMEMORY, 0, "cannot read %s: %s",
                              idx->path, "no memory to unpack it");
-    if (code != Z_OK)
+    if (code != Z_OK) {
+      const char *after = strstr(why, ">: "); /* "<fd:3>: ", for the path */
       return neap__error_set(error, NEAP_EFORMAT, 0,
                              "cannot read %s: its gzip data is corrupt (%s)",
-                             idx->path, why);
+                             idx->path, after == NULL ? why : after + 3);
+    }
     if (n <= 0) break;
     *got += (uint64_t)n;
   }

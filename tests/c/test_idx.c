@@ -237,7 +237,7 @@ static void refuses_corrupt_gzip(void **state) {
   const size_t size = write_noise(packed, sizeof packed);
   packed[size - 6] ^= 1; /* in the checksum */
   write_plain(packed, size);
-  assert_broken("its gzip data is corrupt (");
+  assert_broken("its gzip data is corrupt (incorrect data check)");
   packed[size - 6] ^= 1;
   packed[size / 2] ^= 1;
   write_plain(packed, size);
