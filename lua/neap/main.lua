@@ -7,6 +7,8 @@
 
 local COMMANDS = { "help" }
 
+local HERE = debug.getinfo(1, "S").source:match("^@.*/")
+
 local DONE, FAILED, MISUSED = 0, 1, 2
 
 local ALIASES = { ["-h"] = "help", ["--help"] = "help" }
@@ -17,22 +19,32 @@ local function complain(status, message)
   return status
 end
 
--- The error with the script's part of the stack: without ours below it, and
--- without neap's own frames in it, unless NEAP_DEBUG asks for them. As in lua,
--- `error()` ends a script without a word.
+-- The sources of neap's own frames in the stack, as tracebacks show them.
+local function our_sources()
+  local ours, level = {}, 2
+  local info = debug.getinfo(level, "S")
+  while info do
+    if info.source:sub(1, #HERE) == HERE or info.source:find("^=neap: ") then
+      ours[info.short_src] = true
+    end
+    level = level + 1
+    info = debug.getinfo(level, "S")
+  end
+  return ours
+end
+
+-- The error with the script's part of the stack, without ours in it and below
+-- it. As in lua, `error()` ends a script without a word.
 local function explain(err)
   if err == nil then
     return nil
   end
-  local text = tostring(err)
-  local traceback = debug.traceback(text, 2)
-  local stack = traceback:sub(#text + 1)
+  local text, ours = tostring(err), our_sources()
+  local stack = debug.traceback(text, 2):sub(#text + 1)
   stack = stack:gsub("\n\t%[C%]: in function 'xpcall'\n.*$", "")
-  if not os.getenv("NEAP_DEBUG") then
-    stack = stack:gsub("^(\nstack traceback:)\n\t%[C%]: in function 'error'",
-      "%1"):gsub("\n\t[^\n]*/neap/[%w_/]+%.lua:[^\n]*", "")
-  end
-  return text .. stack
+  return text .. stack:gsub("\n\t([^\n]-):%d+: in [^\n]*", function(source)
+    return ours[source] and ""
+  end)
 end
 
 -- Makes `arg` what it is in lua: item 0 is what runs, its arguments follow.

@@ -129,6 +129,18 @@ describe("the neap executable", function()
       assert.equal(1, status)
     end)
 
+    it("without neap's own lines in the traceback", function()
+      local path = write("ours.lua", "local neap = require('neap')\n"
+        .. "local function f(x)\n  error('no ' .. x)\nend\n"
+        .. "for _ in neap.map(f, {1}):each() do end\n")
+      local said, status = neap(path)
+      assert.truthy(said:find("map (" .. path .. ":5)", 1, true))
+      assert.truthy(said:find(path .. ":5: in main chunk\n", 1, true))
+      assert.falsy(said:find("lua/neap/", 1, true))
+      assert.falsy(said:find("\tneap:", 1, true))
+      assert.equal(1, status)
+    end)
+
     it("with an error object's own words", function()
       local said, status = neap("-e", [[
         error(setmetatable({}, { __tostring = function() return "oh" end }))
