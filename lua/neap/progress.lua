@@ -156,6 +156,7 @@ local Progress = class("progress", sequence.class)
 
 function Progress:iterate(options)
   local next_item, state, first = self.source:iterate(options)
+  self.record = self.source.record
   if C.neap_progress_isatty(STDERR) == 0 then
     return next_item, state, first
   end

@@ -107,20 +107,26 @@ describe("neap.progress", function()
       p:close()
     end)
 
-  it("passes options of each() on", function()
+  it("skips what fails, as its source does", function()
     local p = neap.map(function(i)
-      if i == 2 then
-        error("two is bad")
-      end
+      return i == 2 and error("two is bad") or i
+    end, neap.range(3)):prefetch({ workers = 1 })
+    local s, sum = p:progress(), 0
+    for _, x in s:each({ on_error = "skip" }) do
+      sum = sum + x
+    end
+    assert.equal(4, sum)
+    assert.equal(2, s:skipped()[1].index)
+    p:close()
+  end)
+
+  it("keeps tensors in totable()", function()
+    local p = neap.map(function(i)
       return neap.tensor("u8", { 1 }, i)
     end, neap.range(3)):prefetch({ workers = 1 })
-    local kept = {}
-    for i, x in p:progress():each({ on_error = "skip", keep = true }) do
-      kept[i] = x
-    end
-    assert.equal(1, kept[1][1])
-    assert.equal(3, kept[3][1])
-    assert.equal(1, #p:skipped())
+    local list = p:progress():totable()
+    assert.equal(1, list[1][1])
+    assert.equal(3, list[3][1])
     p:close()
   end)
 
