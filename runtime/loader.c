@@ -417,10 +417,13 @@ static bool go_on(neap_loader *loader, uint32_t entry, int32_t delivered) {
   return true;
 }
 
+/* Whether there is something to deliver; damage is, as an error. */
 static bool is_ready(neap_loader *loader, uint32_t entry) {
-  if (loader->asked[entry].is_failing) return true;
+  const asked *a = &loader->asked[entry];
+  if (a->is_failing) return true;
   const neap__mark mark = neap__ring_look(&loader->ring, entry);
-  return mark.state == NEAP__DONE || mark.state == NEAP__LOST;
+  return mark.ticket != a->ticket ||
+         (mark.state != NEAP__OPEN && mark.state != NEAP__CLAIMED);
 }
 
 /* An entry that is ready: the head, or the first of any when unordered. */
@@ -455,7 +458,8 @@ static int await(neap_loader *loader, uint32_t wish, uint32_t *entry,
       neap__ring_wish(&loader->ring, wish);
       found = find_ready(loader, wish);
       if (found >= 0 || atomic_load(&loader->supervisor.has_failed)) break;
-      neap__ring_sleep(&loader->ring, wish);
+      if (!neap__ring_sleep(&loader->ring, wish))
+        neap__ring_stir(&loader->ring);
     }
     neap__ring_unwish(&loader->ring);
     loader->wait_ns += neap__now_ns() - since;
@@ -478,7 +482,8 @@ static int deliver(neap_loader *loader, uint32_t wish, uint32_t *entry,
     const neap__mark mark = neap__ring_look(&loader->ring, *entry);
     if (mark.state == NEAP__DONE)
       return take_done(loader, *entry, mark, run, error);
-    if (mark.state != NEAP__LOST) return damaged(error);
+    if (mark.state != NEAP__LOST || mark.ticket != loader->asked[*entry].ticket)
+      return damaged(error);
     split_lost(loader, *entry);
   }
 }
