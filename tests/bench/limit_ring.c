@@ -61,7 +61,7 @@ static void produce(sleeper *self) {
     neap_value *cell = cells + ticket % entries * items;
     for (uint64_t k = 0; k < items; k++) {
       cell[k].type = NEAP_NUMBER;
-      cell[k].number = (double)(ticket * items + k);
+      cell[k].number = (double)(int64_t)(ticket * items + k);
     }
     atomic_store(&shared->entries[ticket % entries].word, ticket + 1);
     wake(&shared->consumer);
