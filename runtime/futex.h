@@ -3,8 +3,10 @@
 #ifndef NEAP_RUNTIME_FUTEX_H
 #define NEAP_RUNTIME_FUTEX_H
 
+#include <errno.h>
 #include <linux/futex.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -13,6 +15,14 @@
 /* Sleeps while *word is `value`; may also return for no reason. */
 static inline void neap__futex_wait(_Atomic uint32_t *word, uint32_t value) {
   syscall(SYS_futex, word, FUTEX_WAIT, value, NULL, NULL, 0);
+}
+
+/* The same with a limit: false when the time is up. */
+static inline bool neap__futex_wait_ms(_Atomic uint32_t *word, uint32_t value,
+                                       int32_t ms) {
+  const struct timespec time = {ms / 1000, ms % 1000 * 1000000};
+  return syscall(SYS_futex, word, FUTEX_WAIT, value, &time, NULL, 0) == 0 ||
+         errno != ETIMEDOUT;
 }
 
 static inline void neap__futex_wake(_Atomic uint32_t *word) {

@@ -311,9 +311,18 @@ void neap__ring_wish(neap__ring *ring, uint32_t entry) {
                entry == NEAP__ANY_ENTRY ? entry : entry + 1);
 }
 
-void neap__ring_sleep(neap__ring *ring, uint32_t entry) {
-  neap__futex_wait(&ring->control->wanted,
-                   entry == NEAP__ANY_ENTRY ? entry : entry + 1);
+bool neap__ring_sleep(neap__ring *ring, uint32_t entry) {
+  return neap__futex_wait_ms(&ring->control->wanted,
+                             entry == NEAP__ANY_ENTRY ? entry : entry + 1,
+                             NEAP__SLEEP_MS_MAX);
+}
+
+void neap__ring_stir(neap__ring *ring) {
+  for (uint32_t e = 0; e <= ring->entry_count; e++)
+    if (neap__ring_look(ring, e).state == NEAP__OPEN)
+      neap__bits_set(ring->control->open, e);
+  for (uint32_t w = 0; w < ring->worker_count; w++)
+    wake_worker(ring, w);
 }
 
 void neap__ring_unwish(neap__ring *ring) {

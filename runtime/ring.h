@@ -67,6 +67,9 @@ enum {
   NEAP__SLOTS_MAX = 4095
 };
 
+/* How long the consumer sleeps without a look of its own. */
+enum { NEAP__SLEEP_MS_MAX = 1000 };
+
 enum neap__entry_state {
   NEAP__IDLE,
   NEAP__OPEN,
@@ -191,9 +194,15 @@ neap__mark neap__ring_look(const neap__ring *ring, uint32_t entry);
 void neap__slot_release(neap__ring *ring, uint32_t slot);
 /* Wakes one idle worker for each `enough` open entries. */
 void neap__ring_rouse(neap__ring *ring, uint32_t enough);
-/* Announces a wish (entry or NEAP__ANY_ENTRY), and sleeps for it. */
+/*
+ * Announces a wish (entry or NEAP__ANY_ENTRY), and sleeps for it: until woken,
+ * or, false, for NEAP__SLEEP_MS_MAX. By then hints or the wish itself may have
+ * been written over by a worker gone wild: stirring sets hints anew and wakes
+ * all workers, and the consumer looks again.
+ */
 void neap__ring_wish(neap__ring *ring, uint32_t entry);
-void neap__ring_sleep(neap__ring *ring, uint32_t entry);
+bool neap__ring_sleep(neap__ring *ring, uint32_t entry);
+void neap__ring_stir(neap__ring *ring);
 void neap__ring_unwish(neap__ring *ring);
 
 /* -- A worker's moves -- */
