@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Runs every example, and compares what it prints with its comments `--> ...`,
-# a line each, tabs as spaces.
+# Runs every example, and the Lua in README.md and the guide, a page as one
+# script; compares what each prints with its comments `--> ...`, a line each,
+# tabs as spaces.
 cd "$(dirname "$0")/.." || exit 1
 
 neap=${NEAP_EXECUTABLE:-build/bin/neap}
@@ -22,6 +23,7 @@ arguments() {
 shorten() {
   case $1 in
   examples/fashion_mnist.lua) sed 's/[0-9a-f.]*[0-9][0-9a-f.]*/N/g' ;;
+  README.md) tr '\t' ' ' | sed 's/{.*,/{N,/' ;;
   *) tr '\t' ' ' ;;
   esac
 }
@@ -34,14 +36,23 @@ expect() {
     echo "N images/s, N of N s waiting for data"
     echo "checksum of all batches: N"
     echo "accuracy on the test images: N" ;;
+  README.md)
+    echo "1 tensor f32 32x3x64x64 {N, ...}"
+    echo "2 tensor f32 32x3x64x64 {N, ...}" ;;
   *) sed -n 's/.*--> \{0,1\}//p' "$1" ;;
   esac
 }
 
-for example in examples/*.lua; do
+run() {
+  case $1 in
+  *.md) sed -n '/^```lua$/,/^```$/{/^```/!p;}' "$1" | "$neap" - ;;
+  *) "$neap" "$1" $(arguments "$1") </dev/null ;;
+  esac
+}
+
+for example in examples/*.lua README.md docs/guide/*.md; do
   expect "$example" >"$expected"
-  "$neap" "$example" $(arguments "$example") 2>&1 </dev/null |
-    shorten "$example" >"$actual"
+  run "$example" 2>&1 | shorten "$example" >"$actual"
   if [ -s "$expected" ] && diff -u "$expected" "$actual"; then
     passed=$((passed + 1))
   else
