@@ -102,9 +102,12 @@ end
 local function stored(leaves)
   local values = {}
   for k, leaf in ipairs(leaves) do
+    if leaf.stored == nil then
+      return nil
+    end
     values[k] = leaf.stored
   end
-  return #values == #leaves and values or nil
+  return values
 end
 
 -- Code for an item of whichever leaf it comes from.
