@@ -617,8 +617,11 @@ int neap_seek(neap_loader *loader, int64_t epoch, int64_t index,
 
 /* -- Statistics -- */
 
+/* Workers write them, so they may hold anything; sums must not overflow. */
 static int64_t read_counter(const _Atomic int64_t *counter) {
-  return atomic_load_explicit(counter, memory_order_relaxed);
+  const int64_t most = 1ll << 53;
+  const int64_t count = atomic_load_explicit(counter, memory_order_relaxed);
+  return count < 0 ? 0 : count > most ? most : count;
 }
 
 int32_t neap_worker_stats(const neap_loader *loader, int32_t worker,

@@ -139,9 +139,10 @@ static void start_or_give_up(neap__supervisor *s, uint32_t w) {
  */
 static bool is_hopeless(neap__supervisor *s, bool was_ready) {
   const neap__ring *ring = s->ring;
-  int64_t runs = 0;
+  uint64_t runs = 0;
   for (uint32_t w = 0; w < ring->worker_count; w++)
-    runs += atomic_load_explicit(&ring->corners[w].runs, memory_order_relaxed);
+    runs += (uint64_t)atomic_load_explicit(&ring->corners[w].runs,
+                                           memory_order_relaxed);
   if (runs != s->runs_seen) s->vain_deaths = 0;
   s->runs_seen = runs;
   if (was_ready && (s->dead_had_work || !neap__ring_has_work(ring)))

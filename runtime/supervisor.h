@@ -51,7 +51,7 @@ typedef struct neap__supervisor {
   /* The thread's own. */
   neap__child *children;
   int vain_deaths;
-  int64_t runs_seen;  /* done by all workers, at the last death */
+  uint64_t runs_seen; /* done by all workers, at the last death */
   uint32_t dead;      /* the worker that is being recovered, */
   int dead_status;    /* how it ended, */
   bool dead_had_work; /* and whether it had claimed a run */
