@@ -169,6 +169,10 @@ int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error) {
     neap__ring_rest(ring, worker->number);
     now = neap__now_ns();
   }
+  if (task->count < 1 || task->count > NEAP_RUN_MAX)
+    return neap__error_set(error, NEAP_EDAMAGED, 0,
+                           "cannot work: a run of %d items is none",
+                           (int)task->count);
   add(&corner->idle_ns, now - asked_ns);
   worker->started_ns = now;
   worker->count = task->count;
