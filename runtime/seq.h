@@ -14,6 +14,13 @@
  */
 #define NEAP__SEQ_RUN_MAX 256
 
+typedef struct neap__span {
+  int64_t index;
+  int64_t step;
+  int64_t count;
+  int32_t leaf;
+} neap__span;
+
 typedef struct neap__seq_ops {
   /* What the adapter does, for messages: "cannot <deed>: ...". */
   const char *deed;
@@ -28,6 +35,12 @@ typedef struct neap__seq_ops {
    */
   void (*resolve)(const neap_seq *self, int64_t epoch, int64_t *index,
                   int32_t *leaf, int64_t count);
+  /*
+   * Finds how far from span->index on the items come from one leaf at equal
+   * steps: sets index to the one in the leaf, and step, count (1 or more) and
+   * leaf. NULL: unknown, each index is asked for by itself.
+   */
+  void (*stride)(const neap_seq *self, int64_t epoch, neap__span *span);
   /* Frees the sources; called once, last, perhaps on a half-built self. */
   void (*fini)(neap_seq *self);
 } neap__seq_ops;
@@ -59,5 +72,7 @@ static inline void neap__seq_resolve(const neap_seq *seq, int64_t epoch,
                                      int64_t count) {
   seq->ops->resolve(seq, epoch, index, leaf, count);
 }
+
+void neap__seq_stride(const neap_seq *seq, int64_t epoch, neap__span *span);
 
 #endif

@@ -38,6 +38,15 @@ static void resolve(const neap_seq *seq, int64_t epoch, int64_t *index,
   neap__parts_resolve(&self->parts, epoch, part, index, leaf, count);
 }
 
+static void stride(const neap_seq *seq, int64_t epoch, neap__span *span) {
+  const struct concat *self = (const struct concat *)seq;
+  const int32_t part = find(self, span->index);
+  const int64_t left = self->starts[part + 1] - span->index;
+  span->index -= self->starts[part];
+  neap__seq_stride(self->parts.sources[part], epoch, span);
+  if (span->count > left) span->count = left;
+}
+
 static void fini(neap_seq *seq) {
   free(((struct concat *)seq)->starts);
   neap__parts_fini(seq);
@@ -47,6 +56,7 @@ static const neap__seq_ops ops = {
     .deed = "concat",
     .size = sizeof(struct concat),
     .resolve = resolve,
+    .stride = stride,
     .fini = fini,
 };
 

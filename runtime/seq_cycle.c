@@ -28,6 +28,14 @@ static void resolve(const neap_seq *seq, int64_t epoch, int64_t *index,
   neap__seq_resolve(self->source, epoch, index, leaf, count);
 }
 
+static void stride(const neap_seq *seq, int64_t epoch, neap__span *span) {
+  const struct cycle *self = (const struct cycle *)seq;
+  span->index %= self->source->length;
+  const int64_t left = self->source->length - span->index;
+  neap__seq_stride(self->source, epoch, span);
+  if (span->count > left) span->count = left;
+}
+
 static void fini(neap_seq *seq) {
   neap_seq_free(((struct cycle *)seq)->source);
 }
@@ -36,6 +44,7 @@ static const neap__seq_ops ops = {
     .deed = "cycle",
     .size = sizeof(struct cycle),
     .resolve = resolve,
+    .stride = stride,
     .fini = fini,
 };
 

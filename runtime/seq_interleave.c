@@ -8,6 +8,7 @@
  * of SeqTools' interleave.)
  */
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "error.h"
@@ -50,11 +51,21 @@ static void resolve(const neap_seq *seq, int64_t epoch, int64_t *index,
   const struct interleave *self = (const struct interleave *)seq;
   int32_t part[NEAP__SEQ_RUN_MAX];
   const struct stage *stage = self->stages;
+  int64_t from = -2, turn = 0, round = 0;
   for (int64_t k = 0; k < count; k++) {
-    if (!is_in(self, stage, index[k])) stage = find(self, index[k]);
-    const int64_t at = index[k] - stage->start;
-    part[k] = self->turns[stage->first + at % stage->alive];
-    index[k] = stage->taken + at / stage->alive;
+    /* Neighbours are cheaper than a division. */
+    const bool follows = index[k] == from + 1 && is_in(self, stage, index[k]);
+    if (follows && ++turn == stage->alive) {
+      turn = 0;
+      round++;
+    } else if (!follows) {
+      if (!is_in(self, stage, index[k])) stage = find(self, index[k]);
+      turn = (index[k] - stage->start) % stage->alive;
+      round = (index[k] - stage->start) / stage->alive;
+    }
+    from = index[k];
+    part[k] = self->turns[stage->first + turn];
+    index[k] = stage->taken + round;
   }
   neap__parts_resolve(&self->parts, epoch, part, index, leaf, count);
 }

@@ -20,6 +20,14 @@ static void resolve(const neap_seq *seq, int64_t epoch, int64_t *index,
     leaf[k] = self->number;
 }
 
+static void stride(const neap_seq *seq, int64_t epoch, neap__span *span) {
+  (void)epoch;
+  span->step = 1;
+  span->count =
+      seq->length == NEAP_ENDLESS ? INT64_MAX : seq->length - span->index;
+  span->leaf = ((const struct leaf *)seq)->number;
+}
+
 static void fini(neap_seq *seq) {
   (void)seq;
 }
@@ -28,6 +36,7 @@ static const neap__seq_ops ops = {
     .deed = "make a leaf",
     .size = sizeof(struct leaf),
     .resolve = resolve,
+    .stride = stride,
     .fini = fini,
 };
 

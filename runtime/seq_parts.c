@@ -11,6 +11,16 @@
 /* Stretches of one source shorter than this, on the mean, are worth sorting. */
 enum { STRETCH_MIN = 8 };
 
+/* Notes the sources' numbers if all are leaves; without memory, it does not. */
+static void note_leaves(neap__parts *parts) {
+  int64_t index = 0;
+  for (int32_t k = 0; k < parts->count; k++)
+    if (parts->sources[k]->depth != 1) return;
+  parts->leaves = calloc((size_t)parts->count, sizeof *parts->leaves);
+  for (int32_t k = 0; parts->leaves != NULL && k < parts->count; k++)
+    neap__seq_resolve(parts->sources[k], 1, &index, &parts->leaves[k], 1);
+}
+
 int neap__parts_new(const neap__seq_ops *ops, neap_seq *const *sources,
                     int32_t count, neap_seq **out, neap_error *error) {
   *out = NULL;
@@ -35,6 +45,7 @@ int neap__parts_new(const neap__seq_ops *ops, neap_seq *const *sources,
   }
   memcpy(parts->sources, sources, (size_t)count * sizeof *sources);
   parts->count = count;
+  note_leaves(parts);
   *out = seq;
   return NEAP_OK;
 }
@@ -44,6 +55,7 @@ void neap__parts_fini(neap_seq *seq) {
   for (int32_t k = 0; k < parts->count; k++)
     neap_seq_free(parts->sources[k]);
   free(parts->sources);
+  free(parts->leaves);
 }
 
 static int64_t stretch_at(const int32_t *part, int64_t start, int64_t count) {
@@ -84,9 +96,21 @@ static void resolve_one_part(const neap__parts *parts, int64_t epoch,
   }
 }
 
+/* Where each source is a leaf, its number is all there is to find. */
+static void resolve_leaves(const neap__parts *parts, const int32_t *part,
+                           int32_t *leaf, int64_t count) {
+  if (leaf == NULL) return;
+  for (int64_t k = 0; k < count; k++)
+    leaf[k] = parts->leaves[part[k]];
+}
+
 void neap__parts_resolve(const neap__parts *parts, int64_t epoch,
                          const int32_t *part, int64_t *index, int32_t *leaf,
                          int64_t count) {
+  if (parts->leaves != NULL) {
+    resolve_leaves(parts, part, leaf, count);
+    return;
+  }
   int64_t stretches = 0;
   for (int64_t k = 0; k < count; k += stretch_at(part, k, count))
     stretches++;

@@ -28,6 +28,21 @@ static void resolve(const neap_seq *seq, int64_t epoch, int64_t *index,
   neap__seq_resolve(self->source, epoch, index, leaf, count);
 }
 
+static void stride(const neap_seq *seq, int64_t epoch, neap__span *span) {
+  const struct slice *self = (const struct slice *)seq;
+  const int64_t index = span->index;
+  span->index =
+      (int64_t)((uint64_t)self->first + (uint64_t)self->step * (uint64_t)index);
+  neap__seq_stride(self->source, epoch, span);
+  int64_t count = self->step > 0 ? (span->count - 1) / self->step + 1 : 1;
+  /* The source looks ahead only: backwards, a leaf alone is known. */
+  if (self->step < 0 && self->source->depth == 1) count = INT64_MAX;
+  if (seq->length != NEAP_ENDLESS && count > seq->length - index)
+    count = seq->length - index;
+  span->count = count;
+  span->step *= self->step;
+}
+
 static void fini(neap_seq *seq) {
   neap_seq_free(((struct slice *)seq)->source);
 }
@@ -36,6 +51,7 @@ static const neap__seq_ops ops = {
     .deed = "slice",
     .size = sizeof(struct slice),
     .resolve = resolve,
+    .stride = stride,
     .fini = fini,
 };
 

@@ -10,6 +10,8 @@ local sequence = require("neap.sequence")
 
 local Concat = class("concat", Index)
 
+Concat.is_stretchy = true
+
 function Concat:tree(sources, count)
   return self.build(lib.C.neap_seq_concat, sources, count)
 end

@@ -10,6 +10,8 @@ local sequence = require("neap.sequence")
 
 local Cycle = class("cycle", Index)
 
+Cycle.is_stretchy = true
+
 function Cycle:tree(source)
   return self.build(lib.C.neap_seq_cycle, source,
     self.times == math.huge and lib.C.NEAP_ENDLESS or self.times)

@@ -4,7 +4,7 @@
 --
 -- A subclass has a `source` and a method `tree(source_tree)`, or `sources` and
 -- `tree(source_trees, count)`, which answers the tree of its adapter, made by
--- `Index.build`.
+-- `Index.build`; and `is_stretchy` if its ops table has a `stride`.
 -- @module neap.index
 
 local ffi = require("ffi")
@@ -63,39 +63,79 @@ function grow(node, leaves)
 end
 
 -- -- Resolving in Lua --------------------------------------------------------
+--
+-- Reads in order find their index in what C has resolved ahead: in a stretch of
+-- equal steps, where the tree has long ones, or else in a window. Each has two
+-- readers, of which the second answers the number of the leaf as well.
 
 local EXACT = 2 ^ 53
 local int64 = ffi.typeof("int64_t")
+local leaf_out = ffi.new("int32_t[1]")
 
 -- Lua counts from 1 and C from 0; beyond 2^53 a number cannot take one away.
-local function slide(window, tree, i, e)
-  if i <= EXACT then
-    local j = tonumber(C.neap_seq_slide(tree, window, e, i - 1)) + 1
-    return j
-  end
-  local j = tonumber(C.neap_seq_slide(tree, window, e, int64(i) - 1)) + 1
+local function ask(f, ahead, tree, i, e)
+  local index = i <= EXACT and i - 1 or int64(i) - 1
+  local j = tonumber(f(tree, ahead, e, index, leaf_out)) + 1
   return j
 end
 
--- Reads in order find their index in a window that C has resolved ahead.
-local function resolve(window, tree, i, e)
-  local k = i - 1 - window.base
+local function slide(window, tree, i, e)
+  return (ask(C.neap_seq_slide, window, tree, i, e))
+end
+
+local function stride(stretch, tree, i, e)
+  return (ask(C.neap_seq_stride, stretch, tree, i, e))
+end
+
+local by_window, by_stretch = {}, {}
+
+function by_window.index(window, tree, i, e)
+  local k = i - window.first
   if k >= 0 and k < window.count and e == window.epoch then
-    local j = tonumber(window.index[k]) + 1
-    return j
+    return window.place[k]
   end
   return (slide(window, tree, i, e))
 end
 
--- The same with the number of the leaf.
-local function resolve_leaf(window, tree, i, e)
-  local k = i - 1 - window.base
+function by_window.leaf(window, tree, i, e)
+  local k = i - window.first
   if k >= 0 and k < window.count and e == window.epoch then
-    local j = tonumber(window.index[k]) + 1
-    return j, window.leaf[k]
+    return window.place[k], window.leaf[k]
   end
   local j = slide(window, tree, i, e)
-  return j, window.leaf[0]
+  return j, leaf_out[0]
+end
+
+function by_stretch.index(stretch, tree, i, e)
+  local k = i - stretch.first
+  if k >= 0 and k < stretch.count and e == stretch.epoch then
+    return stretch.place + k * stretch.step
+  end
+  return (stride(stretch, tree, i, e))
+end
+
+function by_stretch.leaf(stretch, tree, i, e)
+  local k = i - stretch.first
+  if k >= 0 and k < stretch.count and e == stretch.epoch then
+    return stretch.place + k * stretch.step, stretch.leaf
+  end
+  local j = stride(stretch, tree, i, e)
+  return j, leaf_out[0]
+end
+
+-- Whether all adapters of a tree have long stretches.
+local function has_stretches(node)
+  if not node.tree then
+    return true
+  elseif not node.is_stretchy then
+    return false
+  end
+  for _, source in ipairs(node.sources or { node.source }) do
+    if not has_stretches(source) then
+      return false
+    end
+  end
+  return true
 end
 
 -- Values of leaves that are plain storage; nil if one of them is not.
@@ -136,16 +176,19 @@ end
 function Index:emit(g, i, e)
   local leaves = {}
   local tree = g:constant(ffi.gc(grow(self, leaves), C.neap_seq_free))
-  local window = g:constant(ffi.new("neap_window"))
+  local is_stretchy = has_stretches(self)
+  local readers = is_stretchy and by_stretch or by_window
+  local ahead = g:constant(ffi.new(is_stretchy and "neap_stretch"
+    or "neap_window"))
   local j = g:name("i")
   if #leaves == 1 then
-    g:line("local %s = %s(%s, %s, %s, %s)", j, g:constant(resolve), window,
-      tree, i, e)
+    g:line("local %s = %s(%s, %s, %s, %s)", j, g:constant(readers.index),
+      ahead, tree, i, e)
     return g:value(leaves[1], j, e)
   end
   local which = g:name("w")
   g:line("local %s, %s = %s(%s, %s, %s, %s)", j, which,
-    g:constant(resolve_leaf), window, tree, i, e)
+    g:constant(readers.leaf), ahead, tree, i, e)
   return emit_leaves(g, leaves, which, j, e)
 end
 

@@ -10,6 +10,8 @@ local sequence = require("neap.sequence")
 
 local Slice = class("slice", Index)
 
+Slice.is_stretchy = true
+
 function Slice:tree(source)
   return self.build(lib.C.neap_seq_slice, source, self.first - 1, self.step,
     self.length)

@@ -240,25 +240,44 @@ int64_t neap_seq_resolve_one(const neap_seq *seq, int64_t epoch, int64_t index,
                              int32_t *leaf);
 
 /*
- * Indexes resolved ahead, for reads in order: index[k] is that of base + k in
- * its leaf. Zero-filled, it holds none. Its counts are doubles since its
- * reader is Lua.
+ * Indexes resolved ahead, for reads in order, as their reader wants them, which
+ * is Lua: counted from 1, in types that LuaJIT loads cheaply. Zero-filled, a
+ * window holds nothing. Items first, first + 1, ... are, in epoch `epoch`, ...
  */
 typedef struct neap_window {
-  double base;
+  double first;
   double count;
   double epoch;
-  int64_t index[64];
-  int32_t leaf[64];
+  double follows;     /* the item after the last one resolved */
+  int32_t place[256]; /* ... place[k] of ... */
+  int16_t leaf[256];  /* ... leaf number leaf[k] */
 } neap_window;
 
+typedef struct neap_stretch {
+  double first;
+  double count;
+  double epoch;
+  double place; /* ... place + k * step of ... */
+  double step;
+  int32_t leaf; /* ... this leaf */
+} neap_stretch;
+
 /*
- * Resolves an index, and moves the window there: if it followed the window, as
- * many indexes as that holds are resolved in one go; else this one alone.
- * Indexes only: no item is computed. Answers index[0].
+ * Resolves an index (from 0) of a tree of fewer than 2^15 leaves, and moves the
+ * window there: if it followed the window, as many indexes as that holds are
+ * resolved in one go; else this one alone. What 32 bits cannot hold is left
+ * out. No item is computed. Answers the index in its leaf, from 0, and the leaf
+ * in *leaf.
  */
 int64_t neap_seq_slide(const neap_seq *seq, neap_window *window, int64_t epoch,
-                       int64_t index);
+                       int64_t index, int32_t *leaf);
+
+/*
+ * The same for trees of slices, concats and cycles, in which long stretches of
+ * items come from one leaf at equal steps: finds how far the stretch goes.
+ */
+int64_t neap_seq_stride(const neap_seq *seq, neap_stretch *stretch,
+                        int64_t epoch, int64_t index, int32_t *leaf);
 /*
  * The permutation of a shuffle of n items: position -> item, and back. Both
  * are 0 .. n - 1, and n is 2^62 at most; -1 for any other. Later versions keep

@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "neap.h"
 
@@ -187,6 +187,93 @@ static void mix_ends_where_a_source_has(void **state) {
   }
 }
 
+/* A random tree of slices, concats and cycles over small leaves. */
+static neap_seq *random_tree(int depth, int32_t *leaves) {
+  neap_seq *seq = NULL, *parts[3];
+  if (depth == 0) return leaf(1 + rand() % 9, (*leaves)++);
+  switch (rand() % 4) {
+  case 0:
+    for (int k = 0; k < 3; k++)
+      parts[k] = random_tree(depth - 1, leaves);
+    assert_int_equal(neap_seq_concat(parts, 3, &seq, NULL), NEAP_OK);
+    break;
+  case 1:
+    seq = random_tree(depth - 1, leaves);
+    assert_int_equal(neap_seq_cycle(seq, 1 + rand() % 3, &seq, NULL), NEAP_OK);
+    break;
+  case 2:
+    for (int k = 0; k < 3; k++)
+      parts[k] = random_tree(depth - 1, leaves);
+    assert_int_equal(neap_seq_interleave(parts, 3, &seq, NULL), NEAP_OK);
+    break;
+  default: {
+    neap_seq *source = random_tree(depth - 1, leaves);
+    const int64_t n = neap_seq_length(source);
+    const int64_t step = 1 + rand() % 3, count = (n - 1) / step + 1;
+    const bool is_back = rand() % 2;
+    assert_int_equal(neap_seq_slice(source, is_back ? (count - 1) * step : 0,
+                                    is_back ? -step : step, count, &seq, NULL),
+                     NEAP_OK);
+  }
+  }
+  return seq;
+}
+
+static void what_is_ahead_is_what_resolves(void **state) {
+  (void)state;
+  srand(10);
+  for (int trial = 0; trial < 300; trial++) {
+    int32_t leaves = 0, which, one;
+    neap_seq *seq = random_tree(rand() % 5, &leaves);
+    neap_window window = {0};
+    const int64_t n = neap_seq_length(seq);
+    for (int64_t i = 0; i < n; i++) {
+      neap_stretch ahead = {0};
+      const int64_t at = neap_seq_resolve_one(seq, 1, i, &one);
+      assert_int_equal(neap_seq_stride(seq, &ahead, 1, i, &which), at);
+      assert_int_equal(which, one);
+      assert_true(ahead.count >= 1 && i + (int64_t)ahead.count <= n);
+      for (int64_t k = 0; k < (int64_t)ahead.count; k++) {
+        assert_int_equal(neap_seq_resolve_one(seq, 1, i + k, &one),
+                         (int64_t)(ahead.place + ahead.step * (double)k) - 1);
+        assert_int_equal(ahead.leaf, one);
+      }
+    }
+    for (int64_t i = 0; i < n; i += (int64_t)window.count) {
+      assert_int_equal(neap_seq_slide(seq, &window, 1, i, &which),
+                       neap_seq_resolve_one(seq, 1, i, &one));
+      assert_int_equal(which, one);
+      assert_true(window.count >= 1);
+      for (int64_t k = 0; k < (int64_t)window.count; k++) {
+        assert_int_equal(neap_seq_resolve_one(seq, 1, i + k, &one),
+                         window.place[k] - 1);
+        assert_int_equal(window.leaf[k], one);
+      }
+    }
+    neap_seq_free(seq);
+  }
+}
+
+static void what_is_ahead_stays_exact(void **state) {
+  (void)state;
+  neap_seq *seq;
+  neap_stretch ahead;
+  neap_window window = {0};
+  int32_t which;
+  const int64_t end = INT64_C(10000000000000000) - 1;
+  assert_int_equal(neap_seq_cycle(leaf(10, 3), (end + 1) / 10, &seq, NULL), 0);
+  assert_int_equal(neap_seq_stride(seq, &ahead, 1, end, &which), 9);
+  assert_true(ahead.count == 0);
+  assert_int_equal(neap_seq_slide(seq, &window, 1, end, &which), 9);
+  assert_true(window.count == 0);
+  neap_seq_free(seq);
+  seq = leaf(INT64_C(1) << 40, 0);
+  assert_int_equal(neap_seq_slide(seq, &window, 1, INT64_C(1) << 39, &which),
+                   INT64_C(1) << 39);
+  assert_true(window.count == 0);
+  neap_seq_free(seq);
+}
+
 static void bad_arguments_are_refused(void **state) {
   (void)state;
   neap_seq *seq;
@@ -221,6 +308,8 @@ int main(void) {
       cmocka_unit_test(mix_keeps_its_proportions),
       cmocka_unit_test(mix_of_many_stays_close),
       cmocka_unit_test(mix_ends_where_a_source_has),
+      cmocka_unit_test(what_is_ahead_is_what_resolves),
+      cmocka_unit_test(what_is_ahead_stays_exact),
       cmocka_unit_test(bad_arguments_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
