@@ -163,12 +163,15 @@ static inline void scribble(enum target target, uint64_t seed) {
   munmap(base, bytes);
 }
 
-/* Whether the program's event is due, counting those that happened. */
+/* Whether the program's event belongs to that item. */
+static inline bool is_affected(const program *p, int64_t index) {
+  return p->at == ANY_INDEX || index == p->at ||
+         (p->step > 0 && index > p->at && (index - p->at) % p->step == 0);
+}
+
+/* Whether it is due, counting those that happened. */
 static inline bool is_due(const program *p, tally *counts, int64_t index) {
-  const bool is_there =
-      p->at == ANY_INDEX || index == p->at ||
-      (p->step > 0 && index > p->at && (index - p->at) % p->step == 0);
-  if (!is_there) return false;
+  if (!is_affected(p, index)) return false;
   const int32_t before = atomic_fetch_add(&counts->events, 1);
   return p->times == 0 || before < p->times;
 }
@@ -245,7 +248,8 @@ static inline void compute(const program *p, tally *counts, neap_worker *worker,
   for (int32_t k = 0; k < task->count; k++) {
     const int64_t index = task->first + k;
     *neap_worker_progress(worker) = k;
-    if (index < TALLIED_MAX) atomic_fetch_add(&counts->computed[index], 1);
+    if ((uint64_t)index < TALLIED_MAX)
+      atomic_fetch_add(&counts->computed[index], 1);
     if (p->moment == AT_ITEM) happen(p, counts, index);
     if (p->item_us > 0) sleep_us(p->item_us);
     used = write_item(p, task, k, used);
