@@ -191,31 +191,34 @@ local function next_run(reader)
   return true
 end
 
--- What is not a number: other items, failures, and the end of a run.
+local step
+
+-- What is not a number: other items, failures, and the end of a run. It has no
+-- loop of its own, or LuaJIT would not compile the user's.
 local function step_slowly(reader)
-  while true do
-    if reader.is_done then
+  if reader.is_done then
+    return nil
+  elseif reader.pool.reader ~= reader or reader.k >= reader.count then
+    if not next_run(reader) then
       return nil
     end
-    if reader.pool.reader == reader and reader.k < reader.count then
-      local k = reader.k
-      reader.k = k + 1
-      reader.wanted = reader.first + k + 1
-      reader.loan:advance()
-      local x, is_failure = item_of(reader.stage, reader.run, k, reader.loan)
-      if not is_failure then
-        return reader.first + k, x
-      elseif not reader.record then
-        errors.raise(x)
-      end
-      table.insert(reader.record, x)
-    elseif not next_run(reader) then
-      return nil
-    end
+    return step(reader)
   end
+  local k = reader.k
+  reader.k = k + 1
+  reader.wanted = reader.first + k + 1
+  reader.loan:advance()
+  local x, is_failure = item_of(reader.stage, reader.run, k, reader.loan)
+  if not is_failure then
+    return reader.first + k, x
+  elseif not reader.record then
+    errors.raise(x)
+  end
+  table.insert(reader.record, x)
+  return step(reader)
 end
 
-local function step(reader)
+function step(reader)
   local k = reader.k
   if k < reader.count and reader.run.slot >= 0
     and reader.cells[k].type == NUMBER then
