@@ -34,6 +34,7 @@ end
 
 function Monitor:iterate(options)
   local f, state, start = self.source:iterate(options)
+  self.record = self.source.record
   return step, { node = self, step = f, state = state }, start
 end
 
