@@ -13,8 +13,9 @@
 
 local errors = require("neap.errors")
 
-local CONSTANTS_MAX = 45 -- of the 60 upvalues that a function may have
-local NAMES_MAX = 120 -- of its 200 locals
+local CONSTANTS_MAX = 55 -- of the 60 upvalues; later ones are in a table
+local NAMES_MAX = 140 -- of 200 locals, and of 250 slots with a call's
+local NAMES_NODE = 8 -- that a node needs at most, beside one for each source
 
 local Generator = {}
 Generator.__index = Generator
@@ -23,8 +24,8 @@ local compile -- for parts that become functions of their own
 
 local function new_generator()
   return setmetatable({
-    lines = {}, constants = {}, names = 0, stages = {}, indent = "  ",
-    compile = compile,
+    lines = {}, constants = {}, names = 0, reserved = 0, stages = {},
+    indent = "  ", compile = compile,
   }, Generator)
 end
 
@@ -42,16 +43,20 @@ function Generator:name(prefix)
   return (prefix or "x") .. self.names
 end
 
+local function constant_name(k)
+  return k <= CONSTANTS_MAX and "k" .. k or ("more[%d]"):format(k)
+end
+
 --- The name under which the code finds a value of this process.
 function Generator:constant(value)
   local constants = self.constants
   for k = 1, #constants do
     if rawequal(constants[k], value) then
-      return "k" .. k
+      return constant_name(k)
     end
   end
   constants[#constants + 1] = value
-  return "k" .. #constants
+  return constant_name(#constants)
 end
 
 --- Writes a call of a user's function on behalf of a stage.
@@ -88,7 +93,9 @@ end
 -- @tparam string e the local with the epoch
 -- @treturn string the name of the local with the item
 function Generator:value(node, i, e)
-  if #self.constants < CONSTANTS_MAX and self.names < NAMES_MAX then
+  local wanted = NAMES_NODE + (node.sources and #node.sources or 1)
+  if self.reserved == 0 or self.reserved + wanted <= NAMES_MAX then
+    self.reserved = self.reserved + wanted
     return node:emit(self, i, e)
   end
   local x = self:name()
@@ -119,19 +126,20 @@ function compile(node)
   end
   local g = new_generator()
   local x = g:value(node, "i", "e")
-  local names = {}
-  for k = 1, #g.constants do
-    names[k] = "k" .. k
+  local names = { "more" }
+  for k = 1, math.min(#g.constants, CONSTANTS_MAX) do
+    names[k + 1] = constant_name(k)
   end
   local text = table.concat({
-    "local " .. (#names > 0 and table.concat(names, ", ") or "_") .. " = ...",
+    "local " .. table.concat(names, ", ") .. " = ...",
     "local at",
     "return function(i, e)",
     table.concat(g.lines, "\n"),
     "  return " .. x,
     "end",
   }, "\n")
-  local getter = load_text(text, node)(unpack(g.constants))
+  local getter = load_text(text, node)(g.constants,
+    unpack(g.constants, 1, #names - 1))
   local stages = {}
   for line, stage in pairs(g.stages) do
     stages[line + HEAD] = stage

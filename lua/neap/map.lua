@@ -6,6 +6,8 @@ local check = require("neap.check")
 local class = require("neap.class")
 local sequence = require("neap.sequence")
 
+local SOURCES_MAX = 100 -- what LuaJIT's limits allow an item's function
+
 local Map = class("map", sequence.class)
 
 function Map:emit(g, i, e)
@@ -24,7 +26,12 @@ end
 -- ones go along with any.
 local function agree(narg, ...)
   local nodes, length = {}, math.huge
-  for k = 1, select("#", ...) do
+  local count = select("#", ...)
+  if count > SOURCES_MAX then
+    check.fail(narg + SOURCES_MAX, ("%d sequences at most expected, got %d")
+      :format(SOURCES_MAX, count))
+  end
+  for k = 1, count do
     local node = check.sequence(narg + k - 1, (select(k, ...)))
     nodes[k] = node
     if node.length ~= math.huge then
