@@ -63,6 +63,10 @@ void neap__ring_format(void *base, uint32_t workers, uint32_t entries,
     neap__bits_set(control->free, k);
 }
 
+static bool is_count(uint32_t count, uint32_t most) {
+  return count >= 1 && count <= most;
+}
+
 int neap__ring_attach(neap__ring *ring, void *base, uint64_t bytes,
                       neap_error *error) {
   neap__control *control = base;
@@ -74,9 +78,11 @@ int neap__ring_attach(neap__ring *ring, void *base, uint64_t bytes,
                            "library are of different versions");
   const layout at = lay_out(control->worker_count, control->entry_count,
                             control->slot_count, control->chain_bytes);
-  if (control->worker_count > NEAP__WORKERS_MAX ||
-      control->entry_count > NEAP__ENTRIES_MAX ||
-      control->slot_count > NEAP__SLOTS_MAX || at.end > bytes)
+  if (!is_count(control->worker_count, NEAP__WORKERS_MAX) ||
+      !is_count(control->entry_count, NEAP__ENTRIES_MAX) ||
+      !is_count(control->slot_count, NEAP__SLOTS_MAX) ||
+      control->chain_bytes > bytes || at.end > bytes ||
+      control->chain_offset != at.chain)
     return neap__error_set(error, NEAP_EDAMAGED, 0,
                            "cannot attach to the host: its counts are off");
   *ring = (neap__ring){
