@@ -132,12 +132,8 @@ static bool is_dtype(uint8_t code, uint8_t bits) {
 
 /* The bytes of the data, or UINT64_MAX if the shape is absurd. */
 static uint64_t bytes_of(const neap_tensor_cell *cell) {
-  uint64_t bytes = cell->bits / 8u;
-  for (uint32_t d = 0; d < cell->ndim; d++)
-    if (cell->shape[d] < 0 ||
-        __builtin_mul_overflow(bytes, (uint64_t)cell->shape[d], &bytes))
-      return UINT64_MAX;
-  return bytes;
+  const int64_t count = neap_tensor_strides(cell->ndim, cell->shape, NULL);
+  return count < 0 ? UINT64_MAX : (uint64_t)count * (cell->bits / 8u);
 }
 
 int neap_value_tensor(const neap_run *run, const neap_value *tensor,
