@@ -72,9 +72,11 @@ function Cache:get(i, e)
   return x
 end
 
-function Cache:set(i, value)
-  self.source:set(i, value)
-  if self.kept and self.kept.has[i] then
+function Cache:set(i, value, e)
+  self.source:set(i, value, e)
+  if not self.kept or self.kept.epoch ~= e then
+    self.kept = false
+  elseif self.kept.has[i] then
     self.kept.items[i] = value
   end
 end

@@ -32,9 +32,9 @@ function Case:emit(g, i, e)
   return x
 end
 
-function Case:set(i, value)
-  local selected = compiler.compile(self.sources[1])(i, 1)
-  self.sources[1 + checked(selected, #self.sources - 1)]:set(i, value)
+function Case:set(i, value, e)
+  local selected = compiler.compile(self.sources[1])(i, e)
+  self.sources[1 + checked(selected, #self.sources - 1)]:set(i, value, e)
 end
 
 Case.describe = sequence.describe_sources

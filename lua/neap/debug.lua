@@ -34,8 +34,8 @@ function Debug:emit(g, i, e)
   return x
 end
 
-function Debug:set(i, value)
-  self.source:set(i, value)
+function Debug:set(i, value, e)
+  self.source:set(i, value, e)
 end
 
 --- Returns the same items, and calls f(i, x) on each read.

@@ -15,7 +15,7 @@ function Epoch:emit(g, i)
 end
 
 function Epoch:set(i, value)
-  self.source:set(i, value)
+  self.source:set(i, value, self.epoch)
 end
 
 function Epoch:describe()

@@ -192,11 +192,11 @@ function Index:emit(g, i, e)
   return emit_leaves(g, leaves, which, j, e)
 end
 
-function Index:set(i, value)
+function Index:set(i, value, e)
   local leaves, which = {}, ffi.new("int32_t[1]")
   local tree = ffi.gc(grow(self, leaves), C.neap_seq_free)
-  local j = tonumber(C.neap_seq_resolve_one(tree, 1, int64(i) - 1, which)) + 1
-  leaves[which[0] + 1]:set(j, value)
+  local j = tonumber(C.neap_seq_resolve_one(tree, e, int64(i) - 1, which)) + 1
+  leaves[which[0] + 1]:set(j, value, e)
 end
 
 return Index

@@ -38,9 +38,9 @@ function LazyGather:emit(g, i, e)
   return g:value(self.sources[1], j, e)
 end
 
-function LazyGather:set(i, value)
-  local at = compiler.compile(self.sources[2])(i, 1)
-  self.sources[1]:set(checked(at, self.sources[1].length), value)
+function LazyGather:set(i, value, e)
+  local at = compiler.compile(self.sources[2])(i, e)
+  self.sources[1]:set(checked(at, self.sources[1].length), value, e)
 end
 
 function LazyGather:describe()

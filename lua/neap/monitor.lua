@@ -38,8 +38,8 @@ function Monitor:iterate(options)
   return step, { node = self, step = f, state = state }, start
 end
 
-function Monitor:set(i, value)
-  self.source:set(i, value)
+function Monitor:set(i, value, e)
+  self.source:set(i, value, e)
 end
 
 local methods = setmetatable({}, { __index = sequence.class.methods })

@@ -178,8 +178,8 @@ function Progress:emit(g, i, e)
   return g:value(self.source, i, e)
 end
 
-function Progress:set(i, value)
-  self.source:set(i, value)
+function Progress:set(i, value, e)
+  self.source:set(i, value, e)
 end
 
 -- Below the bar, so that the bar is still what is iterated.

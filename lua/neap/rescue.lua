@@ -20,8 +20,8 @@ function Rescue:emit(g, i, e)
   return x
 end
 
-function Rescue:set(i, value)
-  self.source:set(i, value)
+function Rescue:set(i, value, e)
+  self.source:set(i, value, e)
 end
 
 --- Returns f(err, i) instead of an item that raises. f may raise again.

@@ -30,8 +30,8 @@ function Retry:emit(g, i, e)
   return x
 end
 
-function Retry:set(i, value)
-  self.source:set(i, value)
+function Retry:set(i, value, e)
+  self.source:set(i, value, e)
 end
 
 --- Returns the same items; one that raises is read again, n times at most.

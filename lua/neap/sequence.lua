@@ -78,7 +78,7 @@ end
 -- A class of nodes has some of these:
 --   emit(g, i, e)   writes the code for item i (neap.compile), or
 --   get(i, e)       computes item i of epoch e; i is in range
---   set(i, v)       stores item i where it comes from
+--   set(i, v, e)    stores item i of epoch e where it comes from
 --   iterate(options) answers what a `for` wants, if it has its own way
 --   describe()      shows itself and its sources
 -- and the fields `length` (math.huge: endless) and `where` it was made.
@@ -220,7 +220,7 @@ function mt.__newindex(handle, key, value)
       check.got(key)))
   end
   local i = place(node, key)
-  local ok, why = pcall(node.set, node, i, value)
+  local ok, why = pcall(node.set, node, i, value, 1)
   if not ok then
     check.raise(why)
   end

@@ -22,7 +22,7 @@ function Split:get(i, e)
 end
 
 --- Stores the items of a sequence in those of piece i.
-function Split:set(i, values)
+function Split:set(i, values, e)
   local node = piece(self, i)
   local from = sequence.node(values)
   if not from or from.length ~= node.length then
@@ -30,7 +30,7 @@ function Split:set(i, values)
       node.length), 0)
   end
   for k, value in from:iterate() do
-    node:set(k, value)
+    node:set(k, value, e)
   end
 end
 

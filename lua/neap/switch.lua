@@ -24,9 +24,9 @@ function Switch:emit(g, i, e)
   return x
 end
 
-function Switch:set(i, value)
-  local condition = compiler.compile(self.sources[1])(i, 1)
-  self.sources[condition and 2 or 3]:set(i, value)
+function Switch:set(i, value, e)
+  local condition = compiler.compile(self.sources[1])(i, e)
+  self.sources[condition and 2 or 3]:set(i, value, e)
 end
 
 Switch.describe = sequence.describe_sources
