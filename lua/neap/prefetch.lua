@@ -21,6 +21,10 @@ local C = lib.C
 local NUMBER = C.NEAP_NUMBER
 local number_in = value.number_in
 
+ffi.cdef("char *strsignal(int signal);")
+
+local INT32_MAX = 2 ^ 31 - 1
+
 local Prefetch = class("prefetch", sequence.class)
 
 local OPTIONS = {
@@ -58,9 +62,11 @@ local function open(node)
   local settings = ffi.new("neap_options", {
     chain = text, chain_bytes = #text, lua_dir = lib.lua_dir,
     length = node.length == math.huge and C.NEAP_ENDLESS or node.length,
-    workers = pool.workers, buffered = o.buffered or 16,
-    chunk = o.chunk and o.chunk ~= "auto" and o.chunk or 0,
-    retries = o.retries or 2, ordered = o.order == false and 0 or 1,
+    workers = math.min(pool.workers, INT32_MAX),
+    buffered = math.min(o.buffered or 16, INT32_MAX),
+    chunk = o.chunk and o.chunk ~= "auto" and math.min(o.chunk, INT32_MAX) or 0,
+    retries = math.min(o.retries or 2, INT32_MAX),
+    ordered = o.order == false and 0 or 1,
     heap_fd = heap.fd(), slot_bytes = o.slot_bytes or 2 ^ 30,
   })
   local out = ffi.new("neap_loader *[1]")
@@ -70,12 +76,16 @@ local function open(node)
   pool.loan = hold.new(pool.loader)
 end
 
--- The pool of a node, its workers started.
-local function running(node)
-  local pool = node.pool
+local function check_open(pool)
   if pool.is_closed then
     check.raise("cannot read: the prefetch is closed")
   end
+end
+
+-- The pool of a node, its workers started.
+local function running(node)
+  local pool = node.pool
+  check_open(pool)
   if not pool.loader then
     local ok, why = pcall(open, node)
     if not ok then
@@ -90,7 +100,8 @@ end
 local function signal_text(status)
   local signal = status % 128
   if signal ~= 0 then
-    return ("signal %d"):format(signal)
+    return ("signal %d (%s)"):format(signal,
+      ffi.string(ffi.C.strsignal(signal)))
   end
   return ("exit status %d"):format(math.floor(status / 256) % 256)
 end
@@ -171,9 +182,7 @@ end
 -- Releases the run that is read out, and gets the next. False at the end.
 local function next_run(reader)
   local pool, run = reader.pool, reader.run
-  if pool.is_closed then
-    check.raise("cannot read: the prefetch is closed")
-  end
+  check_open(pool)
   if pool.reader ~= reader then
     attach(reader)
   end
@@ -234,21 +243,53 @@ local function kept_step(reader)
   return i, hold.keep(x)
 end
 
+-- A loop that is left and forgotten holds a run until it is collected.
+local function new_run(loader)
+  local run = ffi.gc(ffi.new("neap_run"), function(run)
+    C.neap_run_release(loader, run.slot)
+  end)
+  run.slot = -1
+  return run
+end
+
 local function new_reader(node, epoch, start, record)
-  local reader = setmetatable({
+  return setmetatable({
     stage = node:stage_name(), pool = node.pool, epoch = epoch,
-    run = ffi.new("neap_run"), loan = false,
+    run = new_run(node.pool.loader), loan = false,
     k = 0, count = 0, first = 0, cells = false,
     wanted = start, is_done = false, is_lost = false,
     is_ordered = node.options.order ~= false, record = record,
   }, Reader)
-  reader.run.slot = -1
-  return reader
+end
+
+-- An iteration that computes in place: it keeps the position, as others do.
+local function step_in_place(reader, i)
+  check_open(reader.pool)
+  reader.wanted = i + 2
+  local at, x = reader.step(reader.state, i)
+  if at then
+    reader.wanted = at + 1
+  else
+    reader.pool.reader = false
+  end
+  return at, x
+end
+
+local function iterate_in_place(pool, step_source, state)
+  check_open(pool)
+  local start = pool.start
+  pool.start = 1
+  pool.reader = {
+    pool = pool, wanted = start, step = step_source, state = state,
+  }
+  return step_in_place, pool.reader, start - 1
 end
 
 function Prefetch:iterate(options)
-  if self:is_in_place() then
+  if not self.pool then
     return sequence.class.iterate(self, options)
+  elseif self:is_in_place() then
+    return iterate_in_place(self.pool, sequence.class.iterate(self, options))
   end
   local pool = running(self)
   local reader = new_reader(self, self.epoch or 1, pool.start,
@@ -309,14 +350,17 @@ end
 function Prefetch:start()
   local pool = self.pool
   if pool and self.options.on_start and not pool.has_started then
-    pool.has_started = true
     self.options.on_start(1)
+    pool.has_started = true
   end
   return self.source
 end
 
 function Prefetch:emit(g, i, e)
   if self:is_in_place() then
+    if self.pool then
+      g:line("%s(%s)", g:constant(check_open), g:constant(self.pool))
+    end
     return g:value(self:start(), i, self.epoch and g:constant(self.epoch) or e)
   end
   return sequence.class.emit(self, g, i, e)
