@@ -105,17 +105,28 @@ end
 
 local HEAD = 3 -- lines before the first of the body
 
--- The text is the same for chains of the same shape, so that LuaJIT sees one
--- prototype and its traces serve them all.
-local prototypes = setmetatable({}, { __mode = "v" })
+local SHAPES_MAX = 500 -- texts that are remembered
+local CLOSURES = 8
+
+-- The text is the same for chains of the same shape, so that they share one
+-- prototype, and a loop over a second chain the traces of the first. LuaJIT
+-- shares them once it has seen several closures of a prototype; for the first
+-- few it compiles what is in their upvalues into the trace.
+local makers, shapes = {}, 0
 
 local function load_text(text, node)
-  local prototype = prototypes[text]
-  if not prototype then
-    prototype = assert(loadstring(text, "=neap: " .. node.class_name))
-    prototypes[text] = prototype
+  local maker = makers[text]
+  if not maker then
+    maker = assert(loadstring(text, "=neap: " .. node.class_name))
+    for _ = 1, CLOSURES do
+      maker()
+    end
+    if shapes == SHAPES_MAX then
+      makers, shapes = {}, 0
+    end
+    makers[text], shapes = maker, shapes + 1
   end
-  return prototype
+  return maker
 end
 
 --- The function that computes items of a node; made once.
