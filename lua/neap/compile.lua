@@ -144,7 +144,7 @@ function compile(node)
   local text = table.concat({
     "local " .. table.concat(names, ", ") .. " = ...",
     "local at",
-    "return function(i, e)",
+    "return function(i, e) do local _ = more end", -- keep all constants
     table.concat(g.lines, "\n"),
     "  return " .. x,
     "end",

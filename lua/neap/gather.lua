@@ -13,16 +13,10 @@ local tensor = require("neap.tensor")
 
 local Gather = class("gather", Index)
 
--- `indexes` is an i64 tensor, counted from 0; it lives as long as the node,
--- and the node as long as the compiled chain.
+-- `indexes` is an i64 tensor, counted from 0; it lives as long as the node.
 function Gather:tree(source)
   return self.build(lib.C.neap_seq_gather, source, self.indexes:ptr(),
     self.length)
-end
-
-function Gather:emit(g, i, e)
-  g:constant(self)
-  return Index.emit(self, g, i, e)
 end
 
 function Gather:describe()

@@ -175,6 +175,7 @@ end
 
 function Index:emit(g, i, e)
   local leaves = {}
+  g:constant(self) -- whose nodes own what the tree reads
   local tree = g:constant(ffi.gc(grow(self, leaves), C.neap_seq_free))
   local is_stretchy = has_stretches(self)
   local readers = is_stretchy and by_stretch or by_window
