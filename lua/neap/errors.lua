@@ -12,6 +12,8 @@ local class = require("neap.class")
 
 local Error = class("errors")
 
+local FRAMES_MAX = 10 -- of each end of the stack that a traceback shows
+
 local errors = { class = Error }
 local mode = "wrap"
 
@@ -90,9 +92,9 @@ local function name_of(info)
   return "'" .. info.name .. "'"
 end
 
--- The stack, without neap's own frames.
+-- The stack, without neap's own frames; of a deep one its two ends.
 local function traceback(level)
-  local lines = { "stack traceback:" }
+  local lines = {}
   while true do
     local info = debug.getinfo(level + 1, "Snl")
     if not info then
@@ -104,7 +106,22 @@ local function traceback(level)
     end
     level = level + 1
   end
-  return #lines > 1 and table.concat(lines, "\n") or nil
+  if #lines > 2 * FRAMES_MAX then
+    lines[FRAMES_MAX] = "\t..."
+    for k = 1, FRAMES_MAX do
+      lines[FRAMES_MAX + k] = lines[#lines - FRAMES_MAX + k]
+    end
+  end
+  return lines[1] and "stack traceback:\n" .. table.concat(lines, "\n", 1,
+    math.min(#lines, 2 * FRAMES_MAX))
+end
+
+local function text_of(cause)
+  if type(cause) == "string" then
+    return cause
+  end
+  local ok, text = pcall(tostring, cause)
+  return ok and text or ("(a %s whose __tostring fails)"):format(type(cause))
 end
 
 --- The handler for xpcall around an evaluation.
@@ -115,7 +132,7 @@ function errors.handler(cause)
   local stage, index = find_stage(2)
   return Error:new({
     kind = "item",
-    message = tostring(cause),
+    message = text_of(cause),
     index = index,
     stage = stage,
     traceback = traceback(2),

@@ -15,8 +15,9 @@ local function place(i, n)
     return nil, "whole number expected, got " .. check.got(i)
   end
   local j = i < 0 and n + 1 + i or i
-  if j < 1 or j > n then
-    return nil, ("%d is out of range 1..%s"):format(i, tostring(n))
+  if j < 1 or j > n or j == math.huge then
+    return nil, ("%d is out of range 1..%s"):format(i,
+      n == math.huge and "inf" or ("%d"):format(n))
   end
   return j
 end

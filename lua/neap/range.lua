@@ -6,6 +6,21 @@ local check = require("neap.check")
 local class = require("neap.class")
 local sequence = require("neap.sequence")
 
+local function check_finite(narg, value)
+  check.number(narg, value)
+  if math.abs(value) == math.huge then
+    check.fail(narg, "finite number expected, got " .. check.got(value))
+  end
+  return value
+end
+
+-- No item lies beyond `last`, however the quotient is rounded.
+local function count(first, last, step)
+  local n = math.max(0, math.floor((last - first) / step) + 1)
+  local is_past = (first + (n - 1) * step - last) * step > 0
+  return is_past and n - 1 or n
+end
+
 local Range = class("range", sequence.class)
 
 function Range:emit(g, i)
@@ -21,8 +36,8 @@ end
 
 function Range:describe()
   local last = self.first + (self.length - 1) * self.step
-  return self.step == 1 and ("range(%g, %g)"):format(self.first, last)
-    or ("range(%g, %g, %g)"):format(self.first, last, self.step)
+  return self.step == 1 and ("range(%.15g, %.15g)"):format(self.first, last)
+    or ("range(%.15g, %.15g, %.15g)"):format(self.first, last, self.step)
 end
 
 --- Returns 1 to n, or first to last by step, both ends included.
@@ -33,16 +48,16 @@ end
 -- @treturn Sequence
 -- @usage neap.range(2, 10, 4):totable() --> 2, 6, 10
 local function range(first, last, step)
-  check.number(1, first)
   if last == nil and step == nil then
-    first, last = 1, first
+    first, last = 1, check.number(1, first)
   end
+  check_finite(1, first)
   check.number(2, last)
-  step = step == nil and 1 or check.number(3, step)
+  step = step == nil and 1 or check_finite(3, step)
   if step == 0 then
     check.fail(3, "step other than 0 expected, got 0")
   end
-  local length = math.max(0, math.floor((last - first) / step + 1e-9) + 1)
+  local length = count(first, last, step)
   if length >= 2 ^ 53 and length < math.huge then
     check.fail(2, "fewer than 2^53 items expected")
   end

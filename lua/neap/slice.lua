@@ -14,12 +14,13 @@ Slice.is_stretchy = true
 
 function Slice:tree(source)
   return self.build(lib.C.neap_seq_slice, source, self.first - 1, self.step,
-    self.length)
+    self.length == math.huge and lib.C.NEAP_ENDLESS or self.length)
 end
 
 function Slice:describe()
-  return ("slice(%s, %d, %d, %d)"):format(self.source:describe(), self.first,
-    self.first + (self.length - 1) * self.step, self.step)
+  local last = self.first + (self.length - 1) * self.step
+  return ("slice(%s, %d, %.0f, %d)"):format(self.source:describe(), self.first,
+    last, self.step)
 end
 
 -- From the end, as string.sub counts.
@@ -50,13 +51,13 @@ local function slice(_, source, first, last, step)
   local n = source.length
   if step == 0 then
     check.fail(4, "step other than 0 expected, got 0")
-  elseif n == math.huge and (step < 0 or (first or 1) < 0
-    or (last or 1) < 0) then
-    check.fail(1, "sequence with an end expected, got an endless one")
   end
   first = first == nil and (step > 0 and 1 or n) or check.integer(2, first)
   last = last == nil and (step > 0 and n or 1)
     or last == math.huge and last or check.integer(3, last)
+  if n == math.huge and (step < 0 or first < 0 or last < 0) then
+    check.fail(1, "sequence with an end expected, got an endless one")
+  end
   first, last = from_end(first, n), from_end(last, n)
   if step > 0 then
     first, last = math.max(first, 1), math.min(last, n)

@@ -44,7 +44,7 @@ local function send_failure(k, e, number)
     cause = e.cause,
   }
   if not pcall(value.write_failure, k, fields) then
-    fields.cause = tostring(e.cause)
+    fields.cause = e.message
     value.write_failure(k, fields)
   end
 end
@@ -56,8 +56,8 @@ local function run_task(task, getter, progress, number)
     progress[0] = k
     local ok, e = xpcall(compute, errors.handler, getter, k, first + k + 1,
       epoch)
-    if not ok then
-      send_failure(k, e, number)
+    if not ok then -- short of memory there is no handler
+      send_failure(k, errors.is(e) and e or errors.handler(e), number)
     end
   end
   return value.finish()

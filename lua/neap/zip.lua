@@ -9,11 +9,16 @@ local sequence = require("neap.sequence")
 
 local Zip = class("zip", sequence.class)
 
+-- In one line: the lines of the code tell the stages.
+local function quoted(key)
+  return (("%q"):format(key):gsub("\n", "n"))
+end
+
 function Zip:emit(g, i, e)
   local parts = {}
   for k, source in ipairs(self.sources) do
     local x = g:value(source, i, e)
-    parts[k] = self.keys and ("[%q] = %s"):format(self.keys[k], x) or x
+    parts[k] = self.keys and ("[%s] = %s"):format(quoted(self.keys[k]), x) or x
   end
   local x = g:name()
   g:line("local %s = {%s}", x, table.concat(parts, ", "))
