@@ -11,12 +11,15 @@
  * How far a source can be off: a node errs by at most d = max(phase, 1 - phase)
  * items, and passes the share p on of what the node above it errs. Down to a
  * source of weight w that adds up to d (1 + the sum of w / W over the nodes of
- * weight W between it and the root). Halving the weights as evenly as possible
- * keeps that sum below 1; what is left below an error of one item in all is the
- * range from which the seed draws the phases.
+ * weight W between it and the root). With d = 1/2 that is one item at most, if
+ * the sum is 1 at most: up to PLANNED_MAX sources, a tree of that kind is
+ * looked for; there nearly always is one. Else, halving the weights as evenly
+ * as possible keeps the sum near 1. What is left below an error of one item is
+ * the range from which the seed draws the phases.
  */
 #include <inttypes.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "error.h"
@@ -127,6 +130,11 @@ struct builder {
   double err;
 };
 
+static void set_share(struct node *node, double left, double right) {
+  const double share = left / (left + right);
+  node->share = (uint64_t)fmin(ldexp(share, 64), 0x1.fffffffffffffp63);
+}
+
 static int32_t build(struct builder *b, struct weighed *list, int32_t count,
                      double above) {
   if (count == 1) {
@@ -138,12 +146,89 @@ static int32_t build(struct builder *b, struct weighed *list, int32_t count,
   const int32_t left = halve(list, count, b->scratch);
   const double left_sum = sum_of(list, left);
   const double right_sum = sum_of(list + left, count - left);
-  const double share = left_sum / (left_sum + right_sum);
   const double inner = at == 0 ? 0 : above + 1 / (left_sum + right_sum);
-  b->nodes[at].share = (uint64_t)fmin(ldexp(share, 64), 0x1.fffffffffffffp63);
+  set_share(&b->nodes[at], left_sum, right_sum);
   b->nodes[at].child[0] = build(b, list, left, inner);
   b->nodes[at].child[1] = build(b, list + left, count - left, inner);
   return at;
+}
+
+/* -- The best tree of a few -- */
+
+/* Sources for which all trees are tried, and how many steps that may take. */
+enum { PLANNED_MAX = 8, STEPS_MAX = 20000 };
+
+struct planner {
+  struct builder *builder;
+  const struct weighed *list;
+  double weight[1 << PLANNED_MAX];   /* of each set of sources */
+  double heaviest[1 << PLANNED_MAX]; /* its largest */
+  int steps;
+};
+
+static void weigh_sets(struct planner *p, int32_t count) {
+  for (uint32_t set = 1; set < 1u << count; set++) {
+    const double one = p->list[__builtin_ctz(set)].weight;
+    const uint32_t others = set & (set - 1);
+    p->weight[set] = p->weight[others] + one;
+    p->heaviest[set] = fmax(p->heaviest[others], one);
+  }
+}
+
+static bool is_one(uint32_t set) {
+  return (set & (set - 1)) == 0;
+}
+
+/* The sum of 1 / W for what lies under one side of a node. */
+static double above_side(const struct planner *p, uint32_t side, double above) {
+  return is_one(side) ? above : above + 1 / p->weight[side];
+}
+
+/* Looks for a tree over a set in which no w / W adds up to more than 1. */
+static bool plan(struct planner *p, uint32_t set, double above, int32_t *root) {
+  if (is_one(set)) {
+    const struct weighed *only = &p->list[__builtin_ctz(set)];
+    p->builder->err = fmax(p->builder->err, 1 + only->weight * above);
+    *root = ~only->source;
+    return true;
+  }
+  const int32_t at = p->builder->used;
+  const uint32_t first = set & (0 - set), others = set ^ first;
+  for (uint32_t more = others; more > 0;) {
+    more = (more - 1) & others;
+    const uint32_t side[2] = {first | more, set ^ (first | more)};
+    struct node *node = &p->builder->nodes[at];
+    double inner[2];
+    bool fits = p->steps++ < STEPS_MAX;
+    for (int k = 0; k < 2; k++) {
+      inner[k] = above_side(p, side[k], above);
+      fits = fits && p->heaviest[side[k]] * inner[k] <= 1;
+    }
+    p->builder->used = at + 1;
+    if (fits && plan(p, side[0], inner[0], &node->child[0]) &&
+        plan(p, side[1], inner[1], &node->child[1])) {
+      set_share(node, p->weight[side[0]], p->weight[side[1]]);
+      *root = at;
+      return true;
+    }
+  }
+  p->builder->used = at;
+  return false;
+}
+
+static bool build_planned(struct builder *b, const struct weighed *list,
+                          int32_t count) {
+  int32_t root;
+  if (count < 2 || count > PLANNED_MAX) return false;
+  struct planner *p = calloc(1, sizeof *p);
+  if (p == NULL) return false;
+  p->builder = b;
+  p->list = list;
+  weigh_sets(p, count);
+  const bool found = plan(p, (1u << count) - 1, 0, &root);
+  free(p);
+  if (!found) b->err = 1;
+  return found;
 }
 
 /* Phases around a half, as far from it as the error allows. */
@@ -171,7 +256,7 @@ static int plant(struct mix *self, const double *weights, int64_t seed,
     list[k] = (struct weighed){weights[k], k};
   qsort(list, (size_t)count, sizeof *list, by_weight);
   struct builder b = {self->nodes, list + count, 0, 1};
-  build(&b, list, count, 0);
+  if (!build_planned(&b, list, count)) build(&b, list, count, 0);
   set_phases(&b, seed);
   free(list);
   return NEAP_OK;

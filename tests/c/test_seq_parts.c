@@ -153,6 +153,18 @@ static void mix_keeps_its_proportions(void **state) {
   }
 }
 
+static void mix_of_a_few_keeps_any_proportions(void **state) {
+  (void)state;
+  srand(11);
+  for (int trial = 0; trial < 300; trial++) {
+    double weights[4];
+    const int32_t n = 2 + rand() % 3;
+    for (int32_t p = 0; p < n; p++)
+      weights[p] = pow(10, 3.0 * rand() / RAND_MAX);
+    assert_true(mix_error(weights, n, trial) <= 1);
+  }
+}
+
 static void mix_of_many_stays_close(void **state) {
   (void)state;
   srand(9);
@@ -306,6 +318,7 @@ int main(void) {
       cmocka_unit_test(interleave_goes_on_with_endless_ones),
       cmocka_unit_test(cycle_begins_again),
       cmocka_unit_test(mix_keeps_its_proportions),
+      cmocka_unit_test(mix_of_a_few_keeps_any_proportions),
       cmocka_unit_test(mix_of_many_stays_close),
       cmocka_unit_test(mix_ends_where_a_source_has),
       cmocka_unit_test(what_is_ahead_is_what_resolves),
