@@ -81,6 +81,7 @@ static int start_child(neap__supervisor *s, uint32_t w, neap_error *error) {
     return rc;
   }
   child->is_ready = 0;
+  child->runs_before = atomic_load(&s->ring->corners[w].runs);
   atomic_store(&s->pids[w], (int32_t)child->pid);
   return NEAP_OK;
 }
@@ -91,7 +92,8 @@ static int reap(neap__child *child) {
     if (errno != EINTR) break; /* the host reaped it: how it ended is lost */
   close(child->pidfd);
   if (child->socket >= 0) close(child->socket);
-  *child = (neap__child){.pidfd = -1, .socket = -1};
+  child->pid = 0;
+  child->pidfd = child->socket = -1;
   return status;
 }
 
@@ -134,20 +136,21 @@ static void start_or_give_up(neap__supervisor *s, uint32_t w) {
 }
 
 /*
- * Whether workers die in vain: before they are ready, or without a claim
- * although there is work; so many in a row, and no run done in between.
+ * Whether worker w dies in vain: before it is ready, or without ever having
+ * claimed a run although there is work; so many times in a row. Who is killed
+ * says little about the next one's chances, so that takes many more times.
  */
-static bool is_hopeless(neap__supervisor *s, bool was_ready) {
-  const neap__ring *ring = s->ring;
-  uint64_t runs = 0;
-  for (uint32_t w = 0; w < ring->worker_count; w++)
-    runs += (uint64_t)atomic_load_explicit(&ring->corners[w].runs,
-                                           memory_order_relaxed);
-  if (runs != s->runs_seen) s->vain_deaths = 0;
-  s->runs_seen = runs;
-  if (was_ready && (s->dead_had_work || !neap__ring_has_work(ring)))
-    return false;
-  return ++s->vain_deaths >= NEAP__VAIN_DEATHS_MAX;
+static bool is_hopeless(neap__supervisor *s, uint32_t w, bool was_ready) {
+  neap__child *child = &s->children[w];
+  const int64_t runs = atomic_load(&s->ring->corners[w].runs);
+  if (s->dead_had_work || runs != child->runs_before)
+    child->vain_deaths = 0;
+  else if (!was_ready || neap__ring_has_work(s->ring))
+    child->vain_deaths++;
+  const bool was_killed =
+      WIFSIGNALED(s->dead_status) && WTERMSIG(s->dead_status) == SIGKILL;
+  return child->vain_deaths >=
+         (was_killed ? NEAP__VAIN_KILLS_MAX : NEAP__VAIN_DEATHS_MAX);
 }
 
 /* A worker has died: its work goes on elsewhere, and a successor starts. */
@@ -161,14 +164,15 @@ static void bury(neap__supervisor *s, uint32_t w) {
   s->dead_status = status;
   s->dead_had_work = false;
   neap__ring_recover(s->ring, w, again, s);
-  if (is_hopeless(s, was_ready)) {
+  if (atomic_load(&s->is_stopping)) return; /* it did as it was told */
+  if (is_hopeless(s, w, was_ready)) {
     char end[128];
     neap_error why = {0};
     describe_end(status, end, sizeof end);
     neap__error_set(&why, NEAP_EWORKER, 0,
                     "cannot start workers: %d in a row died before they did "
                     "anything; the last %s",
-                    s->vain_deaths, end);
+                    child->vain_deaths, end);
     give_up(s, &why);
   }
   if (atomic_load(&s->has_failed)) return;

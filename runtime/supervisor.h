@@ -12,8 +12,8 @@
 
 /* How long a busy worker may take to end before it is killed. */
 enum { NEAP__STOP_MS_MAX = 100 };
-/* Workers in a row that may die before they do anything. */
-enum { NEAP__VAIN_DEATHS_MAX = 3 };
+/* Times in a row that a worker may die before it has done anything. */
+enum { NEAP__VAIN_DEATHS_MAX = 3, NEAP__VAIN_KILLS_MAX = 30 };
 
 /* What became of the last worker that died with an entry in its hands. */
 typedef struct neap__fate {
@@ -28,6 +28,8 @@ typedef struct neap__child {
   int pidfd;
   int socket;
   int is_ready;
+  int vain_deaths;     /* in a row, of workers of this number */
+  int64_t runs_before; /* done by those before this one */
 } neap__child;
 
 typedef struct neap__supervisor {
@@ -50,8 +52,6 @@ typedef struct neap__supervisor {
 
   /* The thread's own. */
   neap__child *children;
-  int vain_deaths;
-  uint64_t runs_seen; /* done by all workers, at the last death */
   uint32_t dead;      /* the worker that is being recovered, */
   int dead_status;    /* how it ended, */
   bool dead_had_work; /* and whether it had claimed a run */
