@@ -27,6 +27,11 @@ local function node_of(source, n)
   return Epoch:make({ source = source, epoch = n, length = source.length })
 end
 
+-- Of two in a row the later one counts, as `s = s:epoch(n)` in a loop wants.
+function Epoch:at_epoch(n)
+  return node_of(self.source, n)
+end
+
 --- Returns the chain as it is in epoch n. Epoch 1 is what it is unless told.
 -- @function epoch
 -- @tparam Sequence source

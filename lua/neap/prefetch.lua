@@ -367,7 +367,8 @@ function Prefetch:emit(g, i, e)
 end
 
 function Prefetch:describe()
-  return ("prefetch(%s)"):format(self.source:describe())
+  local text = ("prefetch(%s)"):format(self.source:describe())
+  return self.epoch and ("epoch(%s, %d)"):format(text, self.epoch) or text
 end
 
 --- The same workers at another epoch.
