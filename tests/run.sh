@@ -128,6 +128,7 @@ scripts() {
   for script in tests/model/run.sh tests/examples.sh; do
     [ -f "$script" ] && part "$script" sh "$script" $long
   done
+  part tests/stress/storm.lua "$NEAP_EXECUTABLE" tests/stress/storm.lua $long
 }
 
 busted=$(command -v busted)
