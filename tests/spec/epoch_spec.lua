@@ -1,78 +1,63 @@
 -- SPDX-License-Identifier: MIT
---- neap.epoch: what is read and stored depends on the epoch alike.
-
 local neap = require("neap")
+local support = dofile("tests/spec/support.lua")
 
-local COUNT = 20
-
-local function numbers()
-  return neap.range(COUNT):totable()
+local function text(s)
+  return table.concat(s:totable(), " ")
 end
 
-local function coin()
-  return neap.rep(0, COUNT):random_map(function(_, rng)
-    return rng:integer(1, 2)
-  end)
-end
-
-local chains = {
-  shuffle = function(s)
-    return s:shuffle(1)
-  end,
-  ["shuffle under a slice"] = function(s)
-    return s:shuffle(1):slice(nil, nil, -1)
-  end,
-  ["gather by random indexes"] = function(s)
-    return s:gather(neap.range(COUNT):shuffle(2):map(function(i)
-      return i
-    end))
-  end,
-  switch = function(s)
-    return neap.switch(coin():map(function(side)
-      return side == 1
-    end), s, numbers())
-  end,
-  case = function(s)
-    return neap.case(coin(), numbers(), s)
-  end,
-  cache = function(s)
-    return s:shuffle(1):cache()
-  end,
-  tools = function(s)
-    return s:shuffle(1):rescue(error):retry(1):debug(type):monitor():progress()
-  end,
-}
-
-describe("epoch", function()
-  for name, chain in pairs(chains) do
-    it("stores an item where that epoch reads it, through " .. name, function()
-      local s = chain(neap.from(numbers()))
-      for epoch = 1, 3 do
-        local at_epoch = s:epoch(epoch)
-        for i = 1, COUNT do
-          local stored = epoch * 100 + i
-          at_epoch[i] = stored
-          assert.equal(stored, at_epoch[i])
-        end
-      end
-    end)
-  end
-
-  it("stores the items of a piece where that epoch reads them", function()
-    local pieces = neap.from(numbers()):shuffle(1):split(1):epoch(3)
-    pieces[2] = neap.range(101, 110)
-    assert.same(neap.range(101, 110):totable(), pieces[2]:totable())
+describe("neap.epoch", function()
+  it("leaves a chain without chance as it is", function()
+    local s = neap.range(5):map(function(x) return -x end)
+    assert.equal(text(s), text(s:epoch(9)))
+    assert.equal(5, #neap.epoch(s, 9))
   end)
 
-  it("forgets what a cache keeps of an epoch where another stores", function()
-    local s = neap.from(numbers()):shuffle(1):cache()
-    s:totable()
-    s:epoch(2)[1] = "new"
-    assert.equal("new", s:epoch(2)[1])
-    local found = 0
-    for _, x in s:each() do
-      found = found + (x == "new" and 1 or 0)
+  it("is epoch 1 unless told", function()
+    local s = neap.range(30):shuffle(4)
+    assert.equal(text(s), text(s:epoch(1)))
+    assert.are_not.equal(text(s), text(s:epoch(2)))
+  end)
+
+  it("reaches the stages under it, through all that lie between", function()
+    local s = neap.range(30):shuffle(4)
+    local wanted = text(s:epoch(3))
+    assert.equal(wanted, text(s:map(function(x) return x end):batch(7)
+      :map(function(list) return table.concat(list, " ") end):epoch(3)))
+    assert.equal(wanted, text(neap.zip(s, s):map(function(x)
+      return x[2]
+    end):epoch(3)))
+  end)
+
+  it("leaves the stages above it alone", function()
+    local s = neap.range(30)
+    assert.equal(text(s:shuffle(5)), text(s:epoch(2):shuffle(5)))
+  end)
+
+  it("leaves other epochs of the same chain alone", function()
+    local s = neap.range(30):shuffle(4)
+    local two, three = s:epoch(2), s:epoch(3)
+    assert.equal(text(two), text(s:epoch(2)))
+    assert.are_not.equal(text(two), text(three))
+    for i = 1, 30 do
+      assert.equal(s:epoch(2)[i], two[i])
+      assert.equal(s:epoch(3)[i], three[i])
     end
-    assert.equal(1, found)
+  end)
+
+  it("counts the later of two in a row", function()
+    local s = neap.range(30):shuffle(4)
+    assert.equal(text(s:epoch(3)), text(s:epoch(2):epoch(3)))
+    local p = s:prefetch({ workers = 0 })
+    assert.equal(text(s:epoch(3)), text(p:epoch(2):epoch(3)))
+  end)
+
+  it("wants a positive whole number", function()
+    for _, n in ipairs({ 0, -1, 1.5 }) do
+      assert.equal("bad argument #1 to 'epoch' (positive integer expected, got "
+        .. n .. ")", support.message(function()
+        local _ = neap.range(3):epoch(n)
+      end))
+    end
   end)
 end)
