@@ -17,7 +17,7 @@ BUILD = +@$(MAKE) --no-print-directory -C build/make -j$(JOBS) \
   config=$(CONFIG) $(QUIET)
 C_FILES = $(wildcard runtime/*.[ch] runtime/include/*.h bindings/*.[ch] \
   tests/c/*.[ch] tests/bench/*.[ch])
-LUA_FILES = $(wildcard lua tests examples) premake5.lua
+LUA_FILES = lua tests examples docs premake5.lua
 TESTS = $(basename $(notdir $(wildcard tests/c/test_*.c)))
 BENCHES = $(basename $(notdir $(wildcard tests/bench/*.c)))
 

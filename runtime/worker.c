@@ -26,6 +26,8 @@
 #include "segment.h"
 
 enum { SLOT_LOOKS_MAX = 10000 };
+/* Bytes of what a worker tells: they fit a neap_error. */
+enum { WHY_BYTES_MAX = 2000 };
 
 struct neap_worker {
   neap__segment control;
@@ -116,7 +118,7 @@ int neap_worker_ready(neap_worker *worker, const char *text,
                       neap_error *error) {
   (void)worker;
   if (text == NULL) text = "";
-  const size_t length = strnlen(text, sizeof error->text - 1) + 1;
+  const size_t length = strnlen(text, WHY_BYTES_MAX) + 1;
   if (send(NEAP__FD_SOCKET, text, length, MSG_NOSIGNAL) < 0 && errno != EPIPE &&
       errno != ECONNRESET) /* those: the host is closing */
     return neap__error_set(error, NEAP_ESYSTEM, errno, "cannot tell the host");
