@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -183,12 +184,12 @@ static void bury(neap__supervisor *s, uint32_t w) {
 /* -- The thread -- */
 
 /*
- * Waits for the bell, a death or a word. polls: the bell, then a pidfd and a
+ * Waits for the bell, a death or a word. s->polls: the bell, then a pidfd and a
  * socket for each worker; poll skips negative ones. Answers as poll does.
  */
-static int wait_for_news(neap__supervisor *s, struct pollfd *polls, int bell,
-                         int timeout_ms) {
+static int wait_for_news(neap__supervisor *s, int bell, int timeout_ms) {
   const uint32_t count = s->ring->worker_count;
+  struct pollfd *polls = s->polls;
   polls[0] = (struct pollfd){.fd = bell, .events = POLLIN};
   for (uint32_t w = 0; w < count; w++) {
     const neap__child *child = &s->children[w];
@@ -198,7 +199,7 @@ static int wait_for_news(neap__supervisor *s, struct pollfd *polls, int bell,
   return poll(polls, 1 + 2 * count, timeout_ms);
 }
 
-static void end_children(neap__supervisor *s, struct pollfd *polls) {
+static void end_children(neap__supervisor *s) {
   const int64_t deadline = neap__now_ns() + NEAP__STOP_MS_MAX * 1000000ll;
   const uint32_t count = s->ring->worker_count;
   bool is_killing = false;
@@ -208,16 +209,17 @@ static void end_children(neap__supervisor *s, struct pollfd *polls) {
     for (uint32_t w = 0; w < count; w++) {
       neap__child *child = &s->children[w];
       if (child->pid == 0) continue;
-      if (ms <= 0 && !is_killing) kill(child->pid, SIGKILL);
+      if (ms <= 0 && !is_killing)
+        syscall(SYS_pidfd_send_signal, child->pidfd, SIGKILL, NULL, 0);
       left++;
       if (child->socket >= 0) close(child->socket);
       child->socket = -1;
     }
     is_killing = is_killing || ms <= 0;
     if (left == 0) break;
-    wait_for_news(s, polls, -1, is_killing ? -1 : (int)ms + 1);
+    wait_for_news(s, -1, is_killing ? -1 : (int)ms + 1);
     for (uint32_t w = 0; w < count; w++)
-      if (s->children[w].pid != 0 && polls[1 + 2 * w].revents != 0)
+      if (s->children[w].pid != 0 && s->polls[1 + 2 * w].revents != 0)
         reap(&s->children[w]);
   }
 }
@@ -225,23 +227,20 @@ static void end_children(neap__supervisor *s, struct pollfd *polls) {
 static void *supervise(void *argument) {
   neap__supervisor *s = argument;
   const uint32_t count = s->ring->worker_count;
-  struct pollfd *polls = calloc(1 + 2 * count, sizeof *polls);
-  NEAP_ASSERT(polls != NULL);
   pthread_setname_np(pthread_self(), "neap-supervisor");
   for (uint32_t w = 0; w < count && !atomic_load(&s->has_failed); w++) {
     start_or_give_up(s, w);
     if (atomic_load(&s->is_stopping)) break;
   }
   while (!atomic_load(&s->is_stopping)) {
-    if (wait_for_news(s, polls, s->bell, -1) <= 0) continue;
-    for (uint32_t w = 0; w < count && polls[0].revents == 0; w++) {
+    if (wait_for_news(s, s->bell, -1) <= 0) continue;
+    for (uint32_t w = 0; w < count && s->polls[0].revents == 0; w++) {
       neap__child *child = &s->children[w];
-      if (polls[2 + 2 * w].revents != 0) listen_to(s, child);
-      if (polls[1 + 2 * w].revents != 0) bury(s, w);
+      if (s->polls[2 + 2 * w].revents != 0) listen_to(s, child);
+      if (s->polls[1 + 2 * w].revents != 0) bury(s, w);
     }
   }
-  end_children(s, polls);
-  free(polls);
+  end_children(s);
   return NULL;
 }
 
@@ -251,8 +250,10 @@ int neap__supervisor_start(neap__supervisor *s, neap_error *error) {
   s->children = calloc(workers, sizeof *s->children);
   s->pids = calloc(workers, sizeof *s->pids);
   s->fates = calloc(s->ring->entry_count + 1, sizeof *s->fates);
+  s->polls = calloc(1 + 2 * workers, sizeof *s->polls);
   s->bell = eventfd(0, EFD_CLOEXEC);
-  if (s->children == NULL || s->pids == NULL || s->fates == NULL)
+  if (s->children == NULL || s->pids == NULL || s->fates == NULL ||
+      s->polls == NULL)
     return neap__error_set(error, NEAP_EMEMORY, 0,
                            "cannot start workers: memory is short");
   if (s->bell < 0)
@@ -287,9 +288,11 @@ void neap__supervisor_fini(neap__supervisor *s) {
   free(s->children);
   free(s->pids);
   free(s->fates);
+  free(s->polls);
   s->children = NULL;
   s->pids = NULL;
   s->fates = NULL;
+  s->polls = NULL;
 }
 
 neap__fate neap__supervisor_fate(neap__supervisor *s, uint32_t entry) {

@@ -52,6 +52,7 @@ typedef struct neap__supervisor {
 
   /* The thread's own. */
   neap__child *children;
+  struct pollfd *polls;
   uint32_t dead;      /* the worker that is being recovered, */
   int dead_status;    /* how it ended, */
   bool dead_had_work; /* and whether it had claimed a run */
