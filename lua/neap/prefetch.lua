@@ -384,8 +384,17 @@ end
 local methods = setmetatable({}, { __index = sequence.class.methods })
 Prefetch.methods = methods
 
+-- The node of a method's self.
+local function node_of(s)
+  local node = sequence.is(s) and sequence.node(s)
+  if not node or node.class_name ~= "prefetch" then
+    check.fail(1, "prefetch expected, got " .. check.got(s))
+  end
+  return node
+end
+
 local function pool_of(s)
-  return sequence.node(s).pool
+  return node_of(s).pool
 end
 
 --- Ends the workers now; items that are kept stay valid.
@@ -409,13 +418,13 @@ end
 
 --- Lets the next each() begin at item i.
 function methods.seek(s, i)
-  local node = check.sequence(1, s)
+  local node = node_of(s)
   check.integer(2, i)
   if node.pool.is_closed then
     check.raise("cannot seek: the prefetch is closed")
   elseif i < 1 or i > node.length + 1 then
-    check.fail(2, ("index %d is out of range 1..%s"):format(i,
-      tostring(node.length)))
+    check.fail(2, ("index %d is out of range 1..%.0f"):format(i,
+      node.length + 1))
   end
   node.pool.start = i
 end

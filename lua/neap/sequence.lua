@@ -209,6 +209,8 @@ function mt.__index(handle, key)
   if type(key) == "number" then
     local node = nodes[handle.id]
     return read(node, place(node, key))
+  elseif type(key) ~= "string" then
+    check.raise("cannot index: number expected, got " .. check.got(key))
   end
   return nodes[handle.id].methods[key]
 end
