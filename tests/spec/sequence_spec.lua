@@ -1,0 +1,177 @@
+-- SPDX-License-Identifier: MIT
+local neap = require("neap")
+local support = dofile("tests/spec/support.lua")
+
+describe("a sequence", function()
+  it("is iterated by a for, from 1 to its length", function()
+    local seen = {}
+    for i, x in neap.range(3, 5):each() do
+      seen[#seen + 1] = i .. ":" .. x
+    end
+    assert.same({ "1:3", "2:4", "3:5" }, seen)
+  end)
+
+  it("is iterated several times at once", function()
+    local s, seen = neap.range(3), {}
+    for _, x in s:each() do
+      for _, y in s:each() do
+        seen[#seen + 1] = x * 10 + y
+      end
+    end
+    assert.same({ 11, 12, 13, 21, 22, 23, 31, 32, 33 }, seen)
+  end)
+
+  it("goes on to be what it is after a loop was left", function()
+    local s = neap.range(5)
+    for i in s:each() do
+      if i == 2 then
+        break
+      end
+    end
+    assert.same({ 1, 2, 3, 4, 5 }, s:totable())
+  end)
+
+  it("does not end a loop at nil or false", function()
+    local s = neap.from(function(i) return i == 2 and "two" or nil end, 3)
+    assert.same({ n = 3, [2] = "two" }, support.items(s))
+    assert.same({ n = 2, false, false },
+      support.items(neap.from({ false, false })))
+  end)
+
+  it("may be a temporary value", function()
+    local sum = 0
+    for _, x in neap.range(2000):map(function(x) return x end):slice(1, -1)
+      :each() do
+      if x % 100 == 0 then
+        collectgarbage()
+      end
+      sum = sum + x
+    end
+    assert.equal(2000 * 2001 / 2, sum)
+    assert.equal(9, neap.range(10):map(function(x)
+      collectgarbage()
+      return x
+    end):slice(2):batch(9)[1][8])
+  end)
+
+  it("gives arrays and tensors each() as a function", function()
+    local seen = {}
+    for i, x in neap.each({ "a", "b" }) do
+      seen[i] = x
+    end
+    for i, x in neap.each(neap.tensor("u8", { 2 }, { 7, 8 })) do
+      seen[2 + i] = x
+    end
+    assert.same({ "a", "b", 7, 8 }, seen)
+  end)
+
+  it("goes past bad items if told, and keeps their errors", function()
+    local s = neap.range(6):map(function(x)
+      return x % 2 == 0 and error("even " .. x) or x
+    end)
+    local seen = {}
+    for i, x in s:each({ on_error = "skip" }) do
+      seen[i] = x
+    end
+    assert.same({ [1] = 1, [3] = 3, [5] = 5 }, seen)
+    local skipped = s:skipped()
+    assert.equal(3, #skipped)
+    for k, e in ipairs(skipped) do
+      assert.equal(2 * k, e.index)
+      assert.truthy(e.message:find("even " .. 2 * k .. "$"))
+    end
+  end)
+
+  it("has skipped nothing before, and forgets at the next loop", function()
+    local s = neap.from({ 1, 2 })
+    assert.same({}, s:skipped())
+    local bad = neap.range(1):map(function() error("no") end)
+    for _ = 1, 2 do
+      for _ in bad:each({ on_error = "skip" }) do
+        error("no item expected")
+      end
+      assert.equal(1, #bad:skipped())
+    end
+  end)
+
+  it("raises at a bad item unless told", function()
+    local s = neap.range(3):map(function(x)
+      return x == 2 and error("two") or x
+    end)
+    local seen = {}
+    local e = support.raised(function()
+      for i in s:each() do
+        seen[i] = true
+      end
+    end)
+    assert.same({ true }, seen)
+    assert.equal(2, e.index)
+    assert.equal(2, support.raised(s.totable, s).index)
+  end)
+
+  it("is a handle that compares by identity, with no fields", function()
+    local s, t = neap.range(3), neap.range(3)
+    assert.is_true(s == s)
+    assert.is_false(s == t)
+    assert.is_nil(s.nonsense)
+    assert.equal("cdata", type(s))
+  end)
+
+  it("gives its place back when it is collected, for others", function()
+    local kept = neap.range(7)
+    for _ = 1, 20 do
+      for k = 1, 200 do
+        local _ = neap.range(k):map(math.abs)
+      end
+      collectgarbage()
+      collectgarbage()
+      assert.equal(7, #kept)
+      assert.equal("range(1, 7): 7 items", tostring(kept))
+    end
+  end)
+
+  it("may be an item of another", function()
+    local s = neap.from({ neap.range(2), neap.range(3) })
+    assert.equal(3, #s[2])
+    assert.same({ 1, 2 }, s[1]:totable())
+    assert.same({ 2, 3 }, s:map(function(x) return #x end):totable())
+  end)
+
+  it("stores through whatever leads to an array by index alone", function()
+    local t = {}
+    for k = 1, 20 do
+      t[k] = k
+    end
+    local s = neap.from(t):shuffle(3):slice(2, -2):epoch(4):gather({ 5, 1, 9 })
+    for i = 1, 3 do
+      local before = s[i]
+      s[i] = before + 100
+      assert.equal(before + 100, s[i])
+      assert.equal(before + 100, t[before])
+    end
+  end)
+
+  it("says why it cannot store", function()
+    for _, s in ipairs({
+      neap.range(3), neap.range(3):map(math.abs), neap.zip({ 1, 2, 3 }),
+      neap.range(3):slice(2), neap.from(math.abs, 3):shuffle(),
+    }) do
+      assert.truthy(support.message(function() s[1] = 5 end)
+        :find("^cannot assign: the items of %a+ %(.+%) are computed, not "
+        .. "stored$"))
+    end
+  end)
+
+  it("tells the stage that was made in a loop by its line", function()
+    local line = debug.getinfo(1, "l").currentline + 3
+    local s = neap.range(3)
+    for k = 1, 3 do
+      s = s:map(function(x)
+        return x == 2 and k == 2 and error("here") or x
+      end)
+    end
+    local e = support.raised(function() return s[2] end)
+    assert.equal(("map (tests/spec/sequence_spec.lua:%d)"):format(line),
+      e.stage)
+  end)
+end)
