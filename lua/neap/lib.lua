@@ -74,4 +74,12 @@ function lib.check(status)
   return status
 end
 
+local word = ffi.typeof("intptr_t")
+
+--- Bytes from one address to another. LuaJIT's own difference of two pointers
+-- is cut to 32 bits.
+function lib.distance(from, to)
+  return tonumber(ffi.cast(word, to) - ffi.cast(word, from))
+end
+
 return lib

@@ -644,8 +644,7 @@ function tensor.pack(t)
     base.is_shared = true
     packed.heap_offset = tonumber(base.heap_offset)
     packed.nbytes = tonumber(base.block_nbytes)
-    packed.offset = tonumber(ffi.cast(bytes, t.d.data)
-      - ffi.cast(bytes, base.d.data))
+    packed.offset = lib.distance(base.d.data, t.d.data)
   else
     packed.bytes = ffi.string(t.d.data, nbytes_of(t))
   end

@@ -101,11 +101,11 @@ local function put_tensor(cell, t, depth)
       .. "over: keep it with neap.keep(tensor) when it is made")
   end
   local nbytes = t.nbytes
-  local offset = tonumber(ffi.cast(bytes_type, t.d.data) - base)
+  local offset = lib.distance(base, t.d.data)
   if offset < 0 or offset + nbytes > used then
     local place = value.allocate(nbytes)
     ffi.copy(place, t.d.data, nbytes)
-    offset = tonumber(place - base)
+    offset = lib.distance(base, place)
   end
   local start = reserve(ffi.sizeof("neap_tensor_cell"))
   local about = ffi.cast(tensor_cell_type, base + start)
