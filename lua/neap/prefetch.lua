@@ -148,6 +148,19 @@ local function read_run(read, ...)
   return status
 end
 
+-- Item i in a run of its own, kept: the item, or what raises.
+local function read_one(stage, pool, i, epoch)
+  local run, loan = pool.run, pool.loan
+  read_run(C.neap_run_get, pool.loader, epoch, i - 1, run, lib.error)
+  loan:aim(run.slot)
+  local ok, x, is_failure = pcall(item_of, stage, run, 0, loan)
+  if ok and not is_failure and loan.has_tensors then
+    hold.keep(x)
+  end
+  C.neap_run_release(pool.loader, run.slot)
+  return x, is_failure or not ok
+end
+
 -- -- Iterating ---------------------------------------------------------------
 
 local Reader = {}
@@ -218,6 +231,10 @@ local function step_slowly(reader)
   reader.wanted = reader.first + k + 1
   reader.loan:advance()
   local x, is_failure = item_of(reader.stage, reader.run, k, reader.loan)
+  if is_failure and x.kind == "room" then
+    x, is_failure = read_one(reader.stage, reader.pool, reader.wanted - 1,
+      reader.epoch)
+  end
   if not is_failure then
     return reader.first + k, x
   elseif not reader.record then
@@ -312,28 +329,17 @@ local function stream(node, pool, i, epoch)
   return reader
 end
 
-local function read_one(node, pool, i, epoch)
-  local run, loan = pool.run, pool.loan
-  read_run(C.neap_run_get, pool.loader, epoch, i - 1, run, lib.error)
-  loan:aim(run.slot)
-  local ok, x, is_failure = pcall(item_of, node:stage_name(), run, 0, loan)
-  if ok and not is_failure and loan.has_tensors then
-    hold.keep(x)
-  end
-  C.neap_run_release(pool.loader, run.slot)
-  if not ok or is_failure then
-    error(x, 0)
-  end
-  return x
-end
-
 function Prefetch:get(i, e)
   local pool = running(self)
   local epoch = self.epoch or e
   local reader = i > 1 and stream(self, pool, i, epoch)
   pool.last = i
   if not reader then
-    return read_one(self, pool, i, epoch)
+    local x, is_failure = read_one(self:stage_name(), pool, i, epoch)
+    if is_failure then
+      error(x, 0)
+    end
+    return x
   end
   local _, x = kept_step(reader)
   return x

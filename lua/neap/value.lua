@@ -9,6 +9,7 @@
 
 local bit = require("bit")
 local ffi = require("ffi")
+local errors = require("neap.errors")
 local lib = require("neap.lib")
 local tensor = require("neap.tensor")
 
@@ -34,10 +35,28 @@ local base -- of the slot that is being filled, uint8_t *; nil between runs
 local used, limit = 0, 0 -- bytes
 local path = {} -- keys on the way to the value that is being written
 
+local nbytes_max = 0 -- of the slot; `limit` is that or less
+local start_of_item = 0
+local FAILURE_ROOM = 4096 -- bytes, for what becomes of items without room
+
 --- Begins a run of `count` items in a slot.
 function value.begin(slot, nbytes, count)
-  base, limit = ffi.cast(bytes_type, slot), nbytes
-  used = count * CELL
+  base, nbytes_max = ffi.cast(bytes_type, slot), nbytes
+  used, limit = count * CELL, nbytes - FAILURE_ROOM
+end
+
+--- Begins an item of the run.
+function value.begin_item()
+  start_of_item = used
+end
+
+-- Alone in a slot the item may have room: the host asks for it once more.
+local function raise_room()
+  error(errors.make({
+    kind = "room",
+    message = ("the item is larger than a slot: slot_bytes = %d is too small")
+      :format(nbytes_max),
+  }), 0)
 end
 
 --- Ends the run; answers the bytes that it takes.
@@ -53,8 +72,7 @@ function value.allocate(nbytes)
   end
   local start = math.ceil(used / 64) * 64
   if start + nbytes > limit then
-    error(("the item is larger than a slot: slot_bytes = %d is too small")
-      :format(limit), 0)
+    raise_room()
   end
   used = start + nbytes
   return base + start
@@ -66,8 +84,7 @@ local function reserve(nbytes)
     start = math.ceil(used / 16) * 16
   end
   if start + nbytes > limit then
-    error(("the item is larger than a slot: slot_bytes = %d is too small")
-      :format(limit), 0)
+    raise_room()
   end
   used = start + nbytes
   return start
@@ -209,10 +226,19 @@ function value.write(k, x)
 end
 
 --- Writes what became of item k that raised: a table of its error's fields.
+-- @treturn boolean whether they could be sent; if not, what the item wrote is
+--   given up to make room
 function value.write_failure(k, fields)
   local cell = ffi.cast(cells_type, base) + k
-  put(cell, fields, 0)
-  cell.type = FAILURE
+  limit = nbytes_max
+  local ok = pcall(put, cell, fields, 0)
+  limit = nbytes_max - FAILURE_ROOM
+  if ok then
+    cell.type = FAILURE
+  else
+    used = start_of_item
+  end
+  return ok
 end
 
 -- -- Reading -----------------------------------------------------------------

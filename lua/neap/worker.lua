@@ -33,8 +33,11 @@ end
 
 local function compute(getter, k, i, epoch)
   place.reset()
+  value.begin_item()
   value.write(k, getter(i, epoch))
 end
+
+local MESSAGE_MAX = 1000 -- bytes, where there is no room for more
 
 -- What is written of a failure; what cannot be sent is told in words.
 local function send_failure(k, e, number)
@@ -43,9 +46,15 @@ local function send_failure(k, e, number)
     worker = number, traceback = e.traceback,
     cause = e.cause,
   }
-  if not pcall(value.write_failure, k, fields) then
-    fields.cause = e.message
-    value.write_failure(k, fields)
+  if value.write_failure(k, fields) then
+    return
+  end
+  fields.cause = e.message
+  if not value.write_failure(k, fields) then
+    value.write_failure(k, {
+      kind = e.kind, message = e.message:sub(1, MESSAGE_MAX), index = e.index,
+      stage = e.stage, worker = number,
+    })
   end
 end
 
