@@ -19,6 +19,23 @@ function Gather:tree(source)
     self.length)
 end
 
+local function place_of(indexes, i)
+  local j = tonumber(indexes[i - 1]) + 1
+  return j
+end
+
+-- Straight over a node that does not rearrange, C has nothing to add.
+function Gather:emit(g, i, e)
+  if self.source.tree then
+    return Index.emit(self, g, i, e)
+  end
+  local j = g:name("i")
+  g:constant(self.indexes) -- keeps what the pointer points to
+  g:line("local %s = %s(%s, %s)", j, g:constant(place_of),
+    g:constant(self.indexes:ptr()), i)
+  return g:value(self.source, j, e)
+end
+
 function Gather:describe()
   return ("gather(%s, %d indexes)"):format(self.source:describe(), self.length)
 end
