@@ -24,6 +24,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "descriptor.h"
 #include "error.h"
 
 enum { EXTENT = 64 << 20 }; /* bytes that the file grows by, at least */
@@ -60,14 +61,15 @@ int neap_heap_open(neap_heap **out, neap_error *error) {
   heap->pid = getpid();
   heap->page = (uint64_t)sysconf(_SC_PAGESIZE);
   heap->shared_fd = -1;
-  heap->fd = memfd_create("neap-heap", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  heap->fd = neap__descriptor_raise(
+      memfd_create("neap-heap", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (heap->fd < 0 || fcntl(heap->fd, F_ADD_SEALS, F_SEAL_SHRINK) != 0) {
     rc = neap__error_set(error, NEAP_ESYSTEM, errno,
                          "cannot open the shared heap");
     goto fail;
   }
   snprintf(path, sizeof path, "/proc/self/fd/%d", heap->fd);
-  heap->shared_fd = open(path, O_RDONLY | O_CLOEXEC);
+  heap->shared_fd = neap__descriptor_raise(open(path, O_RDONLY | O_CLOEXEC));
   if (heap->shared_fd < 0) {
     rc =
         neap__error_set(error, NEAP_ESYSTEM, errno,

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "descriptor.h"
 #include "error.h"
 
 static int map_whole(neap__segment *segment, neap_error *error) {
@@ -22,6 +23,8 @@ static int map_whole(neap__segment *segment, neap_error *error) {
     return neap__error_set(error, NEAP_EMEMORY, errno,
                            "cannot reserve %llu bytes of address space",
                            (unsigned long long)segment->bytes);
+  /* A core dump would walk all those addresses, for minutes. */
+  (void)madvise(base, segment->bytes, MADV_DONTDUMP);
   segment->base = base;
   return NEAP_OK;
 }
@@ -30,7 +33,8 @@ int neap__segment_open(neap__segment *segment, const char *label,
                        uint64_t bytes, neap_error *error) {
   int rc;
   *segment = (neap__segment){.fd = -1, .bytes = bytes};
-  segment->fd = memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  segment->fd = neap__descriptor_raise(
+      memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (segment->fd < 0) {
     rc = neap__error_set(error, NEAP_ESYSTEM, errno,
                          "cannot create shared memory");

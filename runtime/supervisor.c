@@ -23,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "descriptor.h"
 #include "error.h"
 #include "futex.h"
 #include "process.h"
@@ -54,12 +55,13 @@ static int open_sockets(int *ours, int *theirs, neap_error *error) {
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
     return neap__error_set(error, NEAP_ESYSTEM, errno,
                            "cannot open a worker's socket");
-  *ours = pair[0];
+  *ours = neap__descriptor_raise(pair[0]);
   *theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, NEAP__FD_COUNT);
   close(pair[1]);
-  if (*theirs >= 0) return NEAP_OK;
-  close(*ours);
-  *ours = -1;
+  if (*ours >= 0 && *theirs >= 0) return NEAP_OK;
+  if (*ours >= 0) close(*ours);
+  if (*theirs >= 0) close(*theirs);
+  *ours = *theirs = -1;
   return neap__error_set(error, NEAP_ESYSTEM, errno,
                          "cannot open a worker's socket");
 }
@@ -251,7 +253,7 @@ int neap__supervisor_start(neap__supervisor *s, neap_error *error) {
   s->pids = calloc(workers, sizeof *s->pids);
   s->fates = calloc(s->ring->entry_count + 1, sizeof *s->fates);
   s->polls = calloc(1 + 2 * workers, sizeof *s->polls);
-  s->bell = eventfd(0, EFD_CLOEXEC);
+  s->bell = neap__descriptor_raise(eventfd(0, EFD_CLOEXEC));
   if (s->children == NULL || s->pids == NULL || s->fates == NULL ||
       s->polls == NULL)
     return neap__error_set(error, NEAP_EMEMORY, 0,

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Descriptors that stand out of the way of stdin, stdout and stderr.
+ *
+ * Where a host runs with one of these closed, the next descriptor takes its
+ * number, and whatever the host prints would be written there: into the memory
+ * that it shares with its workers, say.
+ */
+#include "descriptor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+int neap__descriptor_raise(int fd) {
+  if (fd < 0 || fd > STDERR_FILENO) return fd;
+  const int raised = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  const int reason = errno;
+  close(fd);
+  errno = reason;
+  return raised;
+}
