@@ -25,8 +25,12 @@ BENCHES = $(basename $(notdir $(wildcard tests/bench/*.c)))
 .PHONY: all tests benches premake test bench install clean \
   lint lint-format lint-c lint-lua
 
+# The modules' bytecode, which bindings/bundle.c uses while it is fresh.
+BUNDLE = @$(OUTPUT)/bin/neap --bundle
+
 all: premake
 	$(BUILD) libneap libneap-shared neap
+	$(BUNDLE) $(OUTPUT)/lib/neap.bundle '$(CURDIR)/lua' '$(CURDIR)/lua'
 
 # With the executable that they start, without the shared library.
 tests: premake
@@ -71,6 +75,8 @@ install: all
 	  >$(DESTDIR)$(PREFIX)/lib/pkgconfig/neap.pc
 	cd lua && find neap -name '*.lua' -exec install -D -m 644 '{}' \
 	  '$(abspath $(DESTDIR)$(PREFIX))/share/lua/5.1/{}' ';'
+	$(BUNDLE) $(DESTDIR)$(PREFIX)/lib/neap.bundle \
+	  '$(PREFIX)/share/lua/5.1' '$(abspath $(DESTDIR)$(PREFIX))/share/lua/5.1'
 	@test -n "$(DESTDIR)" || ldconfig 2>/dev/null || true
 
 clean:

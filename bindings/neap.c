@@ -5,6 +5,8 @@
  * rest to them: neap.main, or for `neap --worker LUA_DIR`, which libneap
  * starts and which must be quick, neap.worker.
  */
+#include "bundle.h"
+
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
@@ -67,6 +69,7 @@ static void push_lua_dir(lua_State *L) {
 /* Puts the folder on top of the stack first on package.path. */
 static void prepend_path(lua_State *L) {
   const char *dir = lua_tostring(L, -1);
+  bundle_open(L, dir);
   lua_getglobal(L, "package");
   lua_getfield(L, -1, "path");
   lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", dir, dir,
@@ -93,6 +96,11 @@ static void push_arguments(lua_State *L, const struct command_line *line) {
 static int run(lua_State *L) {
   struct command_line *line = lua_touserdata(L, 1);
   luaL_openlibs(L);
+  if (line->count == 5 && strcmp(line->words[1], "--bundle") == 0) {
+    line->status =
+        bundle_write(L, line->words[2], line->words[3], line->words[4]);
+    return 0;
+  }
   if (line->count == 3 && strcmp(line->words[1], "--worker") == 0) {
     lua_pushstring(L, line->words[2]);
     prepend_path(L);

@@ -168,6 +168,23 @@ local function limits(code, bits)
   return 0, 2^bits
 end
 
+-- Makes a kind's `read` and `write` when the first of them is asked for: few
+-- processes use more than a few dtypes.
+local function accessors(through, template)
+  return function(kind, key)
+    if key ~= "read" and key ~= "write" then
+      return nil
+    end
+    local text = TEMPLATE:gsub("%$(%u+)", {
+      READ = READ[template], WRITE = WRITE[template],
+    })
+    kind.read, kind.write = assert(loadstring(text,
+      "=neap: dtype " .. kind.name))(ffi, C, ffi.typeof(through), kind, EXACT,
+      checks)
+    return rawget(kind, key)
+  end
+end
+
 for index, entry in ipairs(LIST) do
   local name, code, bits, handed, through, template = unpack(entry)
   local least, limit = limits(code, bits)
@@ -176,11 +193,7 @@ for index, entry in ipairs(LIST) do
     pointer = ffi.typeof(handed), least = least, limit = limit,
     is_float = code == C.NEAP_FLOAT or code == C.NEAP_BFLOAT,
   }
-  local text = TEMPLATE:gsub("%$(%u+)", {
-    READ = READ[template], WRITE = WRITE[template],
-  })
-  kind.read, kind.write = assert(loadstring(text, "=neap: dtype " .. name))(
-    ffi, C, ffi.typeof(through), kind, EXACT, checks)
+  setmetatable(kind, { __index = accessors(through, template) })
   dtype.list[index] = kind
   by_name[name] = kind
   by_code[code * 256 + bits] = kind

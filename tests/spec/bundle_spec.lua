@@ -1,0 +1,88 @@
+-- SPDX-License-Identifier: MIT
+--- The bundle of bytecode: used while it is fresh, never instead of a file.
+
+local NEAP = os.getenv("NEAP_EXECUTABLE") or "build/bin/neap"
+
+local function shell(command)
+  local pipe = io.popen(command .. " 2>&1")
+  local said = pipe:read("*a")
+  pipe:close()
+  return (said:gsub("%s+$", ""))
+end
+
+local ASK = [[-e 'local neap = require("neap") print(neap.range(3):totable()[3],
+  package.preload["neap.range"] ~= nil, neap.mark)']]
+
+describe("the bundle", function()
+  local root, lua_dir
+
+  local function neap(arguments)
+    return shell(root .. "/bin/neap " .. arguments)
+  end
+
+  before_each(function()
+    root = shell("mktemp -d")
+    lua_dir = root .. "/share/lua/5.1"
+    shell(("mkdir -p %s/bin %s/lib %s && cp %s %s/bin && cp -r lua/neap %s")
+      :format(root, root, lua_dir, NEAP, root, lua_dir))
+  end)
+
+  after_each(function()
+    shell("rm -r " .. root)
+  end)
+
+  local function write_bundle()
+    return neap(("--bundle %s/lib/neap.bundle %s %s"):format(root, lua_dir,
+      lua_dir))
+  end
+
+  it("is not needed", function()
+    assert.equal("3\tfalse\tnil", neap(ASK))
+  end)
+
+  it("stands for the modules' files", function()
+    assert.equal("", write_bundle())
+    assert.equal("3\ttrue\tnil", neap(ASK))
+  end)
+
+  it("serves workers", function()
+    write_bundle()
+    assert.equal("true", neap([[-e 'local neap = require("neap")
+      print(neap.range(3):map(function()
+        return package.preload["neap.range"] ~= nil
+      end):prefetch({workers = 1})[2])']]))
+  end)
+
+  it("keeps the lines of the modules' files", function()
+    write_bundle()
+    assert.match("bundle.lua:1: bad argument #1 to 'range'",
+      neap([[-e 'loadstring("require([=[neap]=]).range({})", "@bundle.lua")()']]
+      ), nil, true)
+  end)
+
+  it("gives way to a file that has changed", function()
+    write_bundle()
+    shell(("sed -i 's/^return neap$/neap.mark = 7 return neap/' "
+      .. "%s/neap/init.lua"):format(lua_dir))
+    assert.equal("3\ttrue\t7", neap(ASK))
+  end)
+
+  it("gives way to another folder", function()
+    write_bundle()
+    shell(("cp -r %s %s/other"):format(lua_dir, root))
+    assert.equal("3\tfalse\tnil", shell(("NEAP_LUA=%s/other %s/bin/neap %s")
+      :format(root, root, ASK)))
+  end)
+
+  it("is passed over where it is damaged", function()
+    write_bundle()
+    shell(("truncate -s 30000 %s/lib/neap.bundle"):format(root))
+    assert.equal("3\tfalse\tnil", neap(ASK))
+  end)
+
+  it("cannot be written to a folder that is not there", function()
+    assert.match("cannot write /nowhere/neap.bundle",
+      neap("--bundle /nowhere/neap.bundle " .. lua_dir .. " " .. lua_dir),
+      nil, true)
+  end)
+end)
