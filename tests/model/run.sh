@@ -33,7 +33,7 @@ fails 1 1 2 1 0 0 -DSLOTS=2
 END
 }
 
-# Up to 20 GB and some hours.
+# A quarter of an hour, and up to 5 GB.
 long_jobs() {
   cat <<END
 holds 2 1 2 1 1 0
@@ -46,6 +46,8 @@ holds 1 2 3 1 2 1 -DGETS=1
 holds 1 3 4 2 1 1
 holds 2 1 2 1 2 0
 holds 2 1 2 1 1 1
+holds 2 2 3 1 1 0
+holds 2 2 2 1 2 0
 holds 2 2 2 1 1 1
 lives 2 1 1 1 1 0
 END
