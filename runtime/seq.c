@@ -3,6 +3,7 @@
 #include "seq.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,12 +117,17 @@ int64_t neap_seq_stride(const neap_seq *seq, neap_stretch *stretch,
   if (span.count > STRETCH_MAX) span.count = STRETCH_MAX;
   stretch->first = (double)index + 1;
   stretch->epoch = (double)epoch;
-  stretch->place = (double)span.index + 1;
   stretch->step = (double)span.step;
+  stretch->offset =
+      (double)(span.index + 1) - (double)(index + 1) * (double)span.step;
   stretch->leaf = span.leaf;
   /* Where doubles are not exact, each index is asked for by itself. */
-  const bool is_exact = span.index < EXACT && index < EXACT - STRETCH_MAX;
-  stretch->count = is_exact ? (double)span.count : 0;
+  const int64_t step = span.step < 0 ? -span.step : span.step;
+  const bool is_exact = span.index < EXACT / 2 && step < STRETCH_MAX &&
+                        (index + STRETCH_MAX) / 2 < EXACT / 4 / step &&
+                        (step != 1 || fabs(stretch->offset) < INT32_MAX);
+  stretch->shift = is_exact && step == 1 ? (int32_t)stretch->offset : 0;
+  stretch->stop = stretch->first + (is_exact ? (double)span.count : 0);
   *leaf = span.leaf;
   return span.index;
 }

@@ -10,7 +10,7 @@ local sequence = require("neap.sequence")
 
 local Concat = class("concat", Index)
 
-Concat.is_stretchy = true
+Concat.is_stretchy, Concat.is_unit = true, true
 
 function Concat:tree(sources, count)
   return self.build(lib.C.neap_seq_concat, sources, count)

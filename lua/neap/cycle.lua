@@ -10,7 +10,7 @@ local sequence = require("neap.sequence")
 
 local Cycle = class("cycle", Index)
 
-Cycle.is_stretchy = true
+Cycle.is_stretchy, Cycle.is_unit = true, true
 
 function Cycle:tree(source)
   return self.build(lib.C.neap_seq_cycle, source,

@@ -4,7 +4,8 @@
 --
 -- A subclass has a `source` and a method `tree(source_tree)`, or `sources` and
 -- `tree(source_trees, count)`, which answers the tree of its adapter, made by
--- `Index.build`; and `is_stretchy` if its ops table has a `stride`.
+-- `Index.build`; and `is_stretchy` if its ops table has a `stride`, `is_unit` if
+-- that answers steps of 1 over sources that do.
 -- @module neap.index
 
 local ffi = require("ffi")
@@ -87,7 +88,7 @@ local function stride(stretch, tree, i, e)
   return (ask(C.neap_seq_stride, stretch, tree, i, e))
 end
 
-local by_window, by_stretch = {}, {}
+local by_window, by_stretch, by_shift = {}, {}, {}
 
 function by_window.index(window, tree, i, e)
   local k = i - window.first
@@ -107,31 +108,45 @@ function by_window.leaf(window, tree, i, e)
 end
 
 function by_stretch.index(stretch, tree, i, e)
-  local k = i - stretch.first
-  if k >= 0 and k < stretch.count and e == stretch.epoch then
-    return stretch.place + k * stretch.step
+  if i >= stretch.first and i < stretch.stop and e == stretch.epoch then
+    return i * stretch.step + stretch.offset
   end
   return (stride(stretch, tree, i, e))
 end
 
 function by_stretch.leaf(stretch, tree, i, e)
-  local k = i - stretch.first
-  if k >= 0 and k < stretch.count and e == stretch.epoch then
-    return stretch.place + k * stretch.step, stretch.leaf
+  if i >= stretch.first and i < stretch.stop and e == stretch.epoch then
+    return i * stretch.step + stretch.offset, stretch.leaf
   end
   local j = stride(stretch, tree, i, e)
   return j, leaf_out[0]
 end
 
--- Whether all adapters of a tree have long stretches.
-local function has_stretches(node)
+-- For stretches whose steps are all 1.
+function by_shift.index(stretch, tree, i, e)
+  if i >= stretch.first and i < stretch.stop and e == stretch.epoch then
+    return i + stretch.shift
+  end
+  return (stride(stretch, tree, i, e))
+end
+
+function by_shift.leaf(stretch, tree, i, e)
+  if i >= stretch.first and i < stretch.stop and e == stretch.epoch then
+    return i + stretch.shift, stretch.leaf
+  end
+  local j = stride(stretch, tree, i, e)
+  return j, leaf_out[0]
+end
+
+-- Whether all adapters of a tree have a property.
+local function have(node, property)
   if not node.tree then
     return true
-  elseif not node.is_stretchy then
+  elseif not node[property] then
     return false
   end
   for _, source in ipairs(node.sources or { node.source }) do
-    if not has_stretches(source) then
+    if not have(source, property) then
       return false
     end
   end
@@ -177,8 +192,9 @@ function Index:emit(g, i, e)
   local leaves = {}
   g:constant(self) -- whose nodes own what the tree reads
   local tree = g:constant(ffi.gc(grow(self, leaves), C.neap_seq_free))
-  local is_stretchy = has_stretches(self)
-  local readers = is_stretchy and by_stretch or by_window
+  local is_stretchy = have(self, "is_stretchy")
+  local readers = not is_stretchy and by_window
+    or have(self, "is_unit") and by_shift or by_stretch
   local ahead = g:constant(ffi.new(is_stretchy and "neap_stretch"
     or "neap_window"))
   local j = g:name("i")

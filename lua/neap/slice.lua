@@ -32,6 +32,7 @@ end
 local function node_of(source, first, step, length)
   return Slice:make({
     source = source, first = first, step = step, length = length,
+    is_unit = step == 1,
   })
 end
 

@@ -255,11 +255,12 @@ typedef struct neap_window {
 
 typedef struct neap_stretch {
   double first;
-  double count;
+  double stop; /* before this item, they are ... */
   double epoch;
-  double place; /* ... place + k * step of ... */
-  double step;
-  int32_t leaf; /* ... this leaf */
+  double step; /* ... item i: i * step + offset of ... */
+  double offset;
+  int32_t leaf;  /* ... this leaf */
+  int32_t shift; /* the offset where step is 1: integers add up faster */
 } neap_stretch;
 
 /*

@@ -244,10 +244,12 @@ static void what_is_ahead_is_what_resolves(void **state) {
       const int64_t at = neap_seq_resolve_one(seq, 1, i, &one);
       assert_int_equal(neap_seq_stride(seq, &ahead, 1, i, &which), at);
       assert_int_equal(which, one);
-      assert_true(ahead.count >= 1 && i + (int64_t)ahead.count <= n);
-      for (int64_t k = 0; k < (int64_t)ahead.count; k++) {
-        assert_int_equal(neap_seq_resolve_one(seq, 1, i + k, &one),
-                         (int64_t)(ahead.place + ahead.step * (double)k) - 1);
+      assert_true(ahead.first == (double)i + 1 && ahead.stop > ahead.first &&
+                  ahead.stop <= (double)n + 1);
+      for (int64_t k = i; k + 1 < (int64_t)ahead.stop; k++) {
+        const double place = (double)(k + 1) * ahead.step + ahead.offset;
+        assert_int_equal(neap_seq_resolve_one(seq, 1, k, &one),
+                         (int64_t)place - 1);
         assert_int_equal(ahead.leaf, one);
       }
     }
@@ -275,7 +277,7 @@ static void what_is_ahead_stays_exact(void **state) {
   const int64_t end = INT64_C(10000000000000000) - 1;
   assert_int_equal(neap_seq_cycle(leaf(10, 3), (end + 1) / 10, &seq, NULL), 0);
   assert_int_equal(neap_seq_stride(seq, &ahead, 1, end, &which), 9);
-  assert_true(ahead.count == 0);
+  assert_true(ahead.stop == ahead.first);
   assert_int_equal(neap_seq_slide(seq, &window, 1, end, &which), 9);
   assert_true(window.count == 0);
   neap_seq_free(seq);
