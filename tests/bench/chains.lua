@@ -91,6 +91,72 @@ local chains = {
   },
 }
 
+-- `count` arrays of n / count numbers.
+local function arrays(n, count)
+  local parts = {}
+  for p = 1, count do
+    parts[p] = {}
+    for k = 1, n / count do
+      parts[p][k] = p * k
+    end
+  end
+  return parts
+end
+
+local function sum_arrays(_, parts)
+  local sum = 0
+  for p = 1, #parts do
+    local part = parts[p]
+    for k = 1, #part do
+      sum = sum + part[k]
+    end
+  end
+  return sum
+end
+
+table.insert(chains, {
+  name = "concat of 10",
+  prepare = function(n)
+    local parts = arrays(n, 10)
+    return neap.concat(unpack(parts)), parts
+  end,
+  hand = sum_arrays,
+})
+
+table.insert(chains, {
+  name = "cycle",
+  prepare = function(n)
+    local parts = arrays(n / 100, 1)
+    return neap.cycle(parts[1], 100), parts[1]
+  end,
+  hand = function(_, part)
+    local sum = 0
+    for _ = 1, 100 do
+      for k = 1, #part do
+        sum = sum + part[k]
+      end
+    end
+    return sum
+  end,
+})
+
+table.insert(chains, {
+  name = "interleave of 3",
+  prepare = function(n)
+    local parts = arrays(n, 3)
+    return neap.interleave(unpack(parts)), parts
+  end,
+  hand = function(_, parts)
+    local sum, a, b, c = 0, parts[1], parts[2], parts[3]
+    for k = 1, #a do
+      sum = sum + a[k]
+      sum = sum + b[k]
+      sum = sum + c[k]
+    end
+    return sum
+  end,
+})
+
 local function sum_each(s)
   local sum = 0
   for _, x in s:each() do
