@@ -11,7 +11,8 @@
 #define MAGIC 0x676e69722d70656eu /* "nep-ring" */
 #define LAYOUT \
   ((uint64_t)sizeof(neap__control) << 32 | \
-   (uint64_t)sizeof(neap__entry) << 16 | sizeof(neap__corner))
+   (uint64_t)sizeof(neap__entry) << 20 | (uint64_t)sizeof(neap__slot) << 10 | \
+   sizeof(neap__corner))
 
 _Static_assert(sizeof(neap__entry) == 64, "an entry is one cache line");
 _Static_assert(NEAP__WORKERS_MAX < 1 << 10, "an owner has 10 bits");

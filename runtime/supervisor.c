@@ -116,17 +116,23 @@ static void listen_to(neap__supervisor *s, neap__child *child) {
   }
 }
 
+/* Deaths of a run, now at this item and now at that, that count as one at the
+   last of them: else a run could be opened again for ever. */
+enum { RUN_DEATHS = 8 };
+
 static bool again(void *host, uint32_t entry, uint64_t ticket) {
   neap__supervisor *s = host;
   const int32_t item = atomic_load(&s->ring->corners[s->dead].progress);
   pthread_mutex_lock(&s->lock);
   neap__fate *fate = &s->fates[entry];
-  const bool is_same = fate->ticket == ticket && fate->item == item;
-  fate->deaths = is_same ? fate->deaths + 1 : 1;
+  const bool is_same_run = fate->ticket == ticket;
+  fate->run_deaths = is_same_run ? fate->run_deaths + 1 : 1;
+  fate->deaths = is_same_run && fate->item == item ? fate->deaths + 1 : 1;
   fate->ticket = ticket;
   fate->item = item;
   fate->status = s->dead_status;
-  const bool is_open = fate->deaths <= s->retries;
+  const bool is_open =
+      fate->deaths <= s->retries && fate->run_deaths / RUN_DEATHS <= s->retries;
   pthread_mutex_unlock(&s->lock);
   if (is_open) atomic_fetch_add(&s->retried, 1);
   s->dead_had_work = true;

@@ -18,9 +18,10 @@ enum { NEAP__VAIN_DEATHS_MAX = 3, NEAP__VAIN_KILLS_MAX = 30 };
 /* What became of the last worker that died with an entry in its hands. */
 typedef struct neap__fate {
   uint64_t ticket;
-  int32_t item;   /* of the run: the one that was being computed */
-  int32_t deaths; /* of workers in a row at this item */
-  int32_t status; /* of the last, as waitpid tells it */
+  int32_t item;       /* of the run: the one that was being computed */
+  int32_t deaths;     /* of workers in a row at this item */
+  int32_t run_deaths; /* at any of its items, in this opening */
+  int32_t status;     /* of the last, as waitpid tells it */
 } neap__fate;
 
 typedef struct neap__child {
