@@ -109,7 +109,9 @@ describe("neap.from", function()
       table = setmetatable({}, {}), thread = coroutine.create(print),
     }) do
       assert.equal(("bad argument #1 to 'from' (sequence expected, got %s)")
-        :format(what), support.message(function() local _ = neap.from(value) end))
+        :format(what), support.message(function()
+        local _ = neap.from(value)
+      end))
     end
     assert.equal("bad argument #1 to 'from' (sequence expected, got no value)",
       support.message(function() local _ = neap.from() end))
