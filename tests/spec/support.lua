@@ -23,7 +23,8 @@ ffi.cdef([[
 
 local support = {}
 
-support.NEAP = os.getenv("NEAP_EXECUTABLE") or "build/bin/neap"
+support.NEAP = os.getenv("NEAP_EXECUTABLE")
+  or os.getenv("PWD") .. "/build/bin/neap"
 
 --- Whether the executable has address sanitizer's shadow memory.
 support.is_asan = support.NEAP:find("asan", 1, true) ~= nil
@@ -174,7 +175,8 @@ function support.run(script, how)
   local file = assert(io.open(path, "w"))
   file:write(script)
   file:close()
-  local command = ("%s %s timeout -k 1 %d %s %s >%s.out 2>%s.err %s"):format(
+  local command = ("exec 2>/dev/null; (%s %s timeout -k 1 %d %s %s >%s.out "
+    .. "2>%s.err %s)"):format(
     how.shell or "", how.env or "", how.limit or 20, quote(support.NEAP), path,
     path, path, how.redirect or "")
   local pipe = assert(io.popen(command .. "\necho $?"))

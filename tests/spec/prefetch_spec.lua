@@ -1,0 +1,661 @@
+-- SPDX-License-Identifier: MIT
+--- Reading through worker processes: order, loops, jumps, epochs, items that
+-- are kept, and the end.
+
+local neap = require("neap")
+local support = dofile("tests/spec/support.lua")
+
+local function square(i)
+  return i * i
+end
+
+local function indexes_of(s, options)
+  local list = {}
+  for i in s:each(options) do
+    list[#list + 1] = i
+  end
+  return table.concat(list, " ")
+end
+
+local function pids_of(p)
+  local list = {}
+  for k, worker in ipairs(p:stats().workers) do
+    list[k] = worker.pid
+  end
+  table.sort(list)
+  return table.concat(list, " ")
+end
+
+-- A tensor with its number in each element.
+local function block(i)
+  return require("neap").tensor("f32", { 100 }, i)
+end
+
+describe("a prefetch", function()
+  local opened = {}
+
+  -- Makes a prefetch that the test's end closes.
+  local function prefetch(s, options)
+    local p = neap.prefetch(s, options)
+    opened[#opened + 1] = p
+    return p
+  end
+
+  before_each(support.remember)
+  after_each(function()
+    for _, p in ipairs(opened) do
+      p:close()
+    end
+    opened = {}
+    support.check_leaks()
+  end)
+
+  describe("delivers", function()
+    it("items in order, whatever its options", function()
+      local wanted = neap.range(300):map(square):totable()
+      for _, options in ipairs({
+        {}, { workers = 1 }, { workers = 2, buffered = 1 },
+        { workers = 3, buffered = 2, chunk = 1 }, { workers = 2, chunk = 7 },
+        { workers = 2, chunk = 1000 }, { workers = 2, buffered = 1000 },
+        { workers = 16, buffered = 40 }, { workers = -1000 }, { workers = 0 },
+        { workers = 2, buffered = 5, chunk = "auto" },
+        { workers = 1, slot_bytes = 2 ^ 16 }, { workers = 2, retries = 0 },
+      }) do
+        local p = prefetch(neap.range(300):map(square), options)
+        local items = support.items(p)
+        items.n = nil
+        assert.same(wanted, items)
+        assert.same(wanted, p:totable())
+        p:close()
+      end
+    end)
+
+    it("in order where later items are ready first", function()
+      local p = prefetch(neap.range(40):map(function(i)
+        local until_ = os.clock() + (i % 7 == 1 and 0.01 or 0)
+        while os.clock() < until_ do end -- luacheck: ignore
+        return i
+      end), { workers = 3, chunk = 1 })
+      assert.same(neap.range(40):totable(), p:totable())
+    end)
+
+    it("each index once where order does not matter", function()
+      for _, options in ipairs({
+        { workers = 3 }, { workers = 2, chunk = 5 },
+        { workers = 3, buffered = 1 }, { workers = 2, chunk = 1 },
+      }) do
+        options.order = false
+        local p = prefetch(neap.range(500):map(square), options)
+        for _ = 1, 2 do
+          local seen, count = {}, 0
+          for i, x in p:each() do
+            assert.is_nil(seen[i])
+            assert.equal(i * i, x)
+            seen[i], count = true, count + 1
+          end
+          assert.equal(500, count)
+        end
+        assert.equal(49, p[7])
+        p:close()
+      end
+    end)
+
+    it("the first that is ready where order does not matter", function()
+      local p = prefetch(neap.range(8):map(function(i)
+        local until_ = os.clock() + (i == 1 and 0.2 or 0)
+        while os.clock() < until_ do end -- luacheck: ignore
+        return i
+      end), { workers = 2, chunk = 1, order = false })
+      local list = {}
+      for i in p:each() do
+        list[#list + 1] = i
+      end
+      assert.are_not.equal(1, list[1])
+      assert.equal(8, #list)
+    end)
+
+    it("nothing of nothing", function()
+      local p = prefetch({}, { workers = 2 })
+      assert.equal("", indexes_of(p))
+      assert.equal(0, #p)
+      assert.equal("index 1 is out of range: no items",
+        support.message(function() return p[1] end))
+    end)
+
+    it("what has no end, for as long as it is asked", function()
+      local p = prefetch(neap.from(square), { workers = 2 })
+      assert.equal(math.huge, p:len())
+      local count = 0
+      for i, x in p:each() do
+        assert.equal(i * i, x)
+        count = count + 1
+        if i == 500 then
+          break
+        end
+      end
+      assert.equal(500, count)
+      assert.equal(2 ^ 40, p[2 ^ 20])
+      p:seek(10 ^ 9)
+      local step, state = p:each()
+      local i, x = step(state)
+      assert.same({ 10 ^ 9, 10 ^ 18 }, { i, x })
+    end)
+
+    it("items by index, at random", function()
+      local p = prefetch(neap.range(1000):map(square), { workers = 2 })
+      for k = 1, 200 do
+        local i = k * 7919 % 1000 + 1
+        assert.equal(i * i, p[i])
+      end
+      assert.equal(10 ^ 6, p[-1])
+    end)
+
+    it("items by index in order, computed ahead", function()
+      local p = prefetch(neap.range(500):map(square), { workers = 2 })
+      for i = 1, 500 do
+        assert.equal(i * i, p[i])
+      end
+      for i = 500, 1, -1 do
+        assert.equal(i * i, p[i])
+      end
+      for i = 100, 200 do
+        assert.equal(i * i, p[i])
+      end
+    end)
+  end)
+
+  describe("is iterated", function()
+    it("from the start again after a break", function()
+      local p = prefetch(neap.range(50):map(square), { workers = 2 })
+      for round = 1, 5 do
+        for i, x in p:each() do
+          assert.equal(i * i, x)
+          if i == 9 * round then
+            break
+          end
+        end
+      end
+      assert.equal(50, #p:totable())
+    end)
+
+    it("by two loops at once, both right", function()
+      local p = prefetch(neap.range(30):map(square), { workers = 2, chunk = 4 })
+      local count = 0
+      for i, x in p:each() do
+        assert.equal(i * i, x)
+        if i % 10 == 0 then
+          for j, y in p:each() do
+            assert.equal(j * j, y)
+            count = count + 1
+            if j == 7 then
+              break
+            end
+          end
+        end
+        count = count + 1
+      end
+      assert.equal(30 + 3 * 7, count)
+    end)
+
+    it("by two loops in turn, both right", function()
+      local p = prefetch(neap.range(20):map(block), { workers = 1, chunk = 3 })
+      local step, one = p:each()
+      local _, two = p:each()
+      for i = 1, 20 do
+        local k, x = step(one)
+        assert.same({ i, i }, { k, x[100] })
+        local l, y = step(two)
+        assert.same({ i, i }, { l, y[100] })
+      end
+      assert.is_nil(step(one))
+      assert.is_nil(step(two))
+      assert.is_nil(step(one))
+    end)
+
+    it("by one loop alone where order does not matter", function()
+      local p = prefetch(neap.range(50), { workers = 2, order = false,
+        chunk = 1, buffered = 4 })
+      local step, one = p:each()
+      step(one)
+      local count = 0
+      for _ in p:each() do
+        count = count + 1
+      end
+      assert.equal(50, count)
+      assert.equal("cannot go on: another loop has begun, and this prefetch is "
+        .. "read as completed (order = false)", support.message(step, one))
+    end)
+
+    it("while single items are read", function()
+      local p = prefetch(neap.range(60):map(square), { workers = 2 })
+      for i, x in p:each() do
+        assert.equal(i * i, x)
+        assert.equal((61 - i) ^ 2, p[61 - i])
+      end
+    end)
+
+    it("within a map over it", function()
+      local p = prefetch(neap.range(40):map(block), { workers = 2 })
+      local s = p:map(function(t) return t[1] + 1 end)
+      assert.same(neap.range(2, 41):totable(), s:totable())
+      assert.equal(8, s[7])
+    end)
+
+    it("beside another, and inside another", function()
+      local p = prefetch(neap.range(30):map(square), { workers = 1 })
+      local q = prefetch(neap.range(30):map(function(x) return -x end),
+        { workers = 2 })
+      assert.same(neap.range(30):map(function(x)
+        return x * x - x
+      end):totable(), neap.map(function(x, y) return x + y end, p, q):totable())
+      local outer = prefetch(prefetch(neap.range(9):map(square),
+        { workers = 3 }):map(function(x) return x + 1 end), { workers = 1 })
+      assert.same(neap.range(9):map(function(x)
+        return x * x + 1
+      end):totable(), outer:totable())
+      assert.equal(1, #outer:stats().workers)
+    end)
+
+    it("to the same end at any length", function()
+      for n = 0, 40 do
+        local p = prefetch(neap.range(n), { workers = 2, buffered = 5 })
+        assert.same(neap.range(n):totable(), p:totable())
+        p:close()
+      end
+    end)
+  end)
+
+  describe("has a position", function()
+    for _, workers in ipairs({ 0, 2 }) do
+      it("that is the next item's, with workers = " .. workers, function()
+        local p = prefetch(neap.range(20):map(square), { workers = workers })
+        assert.equal(1, p:position())
+        for i in p:each() do
+          assert.equal(i + 1, p:position())
+          if i == 5 then
+            break
+          end
+        end
+        assert.equal(6, p:position())
+        p:seek(11)
+        assert.equal("11 12 13 14 15 16 17 18 19 20", indexes_of(p))
+        assert.equal(20, #p:totable())
+      end)
+
+      it("to which it resumes exactly, with workers = " .. workers, function()
+        local function make()
+          return prefetch(neap.range(30):shuffle(5):random_map(function(x, rng)
+            return x * 1000 + rng:integer(0, 999)
+          end), { workers = workers, chunk = 3 })
+        end
+        local whole, parts = make():epoch(4):totable(), {}
+        for stop = 1, 30, 4 do
+          local p = make()
+          p:seek(#parts + 1)
+          for i, x in p:epoch(4):each() do
+            parts[i] = x
+            if i == stop then
+              break
+            end
+          end
+          assert.equal(stop + 1, p:position())
+          p:close()
+        end
+        local p = make()
+        p:seek(#parts + 1)
+        for i, x in p:epoch(4):each() do
+          parts[i] = x
+        end
+        assert.same(whole, parts)
+      end)
+
+      it("that may be the end, with workers = " .. workers, function()
+        local p = prefetch(neap.range(5), { workers = workers })
+        p:seek(6)
+        assert.equal("", indexes_of(p))
+        assert.equal("1 2 3 4 5", indexes_of(p))
+      end)
+    end
+
+    it("to which it jumps while items are computed", function()
+      local p = prefetch(neap.range(200):map(square), { workers = 2,
+        chunk = 3 })
+      for k = 1, 60 do
+        local start = k * 37 % 190 + 1
+        p:seek(start)
+        local count = 0
+        for i, x in p:each() do
+          assert.equal(start + count, i)
+          assert.equal(i * i, x)
+          count = count + 1
+          if count == k % 11 + 1 then
+            break
+          end
+        end
+      end
+    end)
+  end)
+
+  describe("at another epoch", function()
+    it("keeps its workers", function()
+      local s = neap.range(100):shuffle(2)
+      local p = prefetch(s, { workers = 2 })
+      local seen = {}
+      local _ = p[1]
+      local pids = pids_of(p)
+      for epoch = 1, 4 do
+        local q = p:epoch(epoch)
+        assert.same(s:epoch(epoch):totable(), q:totable())
+        assert.equal(s:epoch(epoch)[50], q[50])
+        seen[table.concat(q:totable(), " ")] = true
+        assert.equal(pids, pids_of(q))
+      end
+      assert.same(s:totable(), p:totable())
+      local count = 0
+      for _ in pairs(seen) do
+        count = count + 1
+      end
+      assert.equal(4, count)
+    end)
+
+    it("has the same items with and without workers", function()
+      local s = neap.range(40):shuffle(3):random_map(function(x, rng)
+        return x + rng:uniform()
+      end)
+      local in_place = prefetch(s, { workers = 0 })
+      local p = prefetch(s, { workers = 2 })
+      for epoch = 1, 3 do
+        local wanted = s:epoch(epoch):totable()
+        assert.same(wanted, in_place:epoch(epoch):totable())
+        assert.same(wanted, p:epoch(epoch):totable())
+      end
+    end)
+  end)
+
+  describe("keeps items", function()
+    it("valid until the loop advances, and no longer", function()
+      local p = prefetch(neap.range(10):map(block), { workers = 1, chunk = 3 })
+      local before, row
+      for i, x in p:each() do
+        if before then
+          for _, t in ipairs({ before, row }) do
+            assert.equal("this tensor's item has been released: keep it with "
+              .. "neap.keep(item) or item:clone() before the loop goes on",
+              support.message(function() return t[1] end))
+            assert.truthy(tostring(t):find("released", 1, true))
+          end
+        end
+        assert.equal(i, x[100])
+        before, row = x, x:reshape(2, 50)[2]
+        assert.equal(i, row[50])
+      end
+      assert.truthy(support.message(function() return before[1] end))
+    end)
+
+    it("that were kept, after the loop has gone on and after close",
+      function()
+        local p = prefetch(neap.range(12):map(function(i)
+          return { block(i), { n = block(-i) } }
+        end), { workers = 2, chunk = 2 })
+        local kept = {}
+        for i, x in p:each() do
+          kept[i] = i % 2 == 0 and neap.keep(x) or nil
+        end
+        p:close()
+        for i = 2, 12, 2 do
+          assert.equal(i, kept[i][1][100])
+          assert.equal(-i, kept[i][2].n:totable()[1])
+        end
+        neap.release(kept[2])
+        assert.truthy(support.message(function() return kept[2][1][1] end))
+        assert.equal(4, kept[4][1][1])
+      end)
+
+    it("that were read by index, for as long as they are held", function()
+      local p = prefetch(neap.range(12):map(block), { workers = 2 })
+      local items = {}
+      for i = 1, 12 do
+        items[i] = p[i]
+      end
+      for i = 1, 12 do
+        assert.equal(i, items[i][100])
+      end
+      p:close()
+      for i = 1, 12 do
+        assert.equal(i, items[i][1])
+      end
+    end)
+
+    it("that are clones, numbers, strings or tables, without more", function()
+      local p = prefetch(neap.range(40):map(function(i)
+        return { i, "item " .. i, { i }, block(i) }
+      end), { workers = 1 })
+      local list, clones = {}, {}
+      for i, x in p:each() do
+        clones[i], list[i] = x[4]:clone(), x
+      end
+      p:close()
+      for i = 1, 40 do
+        assert.equal(i, clones[i][1])
+        assert.same({ i, "item " .. i, { i } }, { unpack(list[i], 1, 3) })
+      end
+    end)
+
+    it("until there are no slots, and says so", function()
+      local p = prefetch(neap.range(1000):map(block), { workers = 1,
+        chunk = 1 })
+      local kept = {}
+      local message = support.message(function()
+        for i, x in p:each() do
+          kept[i] = x:keep()
+        end
+      end)
+      assert.equal("cannot read on: all 32 slots that may be held are held; "
+        .. "release some items, clone what is to be kept, or raise buffered",
+        message)
+      assert.truthy(#kept >= 31)
+      assert.truthy(support.message(function() return p[500] end):find(
+        "all 32 slots", 1, true))
+      assert.truthy(support.message(p.totable, p):find("all 32 slots", 1, true))
+      for i = 1, #kept do
+        assert.equal(i, kept[i][100])
+        kept[i]:release()
+      end
+      kept = nil -- luacheck: ignore
+      assert.equal(500, p[500][1])
+    end)
+
+    it("that nobody holds no longer, when slots run short", function()
+      local p = prefetch(neap.range(1000):map(block), { workers = 1,
+        chunk = 1 })
+      local sum = 0
+      for _, x in p:each() do
+        sum = sum + x:keep()[1]
+      end
+      assert.equal(500500, sum)
+      for i = 1, 1000 do
+        sum = sum - p[i][1]
+      end
+      assert.equal(0, sum)
+    end)
+
+    it("alive through their rows", function()
+      local p = prefetch(neap.range(40):map(function(i)
+        return require("neap").tensor("f32", { 4, 25 }, i)
+      end), { workers = 1, chunk = 1 })
+      local rows = {}
+      for i, x in p:each() do
+        if i % 5 == 0 then
+          x:keep()
+          rows[i] = x[3]
+        end
+      end
+      for _ = 1, 3 do
+        collectgarbage()
+      end
+      p:close()
+      for i = 5, 40, 5 do
+        assert.equal(i, rows[i][25])
+      end
+    end)
+  end)
+
+  describe("has room", function()
+    it("for items that grow and shrink", function()
+      local sizes = { 0, 1, 100, 2 ^ 16, 2 ^ 20, 64 * 2 ^ 20, 0, 2 ^ 22, 10,
+        64 * 2 ^ 20, 5, 0 }
+      local p = prefetch(neap.from(sizes):map(function(n)
+        return require("neap").tensor("u8", { n }, n % 251)
+      end), { workers = 1, buffered = 3 })
+      for i, x in p:each() do
+        assert.equal(sizes[i], #x)
+        if #x > 0 then
+          assert.equal(sizes[i] % 251, x[1])
+          assert.equal(sizes[i] % 251, x[-1])
+        end
+      end
+    end)
+
+    it("for no more slots than there are addresses, and says so", function()
+      local p = prefetch({ 1 }, { workers = 1, slot_bytes = 2 ^ 45 })
+      assert.truthy(support.message(function() return p[1] end):find(
+        "^cannot reserve %d+ slots of slot_bytes = 35184372088832: a smaller "
+        .. "slot_bytes or buffered may fit"))
+    end)
+  end)
+
+  describe("tells at its first read", function()
+    it("what options cannot be", function()
+      for message, options in pairs({
+        ["workers must be 1 to 512"] = { workers = 513 },
+        ["slot_bytes must be 2^16 to 2^46"] = { workers = 1, slot_bytes = 5 },
+      }) do
+        local p = prefetch({ 1 }, options)
+        assert.equal("cannot open a loader: " .. message,
+          support.message(function() return p:totable() end))
+      end
+    end)
+  end)
+
+  describe("ends", function()
+    for _, workers in ipairs({ 0, 2 }) do
+      it("once, and is not used after that, with workers = " .. workers,
+        function()
+          local p = prefetch(neap.range(9):map(square), { workers = workers })
+          local q = p:epoch(2)
+          assert.equal(9, #p:totable())
+          p:close()
+          p:close()
+          q:close()
+          local closed = "cannot read: the prefetch is closed"
+          for _, s in ipairs({ p, q, p:map(math.abs) }) do
+            assert.equal(closed, support.message(function() return s[1] end))
+            assert.equal(closed, support.message(function()
+              return s:totable()
+            end))
+            assert.equal(closed, support.message(function()
+              for _ in s:each() do end -- luacheck: ignore
+            end))
+          end
+          assert.equal("cannot seek: the prefetch is closed",
+            support.message(function() p:seek(1) end))
+          assert.equal(9, #p)
+          assert.truthy(tostring(p):find("^prefetch%("))
+        end)
+
+      it("within a loop, which then cannot go on, with workers = " .. workers,
+        function()
+          local p = prefetch(neap.range(90):map(square), { workers = workers })
+          local seen = 0
+          assert.equal("cannot read: the prefetch is closed",
+            support.message(function()
+              for i in p:each() do
+                seen = i
+                if i == 20 then
+                  p:close()
+                end
+              end
+            end))
+          assert.equal(20, seen)
+        end)
+    end
+
+    it("before it has begun", function()
+      prefetch(neap.range(9), { workers = 2 }):close()
+      local p = prefetch(neap.range(9), { workers = 2 })
+      local _ = p:each()
+      p:close()
+    end)
+
+    it("at once while workers are busy", function()
+      local p = prefetch(neap.range(9):map(function(i)
+        while i > 1 do end -- luacheck: ignore
+        return i
+      end), { workers = 2, chunk = 1 })
+      assert.equal(1, p[1])
+      local step, state = p:each()
+      assert.equal(1, step(state))
+      local since = os.time()
+      p:close()
+      assert.truthy(os.time() - since < 3)
+    end)
+
+    it("with the last that holds it, without close", function()
+      for k = 1, 3 do
+        local p = neap.range(100):map(block):prefetch({ workers = 2 })
+        local q = neap.range(100):map(square):prefetch({ workers = 1 })
+        for i in p:each() do
+          if i == 3 * k then
+            break
+          end
+        end
+        assert.equal(4, q[2])
+        pcall(function()
+          for i in q:each() do
+            error(i)
+          end
+        end)
+      end
+    end)
+
+    it("with a loop that nobody goes on with, and its kept item", function()
+      local step, state = neap.range(50):map(block):prefetch({ workers = 1 })
+        :each()
+      local _, x = step(state)
+      x:keep()
+      local _, y = step(state)
+      assert.equal(2, y[1])
+      state = nil -- luacheck: ignore
+      collectgarbage()
+      collectgarbage()
+      assert.equal(1, x[100])
+    end)
+  end)
+
+  it("starts nothing before the first read", function()
+    local before = #support.leaks()
+    local p = prefetch(neap.range(5):map(square), { workers = 3 })
+    local _ = #p + p:position() .. tostring(p) .. tostring(p:epoch(2))
+    p:seek(2)
+    assert.equal(before, #support.leaks())
+    assert.same({}, p:stats().workers)
+  end)
+
+  it("counts what it does", function()
+    local p = prefetch(neap.range(200):map(block), { workers = 2 })
+    assert.equal(0, p:stats().items)
+    for _ in p:each() do end -- luacheck: ignore
+    local stats = p:stats()
+    assert.equal(200, stats.items)
+    assert.equal(2, #stats.workers)
+    assert.equal(200, stats.workers[1].items + stats.workers[2].items)
+    assert.truthy(stats.bytes >= 200 * 400)
+    assert.truthy(stats.runs >= 1 and stats.runs <= 200)
+    assert.truthy(stats.busy > 0 and stats.wait >= 0)
+    assert.equal(0, stats.restarts)
+    assert.equal(0, stats.retries)
+    for _, worker in ipairs(stats.workers) do
+      assert.is_true(support.is_alive(worker.pid))
+    end
+  end)
+end)
