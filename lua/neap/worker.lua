@@ -50,11 +50,15 @@ local function send_failure(k, e, number)
     return
   end
   fields.cause = e.message
-  if not value.write_failure(k, fields) then
-    value.write_failure(k, {
-      kind = e.kind, message = e.message:sub(1, MESSAGE_MAX), index = e.index,
-      stage = e.stage, worker = number,
-    })
+  if value.write_failure(k, fields) then
+    return
+  end
+  local is_written = value.write_failure(k, {
+    kind = e.kind, message = e.message:sub(1, MESSAGE_MAX), index = e.index,
+    stage = e.stage, worker = number,
+  })
+  if not is_written then -- an item must not pass for what lay there before
+    error("cannot tell the host of a failure: " .. e.message, 0)
   end
 end
 
