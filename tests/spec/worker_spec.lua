@@ -367,6 +367,24 @@ describe("a worker", function()
       assert.equal(11, p[11])
     end)
 
+    it("as it cannot even tell of a failure never passes for an item",
+      function()
+        local run = support.run([[
+          local neap = require("neap")
+          local p = neap.range(4):map(function(x)
+            if x == 3 then
+              pairs = nil
+              error("no pairs, no error")
+            end
+            return x
+          end):prefetch({ workers = 1, chunk = 1, buffered = 1 })
+          for i, x in p:each({ on_error = "skip" }) do print(i, x) end
+          print(p:skipped()[1].index, p:skipped()[1].message)
+        ]])
+        assert.equal("1\t1\n2\t2\n4\t4\n3\ta worker died of this item, 3 "
+          .. "times; the last by exit status 1\n", run.out)
+      end)
+
     it("once is replaced, and nobody notices", function()
       local path = os.tmpname()
       local p = prefetch(neap.range(50):map(function(x)
