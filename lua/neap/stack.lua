@@ -81,6 +81,7 @@ function makers.tensor(first, path, leaves, count)
     path = path, type = "tensor", result = result, dtype = first.dtype,
     text = shape_text(first), dims = first.shape, nbytes = first.nbytes,
     data = ffi.cast(bytes, result:ptr()),
+    is_given = false,  -- neap.place's: whether a tensor has the row's memory
   }
   leaves[#leaves + 1] = node
   return node
