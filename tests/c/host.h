@@ -22,6 +22,11 @@ enum { DEADLINE_S = 60, SIGNALS = 64 };
 /* The C library adds it to each action that is set, the same one too. */
 enum { SA_RESTORER_FLAG = 0x4000000 };
 
+/* Waits until a condition holds; the deadline is the test's. */
+#define await(condition) \
+  while (!(condition)) \
+  sleep_us(500)
+
 /* -- What a test must leave as it was -- */
 
 typedef struct footprint {
@@ -91,6 +96,8 @@ static inline void assert_same_signals(const footprint *a, const footprint *b) {
 }
 
 static inline void assert_untouched(const footprint *before) {
+  /* The kernel lets go of a thread a moment after it can be joined. */
+  await(entries_of("/proc/self/task") <= before->threads);
   const footprint now = measure_footprint();
   assert_int_equal(now.descriptors, before->descriptors);
   assert_int_equal(now.threads, before->threads);
@@ -244,10 +251,5 @@ static inline int32_t pid_of(const neap_loader *loader, int32_t worker) {
   neap_stats stats;
   return neap_worker_stats(loader, worker, &stats);
 }
-
-/* Waits until a condition holds; the deadline is the test's. */
-#define await(condition) \
-  while (!(condition)) \
-  sleep_us(500)
 
 #endif

@@ -118,6 +118,7 @@ static void no_more_is_computed_than_may_be(void **state) {
   host *h = *state;
   h->options.buffered = 5;
   h->options.chunk = 1;
+  h->program.item_us = 200;
   neap_loader *loader = open_loader(h);
   read_in_order(h, loader, 1, 0, 10);
   await(atomic_load(&h->tally->computed[14]) == 1);

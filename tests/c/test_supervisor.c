@@ -358,7 +358,7 @@ static void read_timed(host *h, neap_loader *loader, int64_t epoch, int64_t at,
  */
 static int64_t read_in_three_ways(host *h, neap_loader *loader) {
   int64_t longest_ms = 0;
-  for (int64_t k = 0; k < 8; k++) {
+  for (int64_t k = 0; k < 12; k++) {
     assert_int_equal(neap_seek(loader, 2, 150, NULL), NEAP_OK);
     read_timed(h, loader, 2, 150, &longest_ms);
     assert_int_equal(neap_seek(loader, 3 + k, 0, NULL), NEAP_OK);
@@ -372,6 +372,7 @@ static int64_t read_in_three_ways(host *h, neap_loader *loader) {
   return longest_ms;
 }
 
+/* -1 if no worker came to pass the place n times. */
 static int64_t read_with_a_fault(host *h, const char *place, int n) {
   char folder[] = "/tmp/neap-fault-XXXXXX";
   char file[64], fault[128];
@@ -385,16 +386,19 @@ static int64_t read_with_a_fault(host *h, const char *place, int n) {
   unsetenv("NEAP_FAULT");
   const int has_happened = unlink(file) == 0;
   rmdir(folder);
-  if (!has_happened) fail_msg("%s was not passed %d times", place, n);
-  return longest_ms;
+  return has_happened ? longest_ms : -1;
 }
 
 /* A wake-up that is lost delays an item until the consumer looks of itself, and
    does so each time; a machine that is busy does not. */
 static void die_at(host *h, const char *place, int n) {
-  for (int attempt = 0; attempt < 3; attempt++)
-    if (read_with_a_fault(h, place, n) < NEAP__SLEEP_MS_MAX) return;
-  fail_msg("%s:%d: nobody woke the consumer", place, n);
+  int64_t longest_ms = 0;
+  for (int attempt = 0; attempt < 3; attempt++) {
+    longest_ms = read_with_a_fault(h, place, n);
+    if (0 <= longest_ms && longest_ms < NEAP__SLEEP_MS_MAX) return;
+  }
+  fail_msg("%s:%d: %s", place, n,
+           longest_ms < 0 ? "was not passed" : "nobody woke the consumer");
 }
 
 static void a_death_at_any_step_loses_nothing(void **state) {
@@ -405,7 +409,7 @@ static void a_death_at_any_step_loses_nothing(void **state) {
   } steps[] = {
       {"attached", 1},  {"ready", 1},   {"acquire", 3},   {"acquired", 3},
       {"claim", 3},     {"claimed", 3}, {"filled", 3},    {"publish", 3},
-      {"cancelled", 2}, {"kept", 2},    {"published", 3}, {"wake", 3},
+      {"cancelled", 1}, {"kept", 1},    {"published", 3}, {"wake", 3},
       {"woken", 3},     {"tired", 3},   {"rest", 3},      {"awake", 3},
       {"rested", 3},
   };
@@ -416,9 +420,15 @@ static void a_death_at_any_step_loses_nothing(void **state) {
   h->program.detail = 300;
   h->program.at = 100;
   h->program.step = 1;
+  /* A worker's death must not wake the consumer by the way. */
+  sigset_t deaths, before;
+  sigemptyset(&deaths);
+  sigaddset(&deaths, SIGCHLD);
+  sigprocmask(SIG_BLOCK, &deaths, &before);
   for (size_t k = 0; k < sizeof steps / sizeof *steps; k++)
     for (int n = 1; n <= steps[k].passages; n++)
       die_at(h, steps[k].place, n);
+  sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 #endif
