@@ -17,12 +17,16 @@ local function indexes_of(s, options)
   return table.concat(list, " ")
 end
 
+-- The processes of a prefetch, once all have started.
 local function pids_of(p)
   local list = {}
-  for k, worker in ipairs(p:stats().workers) do
-    list[k] = worker.pid
-  end
-  table.sort(list)
+  support.await(5, function()
+    for k, worker in ipairs(p:stats().workers) do
+      list[k] = worker.pid
+    end
+    table.sort(list)
+    return list[1] > 0
+  end)
   return table.concat(list, " ")
 end
 
@@ -648,14 +652,14 @@ describe("a prefetch", function()
     local stats = p:stats()
     assert.equal(200, stats.items)
     assert.equal(2, #stats.workers)
+    for pid in pids_of(p):gmatch("%d+") do
+      assert.is_true(support.is_alive(tonumber(pid)))
+    end
     assert.equal(200, stats.workers[1].items + stats.workers[2].items)
     assert.truthy(stats.bytes >= 200 * 400)
     assert.truthy(stats.runs >= 1 and stats.runs <= 200)
     assert.truthy(stats.busy > 0 and stats.wait >= 0)
     assert.equal(0, stats.restarts)
     assert.equal(0, stats.retries)
-    for _, worker in ipairs(stats.workers) do
-      assert.is_true(support.is_alive(worker.pid))
-    end
   end)
 end)
