@@ -29,6 +29,15 @@ static inline void neap__futex_wake(_Atomic uint32_t *word) {
   syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
+/* Between two looks at a word that another core is about to write. */
+static inline void neap__pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
 static inline int64_t neap__now_ns(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);

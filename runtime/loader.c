@@ -30,6 +30,8 @@ enum { RUN_NS_WANTED = 50000 };
 enum { RUN_BYTES_WANTED = 256 << 10 };
 /* Runs that take longer than this are worth waking a worker for one by one. */
 enum { RUN_NS_SLOW = 20000 };
+/* Looks for a quick run between two looks at the clock. */
+enum { LOOKS_A_CLOCK = 32 };
 /* Slots that a caller may hold beside the one it reads. */
 enum { HELD_MIN = 32 };
 /* Bytes of a slot that are never given back to the system. */
@@ -54,7 +56,8 @@ struct neap_loader {
   int32_t chunk; /* 0: chosen */
   bool is_ordered;
   bool is_closed;
-  pid_t pid; /* who opened it: not a forked child */
+  bool has_cores; /* more than one */
+  pid_t pid;      /* who opened it: not a forked child */
   neap__segment control;
   neap__segment slots;
   neap__ring ring;
@@ -193,6 +196,7 @@ int neap_open(const neap_options *options, neap_loader **out,
   if (loader->chunk > loader->buffered) loader->chunk = loader->buffered;
   loader->run_items = loader->chunk > 0 ? loader->chunk : 1;
   loader->is_ordered = options->ordered != 0;
+  loader->has_cores = neap_cores() > 1;
   loader->epoch = 1;
   if ((rc = open_memory(loader, options, error)) != NEAP_OK) goto fail;
   if ((rc = open_supervisor(loader, options, error)) != NEAP_OK) goto fail;
@@ -271,10 +275,14 @@ static void ask_ahead(neap_loader *loader) {
   }
 }
 
+static bool is_slow(const neap_loader *loader) {
+  return loader->item_ns * loader->run_items > RUN_NS_SLOW;
+}
+
 /* Entries that must be open before sleeping workers are woken: with quick
    runs half of the ring, so that they do not wake for each. */
 static uint32_t enough_to_rouse(const neap_loader *loader) {
-  if (loader->item_ns * loader->run_items > RUN_NS_SLOW) return 1;
+  if (is_slow(loader)) return 1;
   const uint32_t half = loader->ring.entry_count / 2;
   return half > 0 ? half : 1;
 }
@@ -447,6 +455,19 @@ static int failure_of(neap_loader *loader, neap_error *error) {
   return status;
 }
 
+/*
+ * Quick runs come sooner than a sleeper wakes: so look on for as long as one
+ * run may take to count as quick, and only if there is a core for it.
+ */
+static void linger(neap_loader *loader, uint32_t wish, int64_t since) {
+  if (!loader->has_cores || is_slow(loader)) return;
+  for (int look = 1; find_ready(loader, wish) < 0; look++) {
+    if (look % LOOKS_A_CLOCK == 0 && neap__now_ns() - since > RUN_NS_SLOW)
+      return;
+    neap__pause();
+  }
+}
+
 /* Waits until the entry wished for is ready, and tells which. */
 static int await(neap_loader *loader, uint32_t wish, uint32_t *entry,
                  neap_error *error) {
@@ -454,6 +475,7 @@ static int await(neap_loader *loader, uint32_t wish, uint32_t *entry,
   if (found < 0) {
     const int64_t since = neap__now_ns();
     neap__ring_rouse(&loader->ring, 1);
+    linger(loader, wish, since);
     for (;;) {
       neap__ring_wish(&loader->ring, wish);
       found = find_ready(loader, wish);
