@@ -72,7 +72,6 @@ static int start_child(neap__supervisor *s, uint32_t w, neap_error *error) {
   int theirs;
   int rc = open_sockets(&child->socket, &theirs, error);
   if (rc != NEAP_OK) return rc;
-  (void)!write(child->socket, &hello, sizeof hello);
   const int inherit[4] = {s->inherit[0], s->inherit[1], theirs, s->inherit[3]};
   rc = neap__spawn(s->path, s->lua_dir, inherit, &child->pid, &child->pidfd,
                    error);
@@ -86,6 +85,8 @@ static int start_child(neap__supervisor *s, uint32_t w, neap_error *error) {
   child->is_ready = 0;
   child->runs_before = atomic_load(&s->ring->corners[w].runs);
   atomic_store(&s->pids[w], (int32_t)child->pid);
+  /* Now that it is watched, it may begin. */
+  (void)send(child->socket, &hello, sizeof hello, MSG_NOSIGNAL);
   return NEAP_OK;
 }
 

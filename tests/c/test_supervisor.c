@@ -492,11 +492,13 @@ static void a_host_may_ignore_its_children(void **state) {
   struct sigaction before;
   const struct sigaction ignore = {.sa_handler = SIG_IGN};
   sigaction(SIGCHLD, &ignore, &before);
-  h->options.retries = 1;
+  h->options.retries = 1000;
+  h->options.chunk = 1;
   h->program.event = DIE;
   h->program.detail = SIGKILL;
   h->program.at = 77;
-  h->program.times = 1;
+  h->program.step = 1;
+  h->program.times = 100;
   read_all(h);
   sigaction(SIGCHLD, &before, NULL);
 }
@@ -506,9 +508,11 @@ static void a_host_may_reap_all_children(void **state) {
   h->program.event = DIE;
   h->program.detail = SIGKILL;
   h->program.at = 20;
-  h->program.times = 2;
+  h->program.step = 1;
+  h->program.times = 100;
   h->options.chunk = 1;
   h->options.length = 500;
+  h->options.retries = 1000;
   neap_loader *loader = open_loader(h);
   for (int64_t at = 0; at < 500; at++) {
     read_in_order(h, loader, 1, at, at + 1);
