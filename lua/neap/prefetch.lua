@@ -469,6 +469,20 @@ end
 
 -- -- Making ------------------------------------------------------------------
 
+-- The limits of neap_open(), told where the prefetch is made.
+local WORKERS_MAX, SLOT_BYTES_MIN, SLOT_BYTES_MAX = 512, 2 ^ 16, 2 ^ 46
+
+local function check_limits(options)
+  local bytes = options.slot_bytes
+  if options.workers and options.workers > WORKERS_MAX then
+    check.fail(2, ("option 'workers': %d at most expected, got %d"):format(
+      WORKERS_MAX, options.workers))
+  elseif bytes and (bytes < SLOT_BYTES_MIN or bytes > SLOT_BYTES_MAX) then
+    check.fail(2, ("option 'slot_bytes': 2^16 to 2^46 expected, got %.0f")
+      :format(bytes))
+  end
+end
+
 --- Returns the same items, computed ahead by worker processes.
 -- @function prefetch
 -- @tparam Sequence source
@@ -483,6 +497,7 @@ end
 local function prefetch(source, options)
   source = check.sequence(1, source)
   options = check.options(2, options, OPTIONS)
+  check_limits(options)
   local pool = new_pool(options)
   if pool.workers > 0 then
     local ok, text = pcall(chain.pack,

@@ -113,10 +113,15 @@ end
 
 --- Stages of a class below this node and itself: seeds that nobody gave come
 -- from it, so that no two stages of a chain draw the same.
-function Sequence:count_stages(class_name)
+function Sequence:count_stages(class_name, seen)
+  seen = seen or {}
+  if seen[self] then
+    return 0
+  end
+  seen[self] = true
   local count = self.class_name == class_name and 1 or 0
   for _, source in ipairs(self.sources or { self.source }) do
-    count = count + source:count_stages(class_name)
+    count = count + source:count_stages(class_name, seen)
   end
   return count
 end

@@ -528,15 +528,18 @@ describe("a prefetch", function()
     end)
   end)
 
-  describe("tells at its first read", function()
+  describe("tells where it is made", function()
     it("what options cannot be", function()
       for message, options in pairs({
-        ["workers must be 1 to 512"] = { workers = 513 },
-        ["slot_bytes must be 2^16 to 2^46"] = { workers = 1, slot_bytes = 5 },
+        ["option 'workers': 512 at most expected, got 513"] = {
+          workers = 513,
+        },
+        ["option 'slot_bytes': 2^16 to 2^46 expected, got 5"] = {
+          slot_bytes = 5,
+        },
       }) do
-        local p = prefetch({ 1 }, options)
-        assert.equal("cannot open a loader: " .. message,
-          support.message(function() return p:totable() end))
+        assert.equal("bad argument #2 to 'prefetch' (" .. message .. ")",
+          support.message(function() return (prefetch({ 1 }, options)) end))
       end
     end)
   end)
