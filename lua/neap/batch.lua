@@ -19,6 +19,7 @@ local function put(state, j, item, count, outer)
   place.done(outer)
   state = state or stack.begin(item, count)
   stack.put(state, j, item)
+  place.settle()
   return state
 end
 

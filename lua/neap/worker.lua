@@ -82,7 +82,11 @@ local function serve(worker, getter, number)
   local word = lease.take()
   place.enable()
   tensor.set_allocator(function(nbytes, code, bits, shape, ndim)
-    local data = place.find(code, bits, shape, ndim) or value.allocate(nbytes)
+    local data, own = place.find(code, bits, shape, ndim)
+    if data ~= nil then
+      return data, own, own[0]
+    end
+    data = value.allocate(nbytes)
     if data ~= nil then
       return data, word, word[0]
     end
@@ -90,6 +94,7 @@ local function serve(worker, getter, number)
   while lib.check(C.neap_worker_next(worker, task, lib.error)) == C.NEAP_OK do
     local used = run_task(task, getter, progress, number)
     lease.bump(word)
+    place.reset()
     C.neap_worker_publish(worker, used)
   end
 end

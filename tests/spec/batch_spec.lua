@@ -128,4 +128,43 @@ describe("neap.batch", function()
         support.message(function() local _ = s:batch(unpack(words)) end))
     end
   end)
+
+  it("never lets a tensor that outlives its item spoil another's row",
+    function()
+      local kept
+      local s = neap.range(4):map(function(i)
+        if i == 1 then
+          return neap.tensor("f32", { 1000 }, i)
+        end
+        kept = kept or neap.empty("f32", { 1000 })
+        kept:fill(i)
+        return kept
+      end):batch(4, { collate = neap.stack })
+      local p = s:prefetch({ workers = 1 })
+      local ok, e = pcall(function() return p[1] end)
+      p:close()
+      assert.is_false(ok)
+      assert.truthy(e.message:find("has been released", 1, true))
+    end)
+
+  it("places batches of batches in their rows", function()
+    local function image(i)
+      return neap.tensor("f32", { 1000 }, i)
+    end
+    local s = neap.zip({
+      a = neap.range(6):map(image),
+      b = neap.range(12):map(image):batch(2, { collate = neap.stack }),
+      c = neap.range(101, 106):map(image),
+    }):batch(3, { collate = neap.stack })
+    local p = s:prefetch({ workers = 2 })
+    for k, x in p:each() do
+      for j = 1, 3 do
+        local i = 3 * (k - 1) + j
+        assert.equal(i, x.a[j][1000])
+        assert.equal(2 * i, x.b[j][2][1])
+        assert.equal(100 + i, x.c[j][500])
+      end
+    end
+    p:close()
+  end)
 end)
