@@ -9,6 +9,7 @@
 -- @module neap.index
 
 local ffi = require("ffi")
+local ahead = require("neap.ahead")
 local class = require("neap.class")
 local lib = require("neap.lib")
 local sequence = require("neap.sequence")
@@ -19,6 +20,7 @@ local Index = class("index", sequence.class)
 -- More leaves than this are told apart by a table of functions, not by code.
 local BRANCHES_MAX = 4
 
+local int64 = ffi.typeof("int64_t")
 local out = ffi.new("neap_seq *[1]")
 
 --- Calls a constructor of libneap: `Index.build(C.neap_seq_..., ...)`.
@@ -63,96 +65,6 @@ function grow(node, leaves)
   return node:tree(grow(node.source, leaves))
 end
 
--- -- Resolving in Lua --------------------------------------------------------
---
--- Reads in order find their index in what C has resolved ahead: in a stretch of
--- equal steps, where the tree has long ones, or else in a window. Each has two
--- readers, of which the second answers the number of the leaf as well.
-
-local EXACT = 2 ^ 53
-local int64 = ffi.typeof("int64_t")
-local leaf_out = ffi.new("int32_t[1]")
-
--- Lua counts from 1 and C from 0; beyond 2^53 a number cannot take one away.
-local function ask(f, ahead, tree, i, e)
-  local index = i <= EXACT and i - 1 or int64(i) - 1
-  local j = tonumber(f(tree, ahead, e, index, leaf_out)) + 1
-  return j
-end
-
-local function slide(window, tree, i, e)
-  return (ask(C.neap_seq_slide, window, tree, i, e))
-end
-
-local function stride(stretch, tree, i, e)
-  return (ask(C.neap_seq_stride, stretch, tree, i, e))
-end
-
-local by_window, by_stretch, by_shift = {}, {}, {}
-
-function by_window.index(window, tree, i, e)
-  local k = i - window.first
-  if k >= 0 and k < window.count and e == window.epoch then
-    return window.place[k]
-  end
-  return (slide(window, tree, i, e))
-end
-
-function by_window.leaf(window, tree, i, e)
-  local k = i - window.first
-  if k >= 0 and k < window.count and e == window.epoch then
-    return window.place[k], window.leaf[k]
-  end
-  local j = slide(window, tree, i, e)
-  return j, leaf_out[0]
-end
-
-function by_stretch.index(stretch, tree, i, e)
-  if i >= stretch.first and i < stretch.stop and e == stretch.epoch then
-    return i * stretch.step + stretch.offset
-  end
-  return (stride(stretch, tree, i, e))
-end
-
-function by_stretch.leaf(stretch, tree, i, e)
-  if i >= stretch.first and i < stretch.stop and e == stretch.epoch then
-    return i * stretch.step + stretch.offset, stretch.leaf
-  end
-  local j = stride(stretch, tree, i, e)
-  return j, leaf_out[0]
-end
-
--- For stretches whose steps are all 1.
-function by_shift.index(stretch, tree, i, e)
-  if i >= stretch.first and i < stretch.stop and e == stretch.epoch then
-    return i + stretch.shift
-  end
-  return (stride(stretch, tree, i, e))
-end
-
-function by_shift.leaf(stretch, tree, i, e)
-  if i >= stretch.first and i < stretch.stop and e == stretch.epoch then
-    return i + stretch.shift, stretch.leaf
-  end
-  local j = stride(stretch, tree, i, e)
-  return j, leaf_out[0]
-end
-
--- Whether all adapters of a tree have a property.
-local function have(node, property)
-  if not node.tree then
-    return true
-  elseif not node[property] then
-    return false
-  end
-  for _, source in ipairs(node.sources or { node.source }) do
-    if not have(source, property) then
-      return false
-    end
-  end
-  return true
-end
-
 -- Values of leaves that are plain storage; nil if one of them is not.
 local function stored(leaves)
   local values = {}
@@ -192,20 +104,15 @@ function Index:emit(g, i, e)
   local leaves = {}
   g:constant(self) -- whose nodes own what the tree reads
   local tree = g:constant(ffi.gc(grow(self, leaves), C.neap_seq_free))
-  local is_stretchy = have(self, "is_stretchy")
-  local readers = not is_stretchy and by_window
-    or have(self, "is_unit") and by_shift or by_stretch
-  local ahead = g:constant(ffi.new(is_stretchy and "neap_stretch"
-    or "neap_window"))
+  local way = ahead.way(self)
+  local arguments = ("%s, %s, %s, %s"):format(g:constant(way.new()), tree, i, e)
   local j = g:name("i")
   if #leaves == 1 then
-    g:line("local %s = %s(%s, %s, %s, %s)", j, g:constant(readers.index),
-      ahead, tree, i, e)
+    g:line("local %s = %s(%s)", j, g:constant(way.index), arguments)
     return g:value(leaves[1], j, e)
   end
   local which = g:name("w")
-  g:line("local %s, %s = %s(%s, %s, %s, %s)", j, which,
-    g:constant(readers.leaf), ahead, tree, i, e)
+  g:line("local %s, %s = %s(%s)", j, which, g:constant(way.leaf), arguments)
   return emit_leaves(g, leaves, which, j, e)
 end
 

@@ -1,0 +1,111 @@
+-- SPDX-License-Identifier: MIT
+--- Where reads in order find their index: in what C has resolved ahead.
+--
+-- A tree of index arithmetic that has long stretches of equal steps is asked
+-- for one of these, any other for a window of indexes. Each way has two
+-- readers: `index(ahead, tree, i, e)` answers the index in the one leaf that
+-- there is, `leaf` also the number of the leaf, from 0.
+-- @module neap.ahead
+
+local ffi = require("ffi")
+local lib = require("neap.lib")
+
+local C = lib.C
+
+local EXACT = 2 ^ 53
+local int64 = ffi.typeof("int64_t")
+local leaf_out = ffi.new("int32_t[1]")
+
+-- Lua counts from 1 and C from 0; beyond 2^53 a number cannot take one away.
+local function ask(f, ahead, tree, i, e)
+  local index = i <= EXACT and i - 1 or int64(i) - 1
+  local j = tonumber(f(tree, ahead, e, index, leaf_out)) + 1
+  return j
+end
+
+local function slide(window, tree, i, e)
+  return (ask(C.neap_seq_slide, window, tree, i, e))
+end
+
+local function stride(stretch, tree, i, e)
+  return (ask(C.neap_seq_stride, stretch, tree, i, e))
+end
+
+local window = { new = ffi.typeof("neap_window") }
+
+function window.index(ahead, tree, i, e)
+  local k = i - ahead.first
+  if k >= 0 and k < ahead.count and e == ahead.epoch then
+    return ahead.place[k]
+  end
+  return (slide(ahead, tree, i, e))
+end
+
+function window.leaf(ahead, tree, i, e)
+  local k = i - ahead.first
+  if k >= 0 and k < ahead.count and e == ahead.epoch then
+    return ahead.place[k], ahead.leaf[k]
+  end
+  local j = slide(ahead, tree, i, e)
+  return j, leaf_out[0]
+end
+
+local stretch = { new = ffi.typeof("neap_stretch") }
+
+function stretch.index(ahead, tree, i, e)
+  if i >= ahead.first and i < ahead.stop and e == ahead.epoch then
+    return i * ahead.step + ahead.offset
+  end
+  return (stride(ahead, tree, i, e))
+end
+
+function stretch.leaf(ahead, tree, i, e)
+  if i >= ahead.first and i < ahead.stop and e == ahead.epoch then
+    return i * ahead.step + ahead.offset, ahead.leaf
+  end
+  local j = stride(ahead, tree, i, e)
+  return j, leaf_out[0]
+end
+
+-- A stretch whose steps are all 1.
+local shift = { new = stretch.new }
+
+function shift.index(ahead, tree, i, e)
+  if i >= ahead.first and i < ahead.stop and e == ahead.epoch then
+    return i + ahead.shift
+  end
+  return (stride(ahead, tree, i, e))
+end
+
+function shift.leaf(ahead, tree, i, e)
+  if i >= ahead.first and i < ahead.stop and e == ahead.epoch then
+    return i + ahead.shift, ahead.leaf
+  end
+  local j = stride(ahead, tree, i, e)
+  return j, leaf_out[0]
+end
+
+-- Whether all adapters of a tree have a property.
+local function have(node, property)
+  if not node.tree then
+    return true
+  elseif not node[property] then
+    return false
+  end
+  for _, source in ipairs(node.sources or { node.source }) do
+    if not have(source, property) then
+      return false
+    end
+  end
+  return true
+end
+
+--- The way that suits a node's tree: its readers, and `new` for their `ahead`.
+local function way(node)
+  if not have(node, "is_stretchy") then
+    return window
+  end
+  return have(node, "is_unit") and shift or stretch
+end
+
+return { way = way }
