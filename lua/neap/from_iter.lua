@@ -4,6 +4,8 @@
 
 local check = require("neap.check")
 local class = require("neap.class")
+local compiler = require("neap.compile")
+local errors = require("neap.errors")
 local hold = require("neap.hold")
 local sequence = require("neap.sequence")
 
@@ -81,23 +83,53 @@ function FromIter:get(i)
   return state.kept[i]
 end
 
-local function step(self, i)
-  i = i + 1
-  if i > self.length then
+-- Reads item i of a loop: whether that went well, and the item or the error;
+-- nil where the iterator has ended, unless it was to give more.
+local function try(loop, i)
+  local node = loop.node
+  if i > node.length then
     return nil
   end
-  local state = read_to(self, i)
-  if i <= state.count then
-    return i, state.kept[i]
-  elseif self.length < math.huge then
-    error(("index %d is out of range: the iterator ended after %d items")
-      :format(i, state.count), 0)
+  local ok, x = xpcall(loop.getter, errors.handler, i, 1)
+  local state = node.state
+  if not ok and node.length == math.huge and state and state.has_ended
+    and i > state.count then
+    return nil
+  end
+  return ok, x
+end
+
+local function step(loop, i)
+  local ok, x = try(loop, i + 1)
+  if ok then
+    return i + 1, x
+  elseif ok == false then
+    errors.raise(x)
+  end
+end
+
+-- An iterator that raises has given no item, so its next one has the same
+-- index. One that raises twice in a row would perhaps never end.
+local function step_skipping(loop, i)
+  local ok, x = try(loop, i + 1)
+  if ok == false then
+    table.insert(loop.record, x)
+    ok, x = try(loop, i + 1)
+  end
+  if ok then
+    return i + 1, x
+  elseif ok == false then
+    errors.raise(x)
   end
 end
 
 -- Ends where the iterator does.
-function FromIter:iterate()
-  return step, self, 0
+function FromIter:iterate(options)
+  local is_skipping = options and options.on_error == "skip"
+  return is_skipping and step_skipping or step, {
+    node = self, getter = compiler.compile(self),
+    record = is_skipping and self:new_record(),
+  }, 0
 end
 
 local KNOWN = { cache = "count", size = "natural" }

@@ -1,0 +1,92 @@
+-- SPDX-License-Identifier: MIT
+local neap = require("neap")
+local support = dofile("tests/spec/support.lua")
+
+-- An iterator of 1 .. n that raises at its calls in `bad`.
+local function counting(n, bad)
+  local k, calls = 0, 0
+  return function()
+    calls = calls + 1
+    if bad and bad[calls] then
+      error("call " .. calls)
+    end
+    k = k + 1
+    return k <= n and k or nil
+  end
+end
+
+describe("from_iter", function()
+  it("ends where its iterator does, if its size is not known", function()
+    local s = neap.from_iter(counting(4))
+    assert.equal(math.huge, s:len())
+    assert.same({ n = 4, 1, 2, 3, 4 }, support.items(s))
+    assert.equal("index 9 is out of range: the iterator ended after 4 items",
+      support.message(function() return s[9] end))
+  end)
+
+  it("raises where its iterator ends before its size", function()
+    local s = neap.from_iter(counting(1), { size = 3 })
+    local e = support.raised(support.items, s)
+    assert.equal("index 2 is out of range: the iterator ended after 1 item",
+      e.message)
+    assert.equal(2, e.index)
+  end)
+
+  it("takes what a for takes, and of each answer the first value", function()
+    assert.same({ n = 2, 1, 2 }, support.items(neap.from_iter(
+      ipairs({ "a", "b" }))))
+    assert.same({ n = 2, "a", "b" }, support.items(neap.from_iter(
+      ("a b"):gmatch("%a"))))
+  end)
+
+  it("goes back as far as its cache", function()
+    local s = neap.from_iter(counting(9), { cache = 3 })
+    assert.equal(5, s[5])
+    assert.same({ 3, 4, 5 }, { s[3], s[4], s[5] })
+    assert.equal("item 2 has gone by: the iterator stands at 5 and cache = 3",
+      support.message(function() return s[2] end))
+    assert.equal(6, s[6])
+  end)
+
+  it("starts again with a function that makes the iterator", function()
+    local s = neap.from_iter(function() return counting(9) end)
+    assert.equal(5, s[5])
+    assert.equal(2, s[2])
+    assert.same(support.items(s), support.items(s))
+  end)
+
+  it("raises error objects in a loop as by index", function()
+    for _, read in ipairs({
+      function(s) return s[3] end,
+      function(s) return support.items(s) end,
+      function(s) return support.items(s:map(function(x) return x end)) end,
+    }) do
+      local line = debug.getinfo(1, "l").currentline + 1
+      local s = neap.from_iter(counting(9, { [3] = true }))
+      local e = support.raised(read, s)
+      assert.equal(3, e.index)
+      assert.equal(("from_iter (tests/spec/from_iter_spec.lua:%d)"):format(
+        line), e.stage)
+      assert.truthy(e.message:find(": call 3$"))
+    end
+  end)
+
+  it("loses no item when it goes past an error", function()
+    local s = neap.from_iter(counting(4, { [3] = true, [6] = true }))
+    assert.same({ n = 4, 1, 2, 3, 4 }, support.items(s, { on_error = "skip" }))
+    assert.equal(2, #s:skipped())
+    assert.equal(3, s:skipped()[1].index)
+  end)
+
+  it("does not go past errors for ever", function()
+    local s = neap.from_iter(coroutine.wrap(function() error("early") end))
+    local e = support.raised(support.items, s, { on_error = "skip" })
+    assert.truthy(e.message:find("cannot resume dead coroutine"))
+    assert.truthy(s:skipped()[1].message:find("early"))
+  end)
+
+  it("may be tried again", function()
+    local s = neap.from_iter(counting(4, { [3] = true }), { size = 4 })
+    assert.same({ 1, 2, 3, 4 }, s:retry(1):totable())
+  end)
+end)
