@@ -17,7 +17,7 @@ end
 
 local LENGTHS = {
   keep = function(n, rank, world)
-    return math.max(0, math.ceil((n - rank + 1) / world))
+    return math.floor((n - rank) / world) + 1
   end,
   drop = function(n, _, world)
     return math.floor(n / world)
