@@ -47,10 +47,21 @@ function check.raise(message)
   error(where == "?" and message or where .. ": " .. message, 0)
 end
 
+-- A function that a tail call or pcall calls has no name there; the module of
+-- an adapter has its name.
+local function name_of(called)
+  if called and called.name then
+    return called.name
+  end
+  local module = called and called.source:match("/([%w_]+)%.lua$")
+  local neap = package.loaded.neap
+  return module and neap and neap[module] and module or "?"
+end
+
 --- Raises in Lua's own words: bad argument #2 to 'batch' (...).
 function check.fail(narg, message)
   local _, called = check.caller()
-  local name = called and called.name or "?"
+  local name = name_of(called)
   if called and called.namewhat == "method" then
     narg = check.function_first[name] and narg == 1 and narg or narg - 1
   end

@@ -156,6 +156,18 @@ describe("a bad argument", function()
   end)
 end)
 
+describe("a function that is called without its name", function()
+  it("has that of its module", function()
+    for name, arguments in pairs({
+      batch = { { 1 }, 0 }, shuffle = { 5 }, split = { { 1 }, "x" },
+      range = { "x" }, from_iter = { 5 }, cycle = { 5 },
+    }) do
+      local _, e = pcall(neap[name], unpack(arguments))
+      assert.truthy(e:find(("bad argument #%%d to '%s' %%("):format(name)), e)
+    end
+  end)
+end)
+
 describe("a key that is no index", function()
   it("is refused, reading and writing", function()
     local s = neap.from({ 1, 2, 3 })
