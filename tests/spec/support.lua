@@ -9,6 +9,7 @@
 --     after_each(support.check_leaks)
 
 local ffi = require("ffi")
+local lib = require("neap.lib")
 local neap = require("neap")
 
 ffi.cdef([[
@@ -196,6 +197,19 @@ end
 function support.is_alive(pid)
   local state = text_of(("/proc/%d/stat"):format(pid)):match("%) (%a)")
   return state ~= nil and state ~= "Z"
+end
+
+-- -- What neap has -----------------------------------------------------------
+
+--- The names in a list of lua/neap/init.lua: "SOURCES" or "ADAPTERS".
+function support.listed(title)
+  local text = text_of(lib.lua_dir .. "/neap/init.lua")
+  local names = {}
+  local list_text = text:match("\nlocal " .. title .. " = (%b{})")
+  for name in list_text:gmatch('"([%w_]+)"') do
+    names[#names + 1] = name
+  end
+  return #names > 0 and names or error("init.lua lists no " .. title, 0)
 end
 
 -- -- Errors ------------------------------------------------------------------
