@@ -13,6 +13,9 @@ _Static_assert(WINDOW <= NEAP__SEQ_RUN_MAX, "a window is resolved in one run");
 
 /* Items of a stretch at most. */
 #define STRETCH_MAX (INT64_C(1) << 30)
+/* Items of turns at most: few enough for multiplying by an inverse in place of
+   dividing (k * NEAP_TURNS_MAX < 2^32), and for 32 bits. */
+#define TURNS_ITEMS_MAX (INT64_C(1) << 27)
 #define EXACT (INT64_C(1) << 53) /* doubles are exact below */
 
 int64_t neap_seq_stride(const neap_seq *seq, neap_stretch *stretch,
@@ -35,6 +38,46 @@ int64_t neap_seq_stride(const neap_seq *seq, neap_stretch *stretch,
   stretch->stop = stretch->first + (is_exact ? (double)span.count : 0);
   *leaf = span.leaf;
   return span.index;
+}
+
+/*
+ * Items for which turns taken by spans hold, where they are such that Lua can
+ * compute with them; 0 where they are not.
+ */
+static int64_t items_of_turns(const neap__span *spans, int32_t count,
+                              int64_t index, int64_t items) {
+  if (items > TURNS_ITEMS_MAX) items = TURNS_ITEMS_MAX;
+  if (index >= EXACT - items) return 0;
+  for (int32_t t = 0; t < count && t < items; t++) {
+    if (spans[t].step != 1 || spans[t].index >= INT32_MAX - TURNS_ITEMS_MAX)
+      return 0;
+    if (spans[t].count < (items - t + count - 1) / count)
+      items = spans[t].count * count + t;
+  }
+  return items;
+}
+
+int64_t neap_seq_turns(const neap_seq *seq, neap_turns *turns, int64_t epoch,
+                       int64_t index, int32_t *leaf) {
+  neap__span spans[NEAP_TURNS_MAX] = {0};
+  int32_t count = 0;
+  int64_t items = 0;
+  if (seq->ops->turns != NULL)
+    items = seq->ops->turns(seq, epoch, index, spans, &count);
+  if (items == 0) count = 0;
+  items = items_of_turns(spans, count, index, items);
+  turns->first = (double)index + 1;
+  turns->stop = turns->first + (double)items;
+  turns->epoch = (double)epoch;
+  turns->count = count;
+  turns->inverse = count == 0 ? 0 : ((INT64_C(1) << 32) + count - 1) / count;
+  for (int32_t t = 0; t < count; t++) {
+    turns->offset[t] = (int32_t)(spans[t].index + 1);
+    turns->leaf[t] = spans[t].leaf;
+  }
+  if (items == 0) return neap_seq_resolve_one(seq, epoch, index, leaf);
+  *leaf = spans[0].leaf;
+  return spans[0].index;
 }
 
 /* Stores what was resolved, unless 32 bits cannot hold it. */

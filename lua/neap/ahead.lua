@@ -2,15 +2,18 @@
 --- Where reads in order find their index: in what C has resolved ahead.
 --
 -- A tree of index arithmetic that has long stretches of equal steps is asked
--- for one of these, any other for a window of indexes. Each way has two
+-- for one of these, one whose sources take turns for these, and any other for
+-- a window of indexes. Each way has two
 -- readers: `index(ahead, tree, i, e)` answers the index in the one leaf that
 -- there is, `leaf` also the number of the leaf, from 0.
 -- @module neap.ahead
 
+local bit = require("bit")
 local ffi = require("ffi")
 local lib = require("neap.lib")
 
 local C = lib.C
+local rshift, tobit = bit.rshift, bit.tobit
 
 local EXACT = 2 ^ 53
 local int64 = ffi.typeof("int64_t")
@@ -29,6 +32,10 @@ end
 
 local function stride(stretch, tree, i, e)
   return (ask(C.neap_seq_stride, stretch, tree, i, e))
+end
+
+local function take_turns(turns, tree, i, e)
+  return (ask(C.neap_seq_turns, turns, tree, i, e))
 end
 
 local window = { new = ffi.typeof("neap_window") }
@@ -85,6 +92,30 @@ function shift.leaf(ahead, tree, i, e)
   return j, leaf_out[0]
 end
 
+-- Sources that take turns. Dividing is multiplying by the inverse, in 64-bit
+-- integers, which are cdata to Lua but registers to its compiler.
+local turns = { new = ffi.typeof("neap_turns") }
+
+function turns.index(ahead, tree, i, e)
+  if i >= ahead.first and i < ahead.stop and e == ahead.epoch then
+    local k = 0LL + (i - ahead.first)
+    local round = rshift(k * ahead.inverse, 32)
+    return tobit(round) + ahead.offset[k - round * ahead.count]
+  end
+  return (take_turns(ahead, tree, i, e))
+end
+
+function turns.leaf(ahead, tree, i, e)
+  if i >= ahead.first and i < ahead.stop and e == ahead.epoch then
+    local k = 0LL + (i - ahead.first)
+    local round = rshift(k * ahead.inverse, 32)
+    local turn = k - round * ahead.count
+    return tobit(round) + ahead.offset[turn], ahead.leaf[turn]
+  end
+  local j = take_turns(ahead, tree, i, e)
+  return j, leaf_out[0]
+end
+
 -- Whether all adapters of a tree have a property.
 local function have(node, property)
   if not node.tree then
@@ -100,9 +131,24 @@ local function have(node, property)
   return true
 end
 
+-- Whether a node's sources take turns, each in steps of 1.
+local function has_turns(node)
+  if not node.takes_turns or #node.sources > C.NEAP_TURNS_MAX then
+    return false
+  end
+  for _, source in ipairs(node.sources) do
+    if not (have(source, "is_stretchy") and have(source, "is_unit")) then
+      return false
+    end
+  end
+  return true
+end
+
 --- The way that suits a node's tree: its readers, and `new` for their `ahead`.
 local function way(node)
-  if not have(node, "is_stretchy") then
+  if has_turns(node) then
+    return turns
+  elseif not have(node, "is_stretchy") then
     return window
   end
   return have(node, "is_unit") and shift or stretch

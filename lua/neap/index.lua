@@ -5,10 +5,12 @@
 -- A subclass has a `source` and a method `tree(source_tree)`, or `sources` and
 -- `tree(source_trees, count)`, which answers the tree of its adapter, made by
 -- `Index.build`; and `is_stretchy` if its ops table has a `stride`, `is_unit`
--- if that answers steps of 1 over sources that do.
+-- if that answers steps of 1 over sources that do, `takes_turns` if it has
+-- `turns`.
 -- @module neap.index
 
 local ffi = require("ffi")
+local new_table = require("table.new")
 local ahead = require("neap.ahead")
 local class = require("neap.class")
 local lib = require("neap.lib")
@@ -65,30 +67,32 @@ function grow(node, leaves)
   return node:tree(grow(node.source, leaves))
 end
 
--- Values of leaves that are plain storage; nil if one of them is not.
-local function stored(leaves)
-  local values = {}
+-- What f answers for each leaf, counted from 0 as leaves are, in a table whose
+-- array part has room for 0; nil if it answers nil for one of them.
+local function by_number(leaves, f)
+  local list = new_table(#leaves, 0)
   for k, leaf in ipairs(leaves) do
-    if leaf.stored == nil then
+    list[k - 1] = f(leaf)
+    if list[k - 1] == nil then
       return nil
     end
-    values[k] = leaf.stored
   end
-  return values
+  return list
+end
+
+local function stored(leaf)
+  return leaf.stored
 end
 
 -- Code for an item of whichever leaf it comes from.
 local function emit_leaves(g, leaves, which, j, e)
   local x = g:name()
-  local values = stored(leaves)
+  local values = by_number(leaves, stored)
   if values then
-    g:line("local %s = %s[%s + 1][%s]", x, g:constant(values), which, j)
+    g:line("local %s = %s[%s][%s]", x, g:constant(values), which, j)
   elseif #leaves > BRANCHES_MAX then
-    local getters = {}
-    for k, leaf in ipairs(leaves) do
-      getters[k] = g.compile(leaf)
-    end
-    g:line("local %s = %s[%s + 1](%s, %s)", x, g:constant(getters), which, j, e)
+    local getters = g:constant(by_number(leaves, g.compile))
+    g:line("local %s = %s[%s](%s, %s)", x, getters, which, j, e)
   else
     g:line("local %s", x)
     for k, leaf in ipairs(leaves) do

@@ -10,6 +10,8 @@ local sequence = require("neap.sequence")
 
 local Interleave = class("interleave", Index)
 
+Interleave.takes_turns = true
+
 function Interleave:tree(sources, count)
   return self.build(lib.C.neap_seq_interleave, sources, count)
 end

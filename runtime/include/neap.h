@@ -279,6 +279,25 @@ int64_t neap_seq_slide(const neap_seq *seq, neap_window *window, int64_t epoch,
  */
 int64_t neap_seq_stride(const neap_seq *seq, neap_stretch *stretch,
                         int64_t epoch, int64_t index, int32_t *leaf);
+
+enum { NEAP_TURNS_MAX = 16 };
+
+typedef struct neap_turns {
+  double first;
+  double stop; /* before this item, they are ... */
+  double epoch;
+  int64_t count;   /* ... with k = i - first and t = k % count, ... */
+  int64_t inverse; /* (k * inverse >> 32 is k / count) */
+  int32_t offset[NEAP_TURNS_MAX]; /* ... item k / count + offset[t] of ... */
+  int32_t leaf[NEAP_TURNS_MAX];   /* ... leaf number leaf[t] */
+} neap_turns;
+
+/*
+ * The same for an interleave of NEAP_TURNS_MAX sources at most, each of which
+ * is a leaf or has long stretches of step 1: finds how far these take turns.
+ */
+int64_t neap_seq_turns(const neap_seq *seq, neap_turns *turns, int64_t epoch,
+                       int64_t index, int32_t *leaf);
 /*
  * The permutation of a shuffle of n items: position -> item, and back. Both
  * are 0 .. n - 1, and n is 2^62 at most; -1 for any other. Later versions keep

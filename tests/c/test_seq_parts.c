@@ -268,6 +268,92 @@ static void what_is_ahead_is_what_resolves(void **state) {
   }
 }
 
+/* A leaf, or a concat or slice with stretches of step 1. */
+static neap_seq *random_unit_source(int32_t *leaves) {
+  neap_seq *parts[3], *seq;
+  const int32_t n = 1 + rand() % 3;
+  for (int32_t p = 0; p < n; p++)
+    parts[p] = leaf(rand() % 40, (*leaves)++);
+  if (n == 1) return parts[0];
+  assert_int_equal(neap_seq_concat(parts, n, &seq, NULL), NEAP_OK);
+  const int64_t length = neap_seq_length(seq);
+  if (length < 5) return seq;
+  assert_int_equal(neap_seq_slice(seq, 2, 1, length - 3, &seq, NULL), NEAP_OK);
+  return seq;
+}
+
+static void check_turns(const neap_seq *seq, const neap_turns *turns,
+                        int64_t i) {
+  assert_true(turns->first == (double)i + 1);
+  assert_true(turns->stop <= (double)neap_seq_length(seq) + 1);
+  for (int64_t k = 0; k < (int64_t)(turns->stop - turns->first); k++) {
+    const int64_t round = k * turns->inverse >> 32;
+    const int64_t turn = k - round * turns->count;
+    int32_t one;
+    assert_int_equal(round, k / turns->count);
+    assert_int_equal(neap_seq_resolve_one(seq, 1, i + k, &one),
+                     round + turns->offset[turn] - 1);
+    assert_int_equal(turns->leaf[turn], one);
+  }
+}
+
+static void turns_are_what_resolves(void **state) {
+  (void)state;
+  srand(11);
+  for (int trial = 0; trial < 300; trial++) {
+    neap_seq *parts[NEAP_TURNS_MAX], *seq;
+    int32_t leaves = 0, which, one;
+    const int32_t n = 1 + rand() % NEAP_TURNS_MAX;
+    for (int32_t p = 0; p < n; p++)
+      parts[p] = random_unit_source(&leaves);
+    assert_int_equal(neap_seq_interleave(parts, n, &seq, NULL), NEAP_OK);
+    for (int64_t i = 0; i < neap_seq_length(seq); i++) {
+      neap_turns turns;
+      const int64_t at = neap_seq_resolve_one(seq, 1, i, &one);
+      assert_int_equal(neap_seq_turns(seq, &turns, 1, i, &which), at);
+      assert_int_equal(which, one);
+      assert_true(turns.stop > turns.first);
+      check_turns(seq, &turns, i);
+    }
+    neap_seq_free(seq);
+  }
+}
+
+/* The longest run, and what is left to resolving one by one. */
+static void turns_stay_exact(void **state) {
+  (void)state;
+  neap_seq *seq, *parts[NEAP_TURNS_MAX + 1];
+  neap_turns turns;
+  int32_t which;
+  for (int32_t n = 1; n <= NEAP_TURNS_MAX; n++) {
+    for (int32_t p = 0; p < n; p++)
+      parts[p] = leaf(NEAP_ENDLESS, p);
+    assert_int_equal(neap_seq_interleave(parts, n, &seq, NULL), NEAP_OK);
+    assert_int_equal(neap_seq_turns(seq, &turns, 1, 5, &which), 5 / n);
+    const int64_t items = (int64_t)(turns.stop - turns.first);
+    assert_true(items > 1 << 20);
+    for (int64_t k = items - 100; k < items; k++)
+      assert_int_equal(k * turns.inverse >> 32, k / n);
+    const int64_t far = INT64_C(1) << 53;
+    assert_int_equal(neap_seq_turns(seq, &turns, 1, far, &which), far / n);
+    assert_int_equal(which, far % n);
+    assert_true(turns.stop == turns.first);
+    neap_seq_free(seq);
+  }
+  for (int32_t p = 0; p <= NEAP_TURNS_MAX; p++)
+    parts[p] = leaf(4, p);
+  assert_int_equal(neap_seq_interleave(parts, NEAP_TURNS_MAX + 1, &seq, NULL),
+                   NEAP_OK);
+  assert_int_equal(neap_seq_turns(seq, &turns, 1, 20, &which), 1);
+  assert_int_equal(which, 3);
+  assert_true(turns.stop == turns.first);
+  neap_seq_free(seq);
+  seq = leaf(9, 2);
+  assert_int_equal(neap_seq_turns(seq, &turns, 1, 7, &which), 7);
+  assert_true(turns.stop == turns.first && which == 2);
+  neap_seq_free(seq);
+}
+
 static void what_is_ahead_stays_exact(void **state) {
   (void)state;
   neap_seq *seq;
@@ -325,6 +411,8 @@ int main(void) {
       cmocka_unit_test(mix_ends_where_a_source_has),
       cmocka_unit_test(what_is_ahead_is_what_resolves),
       cmocka_unit_test(what_is_ahead_stays_exact),
+      cmocka_unit_test(turns_are_what_resolves),
+      cmocka_unit_test(turns_stay_exact),
       cmocka_unit_test(bad_arguments_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
