@@ -53,7 +53,11 @@ if C.neap_abi() ~= ABI then
     :format(C.neap_abi(), ABI), 0)
 end
 ffi.cdef(ffi.string(C.neap_cdef()))
-for _, name in ipairs({ "neap_error", "neap_tensor", "neap_random" }) do
+for _, name in ipairs({
+  "neap_error", "neap_tensor", "neap_random", "neap_value", "neap_tensor_cell",
+  "neap_run", "neap_options", "neap_stats", "neap_task", "neap_window",
+  "neap_stretch", "neap_turns",
+}) do
   if ffi.sizeof(name) ~= tonumber(C.neap_sizeof(name)) then
     error(("cannot use libneap: %s has %d bytes there, %d here"):format(
       name, tonumber(C.neap_sizeof(name)), ffi.sizeof(name)), 0)
