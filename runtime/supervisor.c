@@ -11,12 +11,9 @@
 #include "supervisor.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -26,7 +23,6 @@
 #include "descriptor.h"
 #include "error.h"
 #include "futex.h"
-#include "process.h"
 
 /* -- Failing as a whole -- */
 
@@ -36,69 +32,6 @@ static void give_up(neap__supervisor *s, const neap_error *why) {
   atomic_store(&s->has_failed, 1);
   pthread_mutex_unlock(&s->lock);
   neap__ring_alarm(s->ring);
-}
-
-static void describe_end(int status, char *text, size_t size) {
-  if (WIFSIGNALED(status))
-    snprintf(text, size, "was ended by signal %d (%s)", WTERMSIG(status),
-             strsignal(WTERMSIG(status)));
-  else
-    snprintf(text, size, "ended with exit status %d", WEXITSTATUS(status));
-}
-
-/* -- Children -- */
-
-/* A socket pair whose worker's end is out of the way of what it inherits. */
-static int open_sockets(int *ours, int *theirs, neap_error *error) {
-  int pair[2];
-  *ours = *theirs = -1;
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
-    return neap__error_set(error, NEAP_ESYSTEM, errno,
-                           "cannot open a worker's socket");
-  *ours = neap__descriptor_raise(pair[0]);
-  *theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, NEAP__FD_COUNT);
-  close(pair[1]);
-  if (*ours >= 0 && *theirs >= 0) return NEAP_OK;
-  if (*ours >= 0) close(*ours);
-  if (*theirs >= 0) close(*theirs);
-  *ours = *theirs = -1;
-  return neap__error_set(error, NEAP_ESYSTEM, errno,
-                         "cannot open a worker's socket");
-}
-
-static int start_child(neap__supervisor *s, uint32_t w, neap_error *error) {
-  neap__child *child = &s->children[w];
-  const neap__hello hello = {(int32_t)w, (int32_t)getpid()};
-  int theirs;
-  int rc = open_sockets(&child->socket, &theirs, error);
-  if (rc != NEAP_OK) return rc;
-  const int inherit[4] = {s->inherit[0], s->inherit[1], theirs, s->inherit[3]};
-  rc = neap__spawn(s->path, s->lua_dir, inherit, &child->pid, &child->pidfd,
-                   error);
-  close(theirs);
-  if (rc != NEAP_OK) {
-    child->pid = 0;
-    close(child->socket);
-    child->socket = -1;
-    return rc;
-  }
-  child->is_ready = 0;
-  child->runs_before = atomic_load(&s->ring->corners[w].runs);
-  atomic_store(&s->pids[w], (int32_t)child->pid);
-  /* Now that it is watched, it may begin. */
-  (void)send(child->socket, &hello, sizeof hello, MSG_NOSIGNAL);
-  return NEAP_OK;
-}
-
-static int reap(neap__child *child) {
-  int status = 0;
-  while (waitpid(child->pid, &status, 0) < 0)
-    if (errno != EINTR) break; /* the host reaped it: how it ended is lost */
-  close(child->pidfd);
-  if (child->socket >= 0) close(child->socket);
-  child->pid = 0;
-  child->pidfd = child->socket = -1;
-  return status;
 }
 
 /* What the worker says: an empty message is "ready", a text is why not. */
@@ -142,7 +75,15 @@ static bool again(void *host, uint32_t entry, uint64_t ticket) {
 
 static void start_or_give_up(neap__supervisor *s, uint32_t w) {
   neap_error why = {0};
-  if (start_child(s, w, &why) != NEAP_OK) give_up(s, &why);
+  neap__child *child = &s->children[w];
+  if (neap__child_start(child, s->path, s->lua_dir, s->inherit, &why) !=
+      NEAP_OK) {
+    give_up(s, &why);
+    return;
+  }
+  child->runs_before = atomic_load(&s->ring->corners[w].runs);
+  atomic_store(&s->pids[w], (int32_t)child->pid);
+  neap__child_greet(child, (int32_t)w);
 }
 
 /*
@@ -168,7 +109,7 @@ static void bury(neap__supervisor *s, uint32_t w) {
   neap__child *child = &s->children[w];
   if (child->socket >= 0) listen_to(s, child);
   const bool was_ready = child->is_ready;
-  const int status = reap(child);
+  const int status = neap__child_reap(child);
   atomic_store(&s->pids[w], 0);
   s->dead = w;
   s->dead_status = status;
@@ -178,7 +119,7 @@ static void bury(neap__supervisor *s, uint32_t w) {
   if (is_hopeless(s, w, was_ready)) {
     char end[128];
     neap_error why = {0};
-    describe_end(status, end, sizeof end);
+    neap__child_describe_end(status, end, sizeof end);
     neap__error_set(&why, NEAP_EWORKER, 0,
                     "cannot start workers: %d in a row died before they did "
                     "anything; the last %s",
@@ -229,7 +170,7 @@ static void end_children(neap__supervisor *s) {
     wait_for_news(s, -1, is_killing ? -1 : (int)ms + 1);
     for (uint32_t w = 0; w < count; w++)
       if (s->children[w].pid != 0 && s->polls[1 + 2 * w].revents != 0)
-        reap(&s->children[w]);
+        neap__child_reap(&s->children[w]);
   }
 }
 
@@ -268,7 +209,7 @@ int neap__supervisor_start(neap__supervisor *s, neap_error *error) {
   if (s->bell < 0)
     return neap__error_set(error, NEAP_ESYSTEM, errno, "cannot start workers");
   for (uint32_t w = 0; w < workers; w++)
-    s->children[w] = (neap__child){.pidfd = -1, .socket = -1};
+    s->children[w] = NEAP__NO_CHILD;
 
   sigset_t all, before;
   sigfillset(&all);

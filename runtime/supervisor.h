@@ -6,8 +6,8 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/types.h>
 
+#include "child.h"
 #include "ring.h"
 
 /* How long a busy worker may take to end before it is killed. */
@@ -23,15 +23,6 @@ typedef struct neap__fate {
   int32_t run_deaths; /* at any of its items, in this opening */
   int32_t status;     /* of the last, as waitpid tells it */
 } neap__fate;
-
-typedef struct neap__child {
-  pid_t pid; /* 0: none */
-  int pidfd;
-  int socket;
-  int is_ready;
-  int vain_deaths;     /* in a row, of workers of this number */
-  int64_t runs_before; /* done by those before this one */
-} neap__child;
 
 typedef struct neap__supervisor {
   /* Set by the loader before the start, then read only. */
