@@ -20,7 +20,9 @@ package.path = folder .. "?.lua;" .. package.path
 
 local measure = require("measure")
 
-local FILES = { "numbers", "tensors", "workers", "chains", "fashion_mnist" }
+local FILES = {
+  "numbers", "tensors", "workers", "chains", "memory", "fashion_mnist",
+}
 
 local HEAD = "%-42s %9s %21s %6s  %s\n"
 

@@ -1,0 +1,162 @@
+-- SPDX-License-Identifier: MIT
+--- How much memory an adapter takes: little, and the same however long its
+-- source is.
+--
+-- Many nodes of one kind are made, so that what is made once for all of them
+-- does not count, and a second time, so that tables have grown before.
+
+local ffi = require("ffi")
+local neap = require("neap")
+local support = dofile("tests/spec/support.lua")
+
+ffi.cdef([[
+  typedef struct spec_mallinfo {
+    int arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks,
+      fordblks, keepcost;
+  } spec_mallinfo;
+  spec_mallinfo mallinfo(void);
+]])
+
+local COUNT = 100
+local NODE_MAX = 1024 -- bytes of a node
+local READ_MAX = 3072 -- with its function, its tree, and what is resolved ahead
+local SPREAD = 16 -- bytes that chance may add to a node
+local LENGTHS = { 10, 1e6 }
+
+local function id(...)
+  return ...
+end
+
+-- Each makes a node over a sequence of n numbers; false: it reads its source
+-- when it is made, and keeps what it read.
+local ADAPTERS = {
+  map = function(s) return s:map(id) end,
+  starmap = function(s) return s:starmap(id) end,
+  random_map = function(s) return s:random_map(id) end,
+  zip = function(s) return neap.zip({ a = s, b = s }) end,
+  gather = function(s) return s:gather({ 3, 1 }) end,
+  concat = function(s) return s .. s end,
+  interleave = function(s) return s:interleave(s) end,
+  cycle = function(s) return s:cycle(2) end,
+  switch = function(s) return s:switch(s, s) end,
+  case = function(s) return s:case(s, s) end,
+  split = function(s) return s:split(1) end,
+  batch = function(s) return s:batch(2) end,
+  unbatch = function(s) return s:unbatch(2) end,
+  shuffle = function(s) return s:shuffle(2) end,
+  shard = function(s) return s:shard(2, 3, { even = "pad" }) end,
+  slice = function(s) return s:slice(2, -1) end,
+  window = function(s) return s:window(2) end,
+  where = false,
+  epoch = function(s) return s:epoch(2) end,
+  cache = function(s) return s:cache(2) end,
+  prefetch = function(s) return s:prefetch({ workers = 0 }) end,
+  rescue = function(s) return s:rescue(id) end,
+  retry = function(s) return s:retry(2) end,
+  debug = function(s) return s:debug(id) end,
+  monitor = function(s) return s:monitor() end,
+  progress = function(s) return s:progress() end,
+  mix = function(s) return neap.mix({ s, s }, { 1, 2 }) end,
+}
+
+-- The same of sources of n items.
+local SOURCES = {
+  range = function(n) return neap.range(n) end,
+  from = function(n) return neap.from(id, n) end,
+  from_iter = function(n) return neap.from_iter(id, { size = n }) end,
+  rep = function(n) return neap.rep(0, n) end,
+  idx = false,
+}
+
+local function collect() -- a node goes a cycle after its handle
+  for _ = 1, 4 do
+    collectgarbage()
+  end
+end
+
+local kept = {} -- luacheck: ignore
+
+local function fill(make, source, is_read)
+  for k = 1, COUNT do
+    local s = make(source)
+    if is_read then
+      pcall(function() return s[1] end)
+    end
+    kept[k] = s
+  end
+end
+
+local function clear()
+  for k = 1, COUNT do
+    kept[k] = false
+  end
+  collect()
+end
+
+local function bytes()
+  return collectgarbage("count") * 1024 + ffi.C.mallinfo().uordblks
+end
+
+-- Bytes of Lua's and of C's that one node takes.
+local function cost(make, source, is_read)
+  for _ = 1, 2 do
+    fill(make, source, is_read)
+    clear()
+  end
+  local before = bytes()
+  fill(make, source, is_read)
+  collect()
+  local taken = bytes() - before
+  clear()
+  return taken / COUNT
+end
+
+local function check(make, source_of, is_read, limit)
+  local costs = {}
+  for k, n in ipairs(LENGTHS) do
+    costs[k] = cost(make, source_of(n), is_read)
+  end
+  local text = ("%g and %g bytes"):format(costs[1], costs[2])
+  assert(costs[1] > 0 and costs[1] < limit and costs[2] < limit, text)
+  assert(math.abs(costs[1] - costs[2]) <= SPREAD, text)
+end
+
+local function check_all(list, source_of)
+  for name, make in pairs(list) do
+    if make then
+      it("of " .. name .. " is small, however many items it has", function()
+        check(make, source_of, false, NODE_MAX)
+      end)
+
+      it("of " .. name .. " is small after a read too", function()
+        check(make, source_of, true, READ_MAX)
+      end)
+    end
+  end
+end
+
+describe("the memory", function()
+  setup(jit.off) -- traces are kept for later ones
+  teardown(jit.on)
+
+  it("of each adapter and source is told", function()
+    for _, name in ipairs(support.listed("ADAPTERS")) do
+      assert(ADAPTERS[name] ~= nil, name)
+    end
+    for _, name in ipairs(support.listed("SOURCES")) do
+      assert(SOURCES[name] ~= nil, name)
+    end
+  end)
+
+  check_all(ADAPTERS, neap.range)
+  check_all(SOURCES, id)
+
+  it("of a gather is that of its indexes", function()
+    local function make(n)
+      return neap.gather({ 1 }, neap.tensor("i64", { n }, 1))
+    end
+    local small, large = cost(make, 10), cost(make, 1010)
+    assert(math.abs(large - small - 8 * 1000) < 64,
+      ("%g and %g bytes"):format(small, large))
+  end)
+end)
