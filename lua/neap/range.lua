@@ -16,9 +16,9 @@ end
 
 -- No item lies beyond `last`, however the quotient is rounded.
 local function count(first, last, step)
-  local n = math.max(0, math.floor((last - first) / step) + 1)
+  local n = math.floor((last - first) / step) + 1
   local is_past = (first + (n - 1) * step - last) * step > 0
-  return is_past and n - 1 or n
+  return math.max(0, is_past and n - 1 or n)
 end
 
 local Range = class("range", sequence.class)

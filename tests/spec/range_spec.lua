@@ -16,6 +16,7 @@ describe("neap.range", function()
     assert.same({ 1, 2, 3, 4 }, neap.range(4):totable())
     assert.same({}, neap.range(0):totable())
     assert.same({}, neap.range(-3):totable())
+    assert.equal(0, #neap.range(-3))
   end)
 
   it("counts as a for does, up and down and in fractions", function()
@@ -24,7 +25,9 @@ describe("neap.range", function()
       { 10, 1, 1 }, { -5, 5, 5 }, { 0, 1, 0.25 }, { 1, 0, -0.125 },
       { 0.5, 3, 1 }, { 7, 7, 1 }, { 7, 7, -9 }, { -2 ^ 40, 2 ^ 40, 2 ^ 37 },
     }) do
-      assert.same(counted(unpack(words)), neap.range(unpack(words)):totable())
+      local list, s = counted(unpack(words)), neap.range(unpack(words))
+      assert.same(list, s:totable())
+      assert.equal(#list, #s)
     end
   end)
 
