@@ -9,6 +9,7 @@
 -- @module neap.stack
 
 local ffi = require("ffi")
+local check = require("neap.check")
 local tensor = require("neap.tensor")
 
 local DEPTH_MAX = 64  -- tables within tables, before it must be a cycle
@@ -237,19 +238,29 @@ function stack.finish(state)
   return (result_of(state.root))
 end
 
+local function whole(items)
+  local state = stack.begin(items[1], #items)
+  for k = 1, #items do
+    stack.put(state, k, items[k])
+  end
+  return (stack.finish(state))
+end
+
 --- Stacks a table of items.
 -- @function stack
 -- @usage local batch = neap.stack({ { x = 1 }, { x = 2 } })  -- batch.x: f64 2
 return setmetatable(stack, {
   __call = function(_, items)
     if type(items) ~= "table" or #items == 0 then
-      raise(type(items) == "table" and "there are no items"
-        or "a table of items is expected, got " .. type(items))
+      check.fail(1, "table of items expected, got "
+        .. (type(items) == "table" and "an empty one" or check.got(items)))
     end
-    local state = stack.begin(items[1], #items)
-    for k = 1, #items do
-      stack.put(state, k, items[k])
+    local ok, result = pcall(whole, items)
+    if ok then
+      return result
+    elseif type(result) == "string" then
+      check.raise(result)
     end
-    return (stack.finish(state))
+    error(result, 0)
   end,
 })

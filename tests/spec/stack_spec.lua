@@ -4,9 +4,11 @@ local stack = require("neap.stack")
 local tensor = require("neap.tensor")
 
 local function raises(text, items)
+  local line = debug.getinfo(1, "l").currentline + 1
   local ok, message = pcall(stack, items)
   assert.is_false(ok)
-  assert.equal("cannot stack: " .. text, message)
+  assert.equal(("tests/spec/stack_spec.lua:%d: cannot stack: %s"):format(line,
+    text), message)
 end
 
 local function image(value, height)
@@ -64,9 +66,17 @@ describe("stack", function()
     raises("item 2 has .b, item 1 has not", { { a = 1 }, { a = 1, b = 2 } })
   end)
 
+  it("refuses what holds no items", function()
+    for what, items in pairs({ ["an empty one"] = {}, ["3"] = 3 }) do
+      local line = debug.getinfo(1, "l").currentline + 1
+      local ok, message = pcall(function() local _ = stack(items) end)
+      assert.is_false(ok)
+      assert.equal(("tests/spec/stack_spec.lua:%d: bad argument #1 to 'stack' "
+        .. "(table of items expected, got %s)"):format(line, what), message)
+    end
+  end)
+
   it("refuses what cannot be stacked", function()
-    raises("there are no items", {})
-    raises("a table of items is expected, got number", 3)
     raises("item 1 is a function at .f", { { f = print } })
     raises("item 1 is a 64-bit integer, which no number holds", { 2LL })
     raises("item 1 is a table with a metatable at .x",
