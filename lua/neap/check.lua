@@ -51,7 +51,7 @@ end
 -- an adapter has its name.
 local function name_of(called)
   if called and called.name then
-    return called.name
+    return called.name == "__concat" and ".." or called.name
   end
   local module = called and called.source:match("/([%w_]+)%.lua$")
   local neap = package.loaded.neap
@@ -151,7 +151,8 @@ local kinds = {
     return v == "keep" or v == "drop" or v == "pad", '"keep", "drop" or "pad"'
   end,
   duration = function(v)
-    return type(v) == "number" and v >= 0, "number, 0 or more,"
+    return type(v) == "number" and v >= 0 and v < math.huge,
+      "number, 0 or more,"
   end,
   positive = function(v)
     return type(v) == "number" and v > 0, "number above 0"

@@ -39,9 +39,6 @@ local from = { class = From }
 
 --- The node of a Lua array or tensor.
 function from.node(values)
-  if tensor.is(values) and values.ndim == 0 then
-    check.fail(1, "tensor of 1 or more dimensions expected, got a scalar")
-  end
   return From:make({ values = values, length = #values, stored = values })
 end
 

@@ -159,6 +159,10 @@ local function from_iter(f, ...)
   check.func(1, f)
   local count = select("#", ...)
   local rest = { ... }
+  if count > 3 then
+    check.fail(5, "nothing expected after the options, got "
+      .. check.got(rest[4]))
+  end
   local options = {}
   if count == 3 or is_options(rest[count]) then
     options = rest[count]

@@ -70,7 +70,7 @@ local function mix(sources, weights, options)
     nodes[k] = sequence.node(source)
     if not nodes[k] then
       check.fail(1, ("sequence expected at position %d, got %s"):format(k,
-        check.got(source)))
+        sequence.unfit(source)))
     end
   end
   check_weights(weights, #nodes)

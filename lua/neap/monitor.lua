@@ -45,9 +45,17 @@ end
 local methods = setmetatable({}, { __index = sequence.class.methods })
 Monitor.methods = methods
 
+local function node_of(s)
+  local node = sequence.is(s) and sequence.node(s)
+  if not node or node.class_name ~= "monitor" then
+    check.fail(1, "monitor expected, got " .. check.got(s))
+  end
+  return node
+end
+
 local function measured(s, what)
-  local node = sequence.node(s)
-  if not node.count or node.count == 0 then
+  local node = node_of(s)
+  if node.count == 0 then
     check.raise(("cannot tell the %s before the first item is read"):format(
       what))
   end
@@ -68,7 +76,7 @@ end
 
 --- Begins to count anew.
 function methods.reset(s)
-  local node = sequence.node(s)
+  local node = node_of(s)
   node.count, node.seconds = 0, 0
 end
 

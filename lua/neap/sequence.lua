@@ -39,22 +39,38 @@ function sequence.is(value)
   return ffi.istype("neap_handle", value)
 end
 
+-- A table of fields would pass for an empty array.
+local function is_list(value)
+  return type(value) == "table" and getmetatable(value) == nil
+    and (#value > 0 or next(value) == nil)
+end
+
 --- The node of a handle, or of a Lua array or tensor taken as a sequence;
 -- nil for what is not a sequence.
 function sequence.node(value)
   if sequence.is(value) then
     return nodes[value.id]
-  elseif type(value) == "table" and getmetatable(value) == nil
-    or tensor.is(value) then
+  elseif is_list(value) or tensor.is(value) and value.ndim > 0 then
     return require("neap.from").node(value)
   end
+end
+
+--- How a value that is no sequence shows in a message.
+function sequence.unfit(value)
+  if tensor.is(value) then
+    return "a tensor without dimensions"
+  elseif type(value) ~= "table" then
+    return check.got(value)
+  end
+  return getmetatable(value) == nil and "a table of fields"
+    or "a table with a metatable"
 end
 
 --- Checks an argument that must be a sequence; answers its node.
 function check.sequence(narg, value)
   local node = sequence.node(value)
   if not node then
-    check.fail(narg, "sequence expected, got " .. check.got(value))
+    check.fail(narg, "sequence expected, got " .. sequence.unfit(value))
   end
   return node
 end

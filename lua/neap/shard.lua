@@ -39,8 +39,8 @@ local LENGTHS = {
 -- @usage neap.shard(neap.range(10), 2, 4):totable() --> 2, 6, 10
 local function shard(source, rank, world, options)
   source = check.sequence(1, source)
-  check.count(3, world)
   check.count(2, rank)
+  check.count(3, world)
   if rank > world then
     check.fail(2, ("rank 1..%d expected, got %d"):format(world, rank))
   end

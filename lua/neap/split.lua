@@ -68,6 +68,10 @@ end
 local function take_pairs(n, edges)
   local firsts, lasts = {}, {}
   for k, edge in ipairs(edges) do
+    if type(edge) ~= "table" then
+      check.fail(2, ("edge %d: {first, last} expected, as edge 1 is, got %s")
+        :format(k, check.got(edge)))
+    end
     local first, last = edge[1], edge[2]
     if not (check.is_integer(first) and check.is_integer(last) and first >= 1
       and last >= first - 1 and last <= n) then
@@ -82,8 +86,9 @@ end
 local function read_edges(n, edges)
   if type(edges) == "number" then
     return cut_at(n, cut_evenly(n, check.natural(2, edges)))
-  elseif type(edges) ~= "table" then
-    check.fail(2, "number or table of edges expected, got " .. check.got(edges))
+  elseif type(edges) ~= "table" or #edges == 0 and next(edges) ~= nil then
+    check.fail(2, "number or table of edges expected, got "
+      .. sequence.unfit(edges))
   elseif type(edges[1]) == "table" then
     return take_pairs(n, edges)
   end

@@ -10,6 +10,10 @@ local StarMap = class("starmap", sequence.class)
 
 -- LuaJIT does not compile unpack(): the usual counts are spelt out.
 local function spread(f, x)
+  if type(x) ~= "table" and type(x) ~= "cdata" then
+    error("the item must be a list of arguments, and is "
+      .. check.got(x), 0)
+  end
   local n = #x
   if n == 1 then
     return f(x[1]), nil

@@ -11,7 +11,10 @@ local Unbatch = class("unbatch", sequence.class)
 
 -- Item j of a batch: of a list or a tensor, or field by field of a table.
 local function item_of(batch, j)
-  if type(batch) ~= "table" or batch[1] ~= nil or next(batch) == nil then
+  if type(batch) ~= "table" and type(batch) ~= "cdata" then
+    error("the batch must be a list, a tensor or a table of these, and is "
+      .. check.got(batch), 0)
+  elseif type(batch) ~= "table" or batch[1] ~= nil or next(batch) == nil then
     return batch[j]
   end
   local item = {}

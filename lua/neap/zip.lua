@@ -66,7 +66,7 @@ local function zip_fields(fields)
     nodes[k] = sequence.node(fields[key])
     if not nodes[k] then
       check.fail(1, ("field '%s': sequence expected, got %s"):format(key,
-        check.got(fields[key])))
+        sequence.unfit(fields[key])))
     end
   end
   return Zip:make({

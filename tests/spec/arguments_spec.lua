@@ -25,9 +25,19 @@ local REFUSED = {
   { "split", { neap.range(5), { 3, 2 } }, "#2", "edge 2" },
   { "split", { neap.range(5), { { 4, 9 } } }, "#2", "edge 1" },
   { "split", { neap.range(5), "x" }, "#2", "table of edges" },
+  { "split", { neap.range(5), { first = 2 } }, "#2", "a table of fields" },
+  { "split", { neap.range(5), { { 1, 2 }, 3 } }, "#2",
+    "edge 2: {first, last} expected, as edge 1 is, got 3" },
+  { "split", { neap.range(5), { 3, { 1, 2 } } }, "#2", "edge 2: whole number" },
+  { "map", { print, { 1 }, neap.tensor("u8", {}) }, "#3",
+    "got a tensor without dimensions" },
+  { "map", { print, { x = 1 } }, "#2", "got a table of fields" },
+  { "zip", { { a = { 1 }, b = { x = 1 } } }, "#1",
+    "field 'b': sequence expected, got a table of fields" },
   { "split", { neap.rep(0), 1 }, "#1", "endless" },
   { "unbatch", { { { 1 } }, 0 }, "#2", "positive integer" },
   { "unbatch", { { { 1 } }, 2, 3 }, "#3", "1..2 expected, got 3" },
+  { "shard", { { 1 } }, "#2", "positive integer" },
   { "shard", { { 1 }, 0, 2 }, "#2", "positive integer" },
   { "shard", { { 1 }, 3, 2 }, "#2", "rank 1..2 expected, got 3" },
   { "shard", { { 1 }, 1, 2, { even = "odd" } }, "#4", "'even'" },
@@ -45,6 +55,7 @@ local REFUSED = {
   { "rescue", { { 1 } }, "#2", "function expected, got no value" },
   { "retry", { { 1 }, 0 }, "#2", "positive integer" },
   { "retry", { { 1 }, 1, { delay = -1 } }, "#3", "'delay'" },
+  { "retry", { { 1 }, 1, { delay = 1 / 0 } }, "#3", "'delay'" },
   { "retry", { { 1 }, 1, { wait = 1 } }, "#3", "unknown option 'wait'" },
   { "debug", { { 1 }, 1 }, "#2", "function expected" },
   { "debug", { { 1 }, print, { max_rate = 0 } }, "#3", "'max_rate'" },
@@ -54,6 +65,7 @@ local REFUSED = {
   { "rep", { 1, -1 }, "#2", "whole number, 0 or more" },
   { "from_iter", { 5 }, "#1", "function expected" },
   { "from_iter", { print, { cache = 0 } }, "#2", "'cache'" },
+  { "from_iter", { print, 1, 2, {}, 5 }, "#5", "nothing expected after" },
   { "epoch", { { 1 }, 0 }, "#2", "positive integer" },
   { "progress", { 5 }, "#1", "sequence expected" },
 }
@@ -73,6 +85,48 @@ describe("an adapter's argument that cannot be used", function()
       assert.truthy(message:find(what, 1, true), message)
     end)
   end
+end)
+
+-- What is called, on which items, and what it says.
+local UNFIT = {
+  { "starmap", { math.max, { 7 } },
+    "the item must be a list of arguments, and is 7" },
+  { "starmap", { math.max, { "ab" } },
+    'the item must be a list of arguments, and is "ab"' },
+  { "unbatch", { { "ab" }, 2 },
+    'the batch must be a list, a tensor or a table of these, and is "ab"' },
+  { "unbatch", { { { x = { 1, 2 }, y = 3 } }, 2 },
+    "the batch must be a list, a tensor or a table of these, and is 3" },
+  { "case", { { 3 }, { 1 }, { 2 } }, "the selector must say 1..2, and says 3" },
+  { "gather", { { 1 }, neap.rep(2, 1) }, "index: 2 is out of range 1..1" },
+}
+
+describe("an item that an adapter cannot use", function()
+  for k, case in ipairs(UNFIT) do
+    local name, arguments, message = unpack(case)
+    it(("is told by %s (%d)"):format(name, k), function()
+      local s = neap[name](unpack(arguments))
+      local _, e = pcall(function() return s[1] end)
+      assert.equal(message, e.message)
+      assert.equal(1, e.index)
+      assert.truthy(e.stage:find("^" .. name .. " %("), e.stage)
+    end)
+  end
+end)
+
+describe("a monitor's methods", function()
+  it("want a monitor", function()
+    local m = neap.monitor({ 1 })
+    for name, call in pairs({
+      throughput = function() local _ = m.throughput(5) end,
+      read_delay = function() local _ = m.read_delay({ 1 }) end,
+      reset = function() m.reset() end,
+    }) do
+      local _, e = pcall(call)
+      assert.truthy(e:find(("^tests/spec/arguments_spec.lua:%%d+: bad argument "
+        .. "#1 to '%s' %%(monitor expected, got "):format(name)), e)
+    end
+  end)
 end)
 
 describe("mix", function()

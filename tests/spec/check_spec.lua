@@ -33,6 +33,8 @@ local CASES = {
   ["neap.concat()"] = "#1 to 'concat' (sequence expected, got no value)",
   ["neap.concat(e, s)"] =
     "#2 to 'concat' (no sequence expected after an endless one)",
+  ["s .. 1"] = "#2 to '..' (sequence expected, got 1)",
+  ["1 .. s"] = "#1 to '..' (sequence expected, got 1)",
   ["s:concat(1)"] = "#1 to 'concat' (sequence expected, got 1)",
   ["neap.interleave(s, 1)"] = "#2 to 'interleave' (sequence expected, got 1)",
   ["neap.cycle(s, -1)"] =

@@ -106,7 +106,7 @@ describe("neap.from", function()
   it("refuses what is no source", function()
     for what, value in pairs({
       ["\"abc\""] = "abc", ["5"] = 5, boolean = true,
-      table = setmetatable({}, {}), thread = coroutine.create(print),
+      thread = coroutine.create(print),
     }) do
       assert.equal(("bad argument #1 to 'from' (sequence expected, got %s)")
         :format(what), support.message(function()
@@ -129,10 +129,15 @@ describe("neap.from", function()
     end))
   end)
 
-  it("refuses a scalar", function()
-    assert.equal("bad argument #1 to 'from' (tensor of 1 or more dimensions "
-      .. "expected, got a scalar)", support.message(function()
-      local _ = neap.from(neap.tensor("f32", {}, 1))
-    end))
+  it("refuses what has no items to count", function()
+    local function refuses(what, value)
+      assert.equal("bad argument #1 to 'from' (sequence expected, got "
+        .. what .. ")", support.message(function()
+        local _ = neap.from(value)
+      end))
+    end
+    refuses("a tensor without dimensions", neap.tensor("f32", {}, 1))
+    refuses("a table of fields", { image = 1 })
+    refuses("a table with a metatable", setmetatable({ 1 }, {}))
   end)
 end)
