@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,39 +13,80 @@
 
 #include "descriptor.h"
 #include "error.h"
-#include "process.h"
+#include "futex.h"
 
-/* A socket pair whose worker's end is out of the way of what it inherits. */
-static int open_sockets(int *ours, int *theirs, neap_error *error) {
-  int pair[2];
-  *ours = *theirs = -1;
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
-    return neap__error_set(error, NEAP_ESYSTEM, errno,
-                           "cannot open a worker's socket");
-  *ours = neap__descriptor_raise(pair[0]);
-  *theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, NEAP__FD_COUNT);
+/* Bytes passed on at a time: few enough for a terminal not to block on. */
+enum { WORDS_BYTES = 512 };
+/* Bytes that may be left in the pipe when its writer has ended, and more. */
+enum { PIPE_BYTES_MAX = 1 << 20 };
+
+/* -- Starting -- */
+
+/* Moves `theirs` out of the way of what a worker inherits, ours of stdio. */
+static int set_apart(int pair[2], int *ours, int *theirs) {
+  *theirs = neap__descriptor_copy(pair[1], NEAP__FD_COUNT);
+  const int reason = errno;
   close(pair[1]);
-  if (*ours >= 0 && *theirs >= 0) return NEAP_OK;
+  *ours = neap__descriptor_raise(pair[0]);
+  if (*ours >= 0 && *theirs >= 0) return 0;
+  const int failure = *ours < 0 ? errno : reason;
   if (*ours >= 0) close(*ours);
   if (*theirs >= 0) close(*theirs);
   *ours = *theirs = -1;
-  return neap__error_set(error, NEAP_ESYSTEM, errno,
+  return failure;
+}
+
+static int open_socket(int *ours, int *theirs, neap_error *error) {
+  int pair[2], failure = 0;
+  *ours = *theirs = -1;
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+    failure = errno;
+  else
+    failure = set_apart(pair, ours, theirs);
+  if (failure == 0) return NEAP_OK;
+  return neap__error_set(error, NEAP_ESYSTEM, failure,
                          "cannot open a worker's socket");
 }
 
+static int open_words(int *ours, int *theirs, neap_error *error) {
+  int pair[2], failure = 0;
+  *ours = *theirs = -1;
+  if (pipe2(pair, O_CLOEXEC) != 0)
+    failure = errno;
+  else
+    failure = set_apart(pair, ours, theirs);
+  if (failure == 0 && fcntl(*ours, F_SETFL, O_NONBLOCK) == 0) return NEAP_OK;
+  return neap__error_set(error, NEAP_ESYSTEM, failure == 0 ? errno : failure,
+                         "cannot open a pipe for a worker's stderr");
+}
+
+static void shut(int *fd) {
+  if (*fd >= 0) close(*fd);
+  *fd = -1;
+}
+
 int neap__child_start(neap__child *child, const char *path, const char *lua_dir,
-                      const int inherit[4], neap_error *error) {
-  int theirs;
-  int rc = open_sockets(&child->socket, &theirs, error);
-  if (rc != NEAP_OK) return rc;
-  const int handed[4] = {inherit[0], inherit[1], theirs, inherit[3]};
-  rc = neap__spawn(path, lua_dir, handed, &child->pid, &child->pidfd, error);
-  close(theirs);
-  child->is_ready = 0;
+                      const int inherit[NEAP__INHERITED], neap_error *error) {
+  int socket = -1, words = -1;
+  int handed[NEAP__INHERITED];
+  child->state = NEAP__CHILD_STARTED;
+  child->started_ns = neap__now_ns();
+  child->is_muffled = false;
+  child->tail_bytes = 0;
+  int rc = open_socket(&child->socket, &socket, error);
+  if (rc == NEAP_OK) rc = open_words(&child->words, &words, error);
+  if (rc == NEAP_OK) {
+    memcpy(handed, inherit, sizeof handed);
+    handed[NEAP__FD_SOCKET - NEAP__FD_CONTROL] = socket;
+    rc = neap__spawn(path, lua_dir, handed, words, &child->pid, &child->pidfd,
+                     error);
+  }
+  shut(&socket);
+  shut(&words);
   if (rc != NEAP_OK) {
     child->pid = 0;
-    close(child->socket);
-    child->socket = -1;
+    shut(&child->socket);
+    shut(&child->words);
   }
   return rc;
 }
@@ -54,21 +96,91 @@ void neap__child_greet(neap__child *child, int32_t worker) {
   (void)send(child->socket, &hello, sizeof hello, MSG_NOSIGNAL);
 }
 
-int neap__child_reap(neap__child *child) {
+/* -- Listening -- */
+
+void neap__child_listen(neap__child *child, neap_error *why) {
+  char message[sizeof why->text + 1];
+  const ssize_t length =
+      recv(child->socket, message, sizeof message - 1, MSG_DONTWAIT);
+  if (length < 0) return;
+  if (length == 0) { /* its end is closed: the pidfd tells the rest */
+    shut(&child->socket);
+    return;
+  }
+  message[length] = '\0';
+  switch (message[0]) {
+  case NEAP__SAYS_ATTACHED: child->state = NEAP__CHILD_ATTACHED; break;
+  case NEAP__SAYS_READY: child->state = NEAP__CHILD_READY; break;
+  case NEAP__SAYS_WHY_NOT:
+    child->state = NEAP__CHILD_REFUSING;
+    neap__error_set(why, NEAP_EWORKER, 0, "%s", message + 1);
+    break;
+  default: break; /* a worker gone wild */
+  }
+}
+
+static bool takes_words(int out) {
+  struct pollfd room = {.fd = out, .events = POLLOUT};
+  return out < 0 || poll(&room, 1, 0) != 0;
+}
+
+/* Keeps the last NEAP__TAIL_BYTES of all that it is given. */
+static void keep(neap__child *child, const char *text, size_t bytes) {
+  size_t kept = child->tail_bytes;
+  if (bytes > NEAP__TAIL_BYTES) {
+    text += bytes - NEAP__TAIL_BYTES;
+    bytes = NEAP__TAIL_BYTES;
+  }
+  if (kept + bytes > NEAP__TAIL_BYTES) {
+    const size_t dropped = kept + bytes - NEAP__TAIL_BYTES;
+    kept -= dropped;
+    memmove(child->tail, child->tail + dropped, kept);
+  }
+  memcpy(child->tail + kept, text, bytes);
+  child->tail_bytes = kept + bytes;
+}
+
+bool neap__child_hear(neap__child *child, int out) {
+  char text[WORDS_BYTES];
+  if (child->words < 0) return false;
+  child->is_muffled = !takes_words(out);
+  if (child->is_muffled) return false;
+  const ssize_t bytes = read(child->words, text, sizeof text);
+  if (bytes < 0 && errno == EAGAIN) return false;
+  if (bytes <= 0) {
+    shut(&child->words);
+    return false;
+  }
+  keep(child, text, (size_t)bytes);
+  if (out >= 0) (void)!write(out, text, (size_t)bytes);
+  return true;
+}
+
+/* -- Ending -- */
+
+int neap__child_reap(neap__child *child, int out) {
   int status = 0;
   while (waitpid(child->pid, &status, 0) < 0)
     if (errno != EINTR) break; /* the host reaped it: how it ended is lost */
-  close(child->pidfd);
-  if (child->socket >= 0) close(child->socket);
+  for (int heard = 0; heard < PIPE_BYTES_MAX; heard += WORDS_BYTES)
+    if (!neap__child_hear(child, takes_words(out) ? out : -1)) break;
+  shut(&child->pidfd);
+  shut(&child->socket);
+  shut(&child->words);
   child->pid = 0;
-  child->pidfd = child->socket = -1;
   return status;
 }
 
-void neap__child_describe_end(int status, char *text, size_t size) {
+void neap__child_describe_end(const neap__child *child, int status, char *text,
+                              size_t size) {
+  size_t words = child->tail_bytes;
+  while (words > 0 && child->tail[words - 1] == '\n')
+    words--;
+  const char *const link = words > 0 ? ", and wrote:\n" : "";
   if (WIFSIGNALED(status))
-    snprintf(text, size, "was ended by signal %d (%s)", WTERMSIG(status),
-             strsignal(WTERMSIG(status)));
+    snprintf(text, size, "was ended by signal %d (%s)%s%.*s", WTERMSIG(status),
+             strsignal(WTERMSIG(status)), link, (int)words, child->tail);
   else
-    snprintf(text, size, "ended with exit status %d", WEXITSTATUS(status));
+    snprintf(text, size, "ended with exit status %d%s%.*s", WEXITSTATUS(status),
+             link, (int)words, child->tail);
 }

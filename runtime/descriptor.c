@@ -12,9 +12,15 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+int neap__descriptor_copy(int fd, int least) {
+  const int copy = fcntl(fd, F_DUPFD_CLOEXEC, least);
+  if (copy < 0 && errno == EINVAL) errno = EMFILE; /* least is over the limit */
+  return copy;
+}
+
 int neap__descriptor_raise(int fd) {
   if (fd < 0 || fd > STDERR_FILENO) return fd;
-  const int raised = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  const int raised = neap__descriptor_copy(fd, STDERR_FILENO + 1);
   const int reason = errno;
   close(fd);
   errno = reason;

@@ -11,11 +11,11 @@
  * thread shares with it what supervisor.h says, and nothing else.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "descriptor.h"
 #include "error.h"
 #include "futex.h"
 #include "process.h"
@@ -154,7 +154,7 @@ static int open_memory(neap_loader *loader, const neap_options *options,
 
 /* Out of the way of the numbers that a worker inherits. */
 static int move_up(int fd) {
-  return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, NEAP__FD_COUNT);
+  return fd < 0 ? -1 : neap__descriptor_copy(fd, NEAP__FD_COUNT);
 }
 
 static int open_supervisor(neap_loader *loader, const neap_options *options,
@@ -168,6 +168,7 @@ static int open_supervisor(neap_loader *loader, const neap_options *options,
   s->inherit[0] = move_up(loader->control.fd);
   s->inherit[1] = move_up(loader->slots.fd);
   s->inherit[3] = move_up(options->heap_fd);
+  s->inherit[4] = move_up(STDERR_FILENO); /* which may be closed */
   if (s->inherit[0] < 0 || s->inherit[1] < 0 ||
       (options->heap_fd >= 0 && s->inherit[3] < 0))
     return neap__error_set(error, NEAP_ESYSTEM, errno,
@@ -187,7 +188,7 @@ int neap_open(const neap_options *options, neap_loader **out,
                            "cannot open a loader: memory is short");
   loader->pid = getpid();
   loader->control.fd = loader->slots.fd = loader->supervisor.bell = -1;
-  for (int k = 0; k < 4; k++)
+  for (int k = 0; k < NEAP__INHERITED; k++)
     loader->supervisor.inherit[k] = -1;
   loader->length =
       options->length == NEAP_ENDLESS ? INT64_MAX : options->length;
@@ -222,7 +223,7 @@ void neap_close(neap_loader *loader) {
   neap__supervisor *s = &loader->supervisor;
   if (loader->pid == getpid()) neap__supervisor_stop(s);
   neap__supervisor_fini(s);
-  for (int k = 0; k < 4; k++)
+  for (int k = 0; k < NEAP__INHERITED; k++)
     if (s->inherit[k] >= 0) close(s->inherit[k]);
   neap__segment_close(&loader->control);
   free(loader->asked);

@@ -83,8 +83,8 @@ int neap__spawn_find(const char *wish, char *path, size_t size,
       "set NEAP_WORKER to its path");
 }
 
-static int start(const char *path, const char *lua_dir, const int inherit[4],
-                 pid_t *pid) {
+static int start(const char *path, const char *lua_dir,
+                 const int inherit[NEAP__INHERITED], int words, pid_t *pid) {
   char name[] = "neap", form[] = "--worker", folder[PATH_MAX];
   char *const argv[] = {name, form, folder, NULL};
   snprintf(folder, sizeof folder, "%s", lua_dir);
@@ -93,7 +93,8 @@ static int start(const char *path, const char *lua_dir, const int inherit[4],
   sigset_t signals;
   posix_spawn_file_actions_init(&actions);
   posix_spawnattr_init(&attributes);
-  for (int k = 0; k < 4; k++)
+  posix_spawn_file_actions_adddup2(&actions, words, STDERR_FILENO);
+  for (int k = 0; k < NEAP__INHERITED; k++)
     if (inherit[k] >= 0)
       posix_spawn_file_actions_adddup2(&actions, inherit[k],
                                        NEAP__FD_CONTROL + k);
@@ -112,10 +113,11 @@ static int start(const char *path, const char *lua_dir, const int inherit[4],
   return failure;
 }
 
-int neap__spawn(const char *path, const char *lua_dir, const int inherit[4],
-                pid_t *pid, int *pidfd, neap_error *error) {
+int neap__spawn(const char *path, const char *lua_dir,
+                const int inherit[NEAP__INHERITED], int words, pid_t *pid,
+                int *pidfd, neap_error *error) {
   *pidfd = -1;
-  const int failure = start(path, lua_dir, inherit, pid);
+  const int failure = start(path, lua_dir, inherit, words, pid);
   if (failure != 0)
     return neap__error_set(error, NEAP_EWORKER, failure,
                            "cannot start workers: %s", path);

@@ -12,8 +12,10 @@ enum {
   NEAP__FD_CONTROL = 3,
   NEAP__FD_SLOTS = 4,
   NEAP__FD_SOCKET = 5,
-  NEAP__FD_HEAP = 6, /* may be closed: no shared tensors */
-  NEAP__FD_COUNT = 7
+  NEAP__FD_HEAP = 6,   /* may be closed: no shared tensors */
+  NEAP__FD_STDERR = 7, /* the host's, until it is the worker's; or closed */
+  NEAP__FD_COUNT = 8,
+  NEAP__INHERITED = NEAP__FD_COUNT - NEAP__FD_CONTROL
 };
 
 /* The first message on a worker's socket. */
@@ -21,6 +23,13 @@ typedef struct neap__hello {
   int32_t worker;
   int32_t host_pid;
 } neap__hello;
+
+/* How each of a worker's own messages begins. */
+enum {
+  NEAP__SAYS_ATTACHED = 'a',
+  NEAP__SAYS_READY = 'r',
+  NEAP__SAYS_WHY_NOT = 'n' /* and the text follows */
+};
 
 /*
  * The path of the neap executable: `wish` if it is not NULL, else NEAP_WORKER
@@ -31,10 +40,12 @@ int neap__spawn_find(const char *wish, char *path, size_t size,
 
 /*
  * Starts `path --worker lua_dir`. inherit[k] becomes descriptor
- * NEAP__FD_CONTROL + k, -1 for none; each must be NEAP__FD_COUNT or more.
- * Answers its pid and a pidfd. No fork of the host's memory.
+ * NEAP__FD_CONTROL + k, -1 for none; each must be NEAP__FD_COUNT or more, and
+ * so must `words`, which becomes its stderr. Answers its pid and a pidfd. No
+ * fork of the host's memory.
  */
-int neap__spawn(const char *path, const char *lua_dir, const int inherit[4],
-                pid_t *pid, int *pidfd, neap_error *error);
+int neap__spawn(const char *path, const char *lua_dir,
+                const int inherit[NEAP__INHERITED], int words, pid_t *pid,
+                int *pidfd, neap_error *error);
 
 #endif

@@ -24,6 +24,10 @@
 #include "error.h"
 #include "futex.h"
 
+/* How soon to try again whether the host's stderr takes words. */
+enum { MUFFLED_MS = 100 };
+enum { INHERIT_STDERR = NEAP__FD_STDERR - NEAP__FD_CONTROL };
+
 /* -- Failing as a whole -- */
 
 static void give_up(neap__supervisor *s, const neap_error *why) {
@@ -34,20 +38,10 @@ static void give_up(neap__supervisor *s, const neap_error *why) {
   neap__ring_alarm(s->ring);
 }
 
-/* What the worker says: an empty message is "ready", a text is why not. */
 static void listen_to(neap__supervisor *s, neap__child *child) {
-  neap_error why = {.status = NEAP_EWORKER};
-  const ssize_t length =
-      recv(child->socket, why.text, sizeof why.text - 1, MSG_DONTWAIT);
-  if (length < 0) return;
-  if (length == 0) { /* its end is closed: the pidfd tells the rest */
-    close(child->socket);
-    child->socket = -1;
-  } else if (why.text[0] == '\0') {
-    child->is_ready = 1;
-  } else {
-    give_up(s, &why);
-  }
+  neap_error why;
+  neap__child_listen(child, &why);
+  if (child->state == NEAP__CHILD_REFUSING) give_up(s, &why);
 }
 
 /* Deaths of a run, now at this item and now at that, that count as one at the
@@ -108,8 +102,8 @@ static bool is_hopeless(neap__supervisor *s, uint32_t w, bool was_ready) {
 static void bury(neap__supervisor *s, uint32_t w) {
   neap__child *child = &s->children[w];
   if (child->socket >= 0) listen_to(s, child);
-  const bool was_ready = child->is_ready;
-  const int status = neap__child_reap(child);
+  const bool was_ready = child->state == NEAP__CHILD_READY;
+  const int status = neap__child_reap(child, s->inherit[INHERIT_STDERR]);
   atomic_store(&s->pids[w], 0);
   s->dead = w;
   s->dead_status = status;
@@ -117,9 +111,9 @@ static void bury(neap__supervisor *s, uint32_t w) {
   neap__ring_recover(s->ring, w, again, s);
   if (atomic_load(&s->is_stopping)) return; /* it did as it was told */
   if (is_hopeless(s, w, was_ready)) {
-    char end[128];
+    char end[NEAP__TAIL_BYTES + 128];
     neap_error why = {0};
-    neap__child_describe_end(status, end, sizeof end);
+    neap__child_describe_end(child, status, end, sizeof end);
     neap__error_set(&why, NEAP_EWORKER, 0,
                     "cannot start workers: %d in a row died before they did "
                     "anything; the last %s",
@@ -133,20 +127,41 @@ static void bury(neap__supervisor *s, uint32_t w) {
 
 /* -- The thread -- */
 
+enum { PIDFD, SOCKET, WORDS, POLLS };
+
+static struct pollfd *polls_of(neap__supervisor *s, uint32_t w) {
+  return s->polls + 1 + w * POLLS;
+}
+
 /*
- * Waits for the bell, a death or a word. s->polls: the bell, then a pidfd and a
- * socket for each worker; poll skips negative ones. Answers as poll does.
+ * Waits for the bell, a death or a word. s->polls: the bell, then POLLS for
+ * each worker; poll skips negative ones. Answers as poll does.
  */
 static int wait_for_news(neap__supervisor *s, int bell, int timeout_ms) {
   const uint32_t count = s->ring->worker_count;
-  struct pollfd *polls = s->polls;
-  polls[0] = (struct pollfd){.fd = bell, .events = POLLIN};
+  s->polls[0] = (struct pollfd){.fd = bell, .events = POLLIN};
   for (uint32_t w = 0; w < count; w++) {
     const neap__child *child = &s->children[w];
-    polls[1 + 2 * w] = (struct pollfd){.fd = child->pidfd, .events = POLLIN};
-    polls[2 + 2 * w] = (struct pollfd){.fd = child->socket, .events = POLLIN};
+    struct pollfd *polls = polls_of(s, w);
+    polls[PIDFD] = (struct pollfd){.fd = child->pidfd, .events = POLLIN};
+    polls[SOCKET] = (struct pollfd){.fd = child->socket, .events = POLLIN};
+    polls[WORDS] = (struct pollfd){.fd = child->is_muffled ? -1 : child->words,
+                                   .events = POLLIN};
   }
-  return poll(polls, 1 + 2 * count, timeout_ms);
+  return poll(s->polls, 1 + POLLS * count, timeout_ms);
+}
+
+/* Hears what came; who was muffled is tried again. When to do so, or -1. */
+static int hear(neap__supervisor *s) {
+  int again_ms = -1;
+  for (uint32_t w = 0; w < s->ring->worker_count; w++) {
+    neap__child *child = &s->children[w];
+    if (child->words < 0) continue;
+    if (child->is_muffled || polls_of(s, w)[WORDS].revents != 0)
+      neap__child_hear(child, s->inherit[INHERIT_STDERR]);
+    if (child->is_muffled) again_ms = MUFFLED_MS;
+  }
+  return again_ms;
 }
 
 static void end_children(neap__supervisor *s) {
@@ -169,8 +184,9 @@ static void end_children(neap__supervisor *s) {
     if (left == 0) break;
     wait_for_news(s, -1, is_killing ? -1 : (int)ms + 1);
     for (uint32_t w = 0; w < count; w++)
-      if (s->children[w].pid != 0 && s->polls[1 + 2 * w].revents != 0)
-        neap__child_reap(&s->children[w]);
+      if (s->children[w].pid != 0 && polls_of(s, w)[PIDFD].revents != 0)
+        neap__child_reap(&s->children[w], s->inherit[INHERIT_STDERR]);
+    hear(s);
   }
 }
 
@@ -182,13 +198,14 @@ static void *supervise(void *argument) {
     start_or_give_up(s, w);
     if (atomic_load(&s->is_stopping)) break;
   }
+  int again_ms = -1;
   while (!atomic_load(&s->is_stopping)) {
-    if (wait_for_news(s, s->bell, -1) <= 0) continue;
+    if (wait_for_news(s, s->bell, again_ms) < 0) continue;
     for (uint32_t w = 0; w < count && s->polls[0].revents == 0; w++) {
-      neap__child *child = &s->children[w];
-      if (s->polls[2 + 2 * w].revents != 0) listen_to(s, child);
-      if (s->polls[1 + 2 * w].revents != 0) bury(s, w);
+      if (polls_of(s, w)[SOCKET].revents != 0) listen_to(s, &s->children[w]);
+      if (polls_of(s, w)[PIDFD].revents != 0) bury(s, w);
     }
+    again_ms = hear(s);
   }
   end_children(s);
   return NULL;
@@ -200,7 +217,7 @@ int neap__supervisor_start(neap__supervisor *s, neap_error *error) {
   s->children = calloc(workers, sizeof *s->children);
   s->pids = calloc(workers, sizeof *s->pids);
   s->fates = calloc(s->ring->entry_count + 1, sizeof *s->fates);
-  s->polls = calloc(1 + 2 * workers, sizeof *s->polls);
+  s->polls = calloc(1 + POLLS * workers, sizeof *s->polls);
   s->bell = neap__descriptor_raise(eventfd(0, EFD_CLOEXEC));
   if (s->children == NULL || s->pids == NULL || s->fates == NULL ||
       s->polls == NULL)

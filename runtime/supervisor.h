@@ -27,7 +27,7 @@ typedef struct neap__fate {
 typedef struct neap__supervisor {
   /* Set by the loader before the start, then read only. */
   neap__ring *ring;
-  int inherit[4]; /* as neap__spawn wants it; [2] is each worker's socket */
+  int inherit[NEAP__INHERITED]; /* as neap__child_start wants it */
   char path[PATH_MAX];
   char lua_dir[PATH_MAX];
   int32_t retries;

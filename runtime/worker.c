@@ -42,6 +42,7 @@ struct neap_worker {
   int64_t started_ns;
   int32_t count;
   int heap_fd;
+  bool has_stderr; /* its own, no longer the host's pipe */
 };
 
 /* Closes whatever the host forgot to mark close-on-exec. */
@@ -52,6 +53,35 @@ static void close_the_rest(void) {
   const long limit = sysconf(_SC_OPEN_MAX);
   for (int fd = NEAP__FD_COUNT; fd < limit; fd++)
     close(fd);
+}
+
+/* What a worker hands down to those it starts is stdio alone. */
+static void keep_to_ourselves(void) {
+  for (int fd = NEAP__FD_CONTROL; fd < NEAP__FD_COUNT; fd++)
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+/* Words of a worker that works go straight to the host's stderr. */
+static void take_stderr(neap_worker *worker) {
+  worker->has_stderr = true;
+  if (dup2(NEAP__FD_STDERR, STDERR_FILENO) >= 0) {
+    close(NEAP__FD_STDERR);
+    return;
+  }
+  const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  if (nowhere < 0) return;
+  dup2(nowhere, STDERR_FILENO);
+  close(nowhere);
+}
+
+static int say(int what, const char *text, neap_error *error) {
+  char message[1 + WHY_BYTES_MAX + 1] = {(char)what};
+  const size_t length = strnlen(text, WHY_BYTES_MAX);
+  memcpy(message + 1, text, length);
+  if (send(NEAP__FD_SOCKET, message, 1 + length, MSG_NOSIGNAL) < 0 &&
+      errno != EPIPE && errno != ECONNRESET) /* those: the host is closing */
+    return neap__error_set(error, NEAP_ESYSTEM, errno, "cannot tell the host");
+  return NEAP_OK;
 }
 
 static int greet(neap_worker *worker, neap_error *error) {
@@ -75,6 +105,7 @@ int neap_worker_attach(neap_worker **out, neap_error *error) {
   worker->slot = -1;
   worker->heap_fd = fcntl(NEAP__FD_HEAP, F_GETFD) < 0 ? -1 : NEAP__FD_HEAP;
   close_the_rest();
+  keep_to_ourselves();
   if ((rc = greet(worker, error)) != NEAP_OK) goto fail;
   if ((rc = neap__segment_attach(&worker->control, NEAP__FD_CONTROL, error)) !=
       NEAP_OK)
@@ -92,6 +123,7 @@ int neap_worker_attach(neap_worker **out, neap_error *error) {
                          "cannot attach to the host: its counts are off");
     goto fail;
   }
+  if ((rc = say(NEAP__SAYS_ATTACHED, "", error)) != NEAP_OK) goto fail;
   FAULT("attached");
   *out = worker;
   return NEAP_OK;
@@ -117,13 +149,10 @@ int32_t neap_worker_heap_fd(const neap_worker *worker) {
 int neap_worker_ready(neap_worker *worker, const char *text,
                       neap_error *error) {
   (void)worker;
-  if (text == NULL) text = "";
-  const size_t length = strnlen(text, WHY_BYTES_MAX) + 1;
-  if (send(NEAP__FD_SOCKET, text, length, MSG_NOSIGNAL) < 0 && errno != EPIPE &&
-      errno != ECONNRESET) /* those: the host is closing */
-    return neap__error_set(error, NEAP_ESYSTEM, errno, "cannot tell the host");
+  const int rc = text == NULL ? say(NEAP__SAYS_READY, "", error)
+                              : say(NEAP__SAYS_WHY_NOT, text, error);
   FAULT("ready");
-  return NEAP_OK;
+  return rc;
 }
 
 int32_t *neap_worker_progress(neap_worker *worker) {
@@ -196,6 +225,7 @@ void neap_worker_publish(neap_worker *worker, uint64_t used) {
   add(&corner->runs, 1);
   add(&corner->bytes, (int64_t)used);
   add(&corner->busy_ns, cost_ns);
+  if (!worker->has_stderr) take_stderr(worker);
   if (!neap__ring_publish(ring, worker->number, worker->entry, slot,
                           worker->ticket))
     return; /* cancelled meanwhile: the slot is still ours to fill */

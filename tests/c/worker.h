@@ -41,9 +41,10 @@ enum kind {
 enum event {
   NOTHING,
   DIE,      /* by a signal: `detail` */
-  EXIT,     /* with a status: `detail` */
+  EXIT,     /* with a status: `detail`; `text` goes to stderr before */
   SLEEP,    /* microseconds: `detail` */
   SCRIBBLE, /* over what is shared: `detail`, of enum target */
+  SPEAK,    /* write `text` to stderr, `detail` times */
   REFUSE,   /* send `text` instead of being ready */
 };
 
@@ -180,7 +181,13 @@ static inline void happen(const program *p, tally *counts, int64_t index) {
   if (!is_due(p, counts, index)) return;
   switch (p->event) {
   case DIE: raise(p->detail); break;
-  case EXIT: _exit(p->detail);
+  case EXIT:
+    (void)!write(STDERR_FILENO, p->text, strlen(p->text));
+    _exit(p->detail);
+  case SPEAK:
+    for (int32_t k = 0; k < p->detail; k++)
+      (void)!write(STDERR_FILENO, p->text, strlen(p->text));
+    break;
   case SLEEP: sleep_us(p->detail); break;
   case SCRIBBLE:
     scribble((enum target)p->detail, mix((uint64_t)(getpid() + index)));
@@ -266,15 +273,17 @@ static inline int worker_main(void) {
   memcpy(&p, neap_worker_chain(worker, &bytes), sizeof p);
   tally *counts = open_tally(&p);
   atomic_fetch_add(&counts->starts, 1);
-  note_descriptors(counts);
   if (p.moment == AT_START) happen(&p, counts, 0);
   const char *text = p.event == REFUSE ? p.text : NULL;
   if (neap_worker_ready(worker, text, NULL) != NEAP_OK) _exit(95);
   if (text != NULL) _exit(1);
   if (p.moment == WHEN_READY) happen(&p, counts, 0);
   int rc;
-  while ((rc = neap_worker_next(worker, &task, NULL)) == NEAP_OK)
+  for (int runs = 0; (rc = neap_worker_next(worker, &task, NULL)) == NEAP_OK;
+       runs++) {
+    if (runs == 1) note_descriptors(counts); /* stderr is its own by then */
     compute(&p, counts, worker, &task);
+  }
   _exit(rc == NEAP_END ? 0 : 96);
 }
 

@@ -279,6 +279,24 @@ describe("a worker", function()
         end
       end)
 
+    it("not, where it dies of on_start: the error tells its last words",
+      function()
+        local run = support.run([[
+          local neap = require("neap")
+          local p = neap.range(3):prefetch({ workers = 1,
+            on_start = function()
+              io.stderr:write("no camera\n")
+              os.exit(5)
+            end })
+          local ok, e = pcall(p.totable, p)
+          print(e)
+        ]])
+        assert.equal(0, run.status)
+        assert.truthy(run.out:find("the last ended with exit status 5, and "
+          .. "wrote:\nno camera\n", 1, true), run.out)
+        assert.equal(("no camera\n"):rep(3), run.err)
+      end)
+
     it("not, where there is no executable, or a wrong one", function()
       for wanted, path in pairs({
         ["cannot start workers: no neap executable at /nonexistent: No such "
