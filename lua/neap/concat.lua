@@ -4,6 +4,7 @@
 
 local check = require("neap.check")
 local class = require("neap.class")
+local exact = require("neap.exact")
 local lib = require("neap.lib")
 local Index = require("neap.index")
 local sequence = require("neap.sequence")
@@ -30,7 +31,10 @@ local function flatten(...)
       or { node }) do
       parts[#parts + 1] = part
     end
-    length = length + node.length
+    length = exact.sum(length, node.length)
+    if length >= exact.TOO_MANY and length < math.huge then
+      check.fail(k, "fewer than 2^63 items in all expected")
+    end
   end
   return parts, length
 end

@@ -4,6 +4,7 @@
 
 local check = require("neap.check")
 local class = require("neap.class")
+local exact = require("neap.exact")
 local lib = require("neap.lib")
 local Index = require("neap.index")
 local sequence = require("neap.sequence")
@@ -25,7 +26,8 @@ end
 --- The node that repeats a node; for adapters that need one.
 local function node_of(source, times)
   return Cycle:make({
-    source = source, times = times, length = source.length * times,
+    source = source, times = times,
+    length = exact.product(source.length, times),
   })
 end
 
@@ -40,7 +42,7 @@ local function cycle(_, source, n)
   local times = n == nil and math.huge or check.natural(2, n)
   if source.length == 0 and times > 0 then
     check.fail(1, "sequence with items expected, got an empty one")
-  elseif times < math.huge and source.length * times >= 2 ^ 63 then
+  elseif times < math.huge and source.length * times >= exact.TOO_MANY then
     check.fail(2, "fewer than 2^63 items expected")
   end
   return sequence.wrap(node_of(source, times))

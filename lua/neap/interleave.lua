@@ -4,6 +4,7 @@
 
 local check = require("neap.check")
 local class = require("neap.class")
+local exact = require("neap.exact")
 local lib = require("neap.lib")
 local Index = require("neap.index")
 local sequence = require("neap.sequence")
@@ -27,7 +28,10 @@ local function interleave(...)
   local sources, length = {}, 0
   for k = 1, math.max(1, select("#", ...)) do
     sources[k] = check.sequence(k, (select(k, ...)))
-    length = length + sources[k].length
+    length = exact.sum(length, sources[k].length)
+    if length >= exact.TOO_MANY and length < math.huge then
+      check.fail(k, "fewer than 2^63 items in all expected")
+    end
   end
   return sequence.wrap(Interleave:make({ sources = sources, length = length }))
 end

@@ -5,6 +5,7 @@
 local check = require("neap.check")
 local class = require("neap.class")
 local compiler = require("neap.compile")
+local exact = require("neap.exact")
 local sequence = require("neap.sequence")
 
 local LazyGather = class("lazy_gather", sequence.class)
@@ -14,7 +15,7 @@ local function place(i, n)
   if not check.is_integer(i) then
     return nil, "whole number expected, got " .. check.got(i)
   end
-  local j = i < 0 and n + 1 + i or i
+  local j = exact.from_start(i, n)
   if j < 1 or j > n or j == math.huge then
     return nil, ("%d is out of range 1..%s"):format(i,
       n == math.huge and "inf" or ("%d"):format(n))

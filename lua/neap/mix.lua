@@ -5,6 +5,7 @@
 local ffi = require("ffi")
 local check = require("neap.check")
 local class = require("neap.class")
+local exact = require("neap.exact")
 local lib = require("neap.lib")
 local Index = require("neap.index")
 local sequence = require("neap.sequence")
@@ -34,9 +35,9 @@ local function measure(node)
       and C.NEAP_ENDLESS or source.length, 0)
   end
   local tree = node:tree(leaves, count)
-  local length = tonumber(C.neap_seq_length(tree))
+  local length = C.neap_seq_length(tree)
   C.neap_seq_free(tree)
-  return length == C.NEAP_ENDLESS and math.huge or length
+  return length == C.NEAP_ENDLESS and math.huge or exact.number(length)
 end
 
 local function check_weights(weights, count)

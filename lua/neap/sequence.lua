@@ -12,6 +12,7 @@ local check = require("neap.check")
 local class = require("neap.class")
 local compiler = require("neap.compile")
 local errors = require("neap.errors")
+local exact = require("neap.exact")
 local tensor = require("neap.tensor")
 local item_value = require("neap.value")
 
@@ -166,7 +167,7 @@ local function place(node, i)
   elseif i < 0 and n == math.huge then
     check.raise(("index %d counts from the end, and there is none"):format(i))
   elseif i < 0 and -i <= n then
-    return n + (1 + i)
+    return exact.from_start(i, n)
   end
   check.raise(n == 0 and ("index %d is out of range: no items"):format(i)
     or ("index %d is out of range 1..%s"):format(i,

@@ -26,6 +26,9 @@ end
 -- @usage neap.shuffle(neap.range(10), 42)
 local function shuffle(source, seed)
   source = check.finite(1, source)
+  if source.length > 2 ^ 62 then
+    check.fail(1, "2^62 items at most expected")
+  end
   seed = seed == nil and source:count_stages("shuffle") + 1
     or check.integer(2, seed)
   return sequence.wrap(Shuffle:make({

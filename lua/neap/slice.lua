@@ -2,18 +2,22 @@
 --- A stretch of a sequence, forwards or backwards.
 -- @module neap.slice
 
+local ffi = require("ffi")
 local check = require("neap.check")
 local class = require("neap.class")
+local exact = require("neap.exact")
 local lib = require("neap.lib")
 local Index = require("neap.index")
 local sequence = require("neap.sequence")
 
+local int64 = ffi.typeof("int64_t")
 local Slice = class("slice", Index)
 
 Slice.is_stretchy = true
 
 function Slice:tree(source)
-  return self.build(lib.C.neap_seq_slice, source, self.first - 1, self.step,
+  return self.build(lib.C.neap_seq_slice, source, int64(self.first) - 1,
+    self.step,
     self.length == math.huge and lib.C.NEAP_ENDLESS or self.length)
 end
 
@@ -21,11 +25,6 @@ function Slice:describe()
   local last = self.first + (self.length - 1) * self.step
   return ("slice(%s, %d, %.0f, %d)"):format(self.source:describe(), self.first,
     last, self.step)
-end
-
--- From the end, as string.sub counts.
-local function from_end(i, n)
-  return i < 0 and n + 1 + i or i
 end
 
 --- The node of `length` items of a node, from `first` on; for adapters.
@@ -59,13 +58,13 @@ local function slice(_, source, first, last, step)
   if n == math.huge and (step < 0 or first < 0 or last < 0) then
     check.fail(1, "sequence with an end expected, got an endless one")
   end
-  first, last = from_end(first, n), from_end(last, n)
+  first, last = exact.from_start(first, n), exact.from_start(last, n)
   if step > 0 then
     first, last = math.max(first, 1), math.min(last, n)
   else
     first, last = math.min(first, n), math.max(last, 1)
   end
-  local length = math.max(0, math.floor((last - first) / step) + 1)
+  local length = exact.steps(first, last, step)
   if length == 0 then
     first = 1
   end
