@@ -237,6 +237,15 @@ function mt.__index(handle, key)
   return nodes[handle.id].methods[key]
 end
 
+-- What a user's function on the way raised is an item's failure as in reading;
+-- else the caller is to blame, not the line of ours that found out.
+local function raise_unset(e)
+  if e.stage or type(e.cause) ~= "string" then
+    errors.raise(e)
+  end
+  check.raise((e.message:gsub("^[^\n:]*/neap/[%w_]+%.lua:%d+: ", "")))
+end
+
 function mt.__newindex(handle, key, value)
   local node = nodes[handle.id]
   if type(key) ~= "number" then
@@ -244,9 +253,9 @@ function mt.__newindex(handle, key, value)
       check.got(key)))
   end
   local i = place(node, key)
-  local ok, why = pcall(node.set, node, i, value, 1)
+  local ok, e = xpcall(node.set, errors.handler, node, i, value, 1)
   if not ok then
-    check.raise(why)
+    raise_unset(e)
   end
 end
 

@@ -162,6 +162,36 @@ describe("a sequence", function()
     end
   end)
 
+  it("blames the caller for what cannot be stored", function()
+    local rows = neap.from(neap.tensor("f32", { 3, 2 }))
+    for message, value in pairs({
+      ["a tensor f32 2 is expected, got f32 3"] = neap.tensor("f32", { 3 }),
+      ["a string of 8 bytes is expected for f32 2, got 1"] = "x",
+    }) do
+      local line = debug.getinfo(1, "l").currentline + 1
+      local _, e = pcall(function() rows:slice(2)[1] = value end)
+      assert.equal(("tests/spec/sequence_spec.lua:%d: %s"):format(line,
+        message), e)
+    end
+  end)
+
+  it("tells the stage that fails on the way to what is stored", function()
+    local line = debug.getinfo(1, "l").currentline + 2
+    for _, cause in ipairs({ "no", { code = 3 } }) do
+      local bad = neap.range(2):map(function() error(cause, 0) end)
+      for _, s in ipairs({
+        neap.switch(bad, { 1, 2 }, { 3, 4 }), neap.case(bad, { 1, 2 }),
+        neap.gather({ 1, 2 }, bad),
+      }) do
+        local e = support.raised(function() s[2] = 5 end)
+        assert.equal(2, e.index)
+        assert.equal(("map (tests/spec/sequence_spec.lua:%d)"):format(line),
+          e.stage)
+        assert.equal(cause, e.cause)
+      end
+    end
+  end)
+
   it("tells the stage that was made in a loop by its line", function()
     local line = debug.getinfo(1, "l").currentline + 3
     local s = neap.range(3)
