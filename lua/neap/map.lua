@@ -60,7 +60,7 @@ local function map(f, ...)
   return sequence.wrap(Map:make({ f = f, sources = sources, length = length }))
 end
 
-return setmetatable({ agree = agree, map = map }, {
+return setmetatable({ class = Map, agree = agree, map = map }, {
   __call = function(_, ...)
     return map(...)
   end,

@@ -3,9 +3,14 @@
 -- @module neap.where
 
 local check = require("neap.check")
+local class = require("neap.class")
 local from = require("neap.from")
-local map = require("neap.map")
+local Map = require("neap.map").class
 local prefetch = require("neap.prefetch")
+local sequence = require("neap.sequence")
+
+-- What the predicate answers; errors call it by its name.
+local Where = class("where", Map)
 
 local BUFFERED = 1024 -- answers computed ahead: they are small
 
@@ -18,10 +23,12 @@ local BUFFERED = 1024 -- answers computed ahead: they are small
 -- @treturn Sequence of indexes, for neap.gather
 -- @usage s:gather(s:where(function(x) return x > 2 end))
 local function where(source, predicate, options)
-  check.finite(1, source)
+  source = check.finite(1, source)
   check.func(2, predicate)
   options = check.options(3, options, { workers = "integer" })
-  local answers = map(predicate, source)
+  local answers = sequence.wrap(Where:make({
+    f = predicate, sources = { source }, length = source.length,
+  }))
   if options.workers and options.workers ~= 0 then
     answers = prefetch(answers, {
       workers = options.workers, buffered = BUFFERED,

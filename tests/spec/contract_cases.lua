@@ -72,7 +72,8 @@ end
 -- Each makes a sequence from a sequence of N numbers, and tells item i of it
 -- from the list of those numbers, the plain way. `count`: how many items, N
 -- unless told; `calls`: how many items of the source item i takes, 1 unless
--- told; `own`: it makes the same over a function that raises at item 3;
+-- told; `own`: it makes the same over a function that raises at item 3, in
+-- process `worker`, or in this one;
 -- `is_eager`: it reads its source when it is made; `is_function`: it is no
 -- method of sequences.
 
@@ -214,6 +215,11 @@ local ADAPTERS = {
     end,
     item = function(_, i) return 3 * i end,
     count = 4,
+    own = function(s)
+      return neap.where(s, function(x)
+        return x == 30 and error("no thirty") or x
+      end)
+    end,
     is_eager = true,
   },
   cache = {
@@ -265,6 +271,20 @@ local ADAPTERS = {
     is_function = true,
   },
 
+  ["where: asked in a worker"] = {
+    make = function(s)
+      return neap.where(s, function(x) return x % 30 == 0 end, { workers = 1 })
+    end,
+    item = function(_, i) return 3 * i end,
+    count = 4,
+    own = function(s)
+      return neap.where(s, function(x)
+        return x == 30 and error("no thirty") or x
+      end, { workers = 1 })
+    end,
+    worker = 1,
+    is_eager = true,
+  },
   ["map: of two"] = {
     make = function(s)
       return neap.map(function(x, y) return x * y end, s, neap.range(N))
