@@ -277,9 +277,9 @@ local function read_table(run, cell, loan, depth)
   lib.check(C.neap_value_table(run, cell, counts_out, counts_out + 1,
     lib.error))
   local n, pair_count = counts_out[0], counts_out[1]
-  loan.budget = loan.budget - n - pair_count
+  loan.budget = loan.budget - 1 - n - 2 * pair_count
   if loan.budget < 0 then
-    error("cannot read an item: its slot is damaged (tables without end)", 0)
+    error("cannot read an item: its slot is damaged (tables that overlap)", 0)
   end
   local x = {}
   local inner = scratch[depth + 1]
@@ -334,7 +334,7 @@ function value.read(run, k, loan)
   local cell = scratch[0]
   lib.check(C.neap_run_value(run, k, cell, lib.error))
   local is_failure = cell[0].type == FAILURE
-  loan.budget = 2 ^ 26 -- cells: what no honest item has
+  loan.budget = tonumber(run.bytes) / CELL -- cells: no writer uses one twice
   return read(run, cell, loan, 0), is_failure
 end
 

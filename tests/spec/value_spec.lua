@@ -2,6 +2,9 @@
 --- Items of every kind, through a worker and back.
 
 local ffi = require("ffi")
+local hold = require("neap.hold")
+local item_value = require("neap.value")
+local lib = require("neap.lib")
 local neap = require("neap")
 local support = dofile("tests/spec/support.lua")
 
@@ -383,5 +386,40 @@ describe("what cannot be sent", function()
     assert.equal(3, #p:skipped())
     assert.equal(0, p:stats().restarts)
     p:close()
+  end)
+end)
+
+describe("a damaged slot", function()
+  -- Tables of two items, both of which are the next table.
+  local function overlapping(depth)
+    local TABLE, CELL = lib.C.NEAP_TABLE, ffi.sizeof("neap_value")
+    local count = 1 + 3 * depth
+    local slot = ffi.new("neap_value[?]", count)
+    slot[0].type, slot[0].offset = TABLE, CELL
+    for k = 1, depth do
+      local cells = slot + 3 * k - 2
+      cells[0].type, cells[0].count = TABLE, 2
+      for item = 1, 2 do
+        cells[item].type = k < depth and TABLE or lib.C.NEAP_BOOLEAN
+        cells[item].offset = (1 + 3 * k) * CELL
+      end
+    end
+    return ffi.new("neap_run", {
+      count = 1, cells = slot, base = ffi.cast("uint8_t *", slot),
+      bytes = count * CELL,
+    }), slot
+  end
+
+  it("makes no item of more cells than it has", function()
+    local function read(depth)
+      local run, slot = overlapping(depth)
+      local x = item_value.read(run, 0, hold.new(nil))
+      return x, slot -- which lives as long
+    end
+    assert.same({ true, true }, (read(1)))
+    for _, depth in ipairs({ 2, 10, 99 }) do
+      assert.equal("cannot read an item: its slot is damaged (tables that "
+        .. "overlap)", support.message(read, depth))
+    end
   end)
 end)
