@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 # The words of the build; premake5.lua is the build.
 #   make [CONFIG=release|debug|asan|tsan] [verbose=1]
+#   make fuzz [FUZZ_S=600]
 
 CONFIG = release
 PREFIX = /usr/local
 PREMAKE := $(or $(shell command -v premake5),$(shell command -v premake4))
 JOBS := $(shell nproc)
-ifeq ($(filter release debug asan tsan,$(CONFIG)),)
+ifeq ($(filter release debug asan tsan fuzz,$(CONFIG)),)
   $(error cannot build CONFIG=$(CONFIG): release, debug, asan or tsan)
 endif
 OUTPUT = build$(if $(filter-out release,$(CONFIG)),/$(CONFIG))
@@ -14,15 +15,16 @@ OUTPUT = build$(if $(filter-out release,$(CONFIG)),/$(CONFIG))
 # Compilers speak on stderr; what premake's makefiles say is for verbose=1.
 QUIET = $(if $(verbose),,>/dev/null)
 BUILD = +@$(MAKE) --no-print-directory -C build/make -j$(JOBS) \
-  config=$(CONFIG) $(QUIET)
+  config=$(CONFIG) $(if $(filter fuzz,$(CONFIG)),CC=clang) $(QUIET)
 C_FILES = $(wildcard runtime/*.[ch] runtime/include/*.h bindings/*.[ch] \
-  tests/c/*.[ch] tests/bench/*.[ch])
+  tests/c/*.[ch] tests/fuzz/*.[ch] tests/bench/*.[ch])
 LUA_FILES = lua tests examples docs premake5.lua
 TESTS = $(basename $(notdir $(wildcard tests/c/test_*.c)))
+FUZZERS = $(basename $(notdir $(wildcard tests/fuzz/*.c)))
 BENCHES = $(basename $(notdir $(wildcard tests/bench/*.c)))
 
 .NOTPARALLEL:
-.PHONY: all tests benches premake test bench install clean \
+.PHONY: all tests fuzzers benches premake test fuzz bench install clean \
   lint lint-format lint-c lint-lua
 
 # The modules' bytecode, which bindings/bundle.c uses while it is fresh.
@@ -36,6 +38,13 @@ all: premake
 tests: premake
 	$(BUILD) neap $(TESTS)
 
+# Always in the configuration of their own, which is clang's.
+fuzzers fuzz: override CONFIG = fuzz
+fuzzers: premake
+	@command -v clang >/dev/null || { echo "make: cannot find clang, for the" \
+	  "fuzzers: run ./bootstrap.sh test" >&2; exit 1; }
+	$(BUILD) $(FUZZERS)
+
 benches: all
 	$(if $(BENCHES),$(BUILD) $(BENCHES))
 
@@ -47,6 +56,11 @@ premake:
 # All configurations, unless CONFIG is said.
 test:
 	@tests/run.sh $(if $(filter command,$(origin CONFIG)),--config=$(CONFIG))
+
+# Each fuzzer for FUZZ_S seconds; what they find is kept in build/fuzz.
+FUZZ_S = 600
+fuzz: fuzzers
+	@tests/fuzz/run.sh --seconds=$(FUZZ_S)
 
 lint: lint-format lint-c lint-lua
 

@@ -9,6 +9,8 @@ local CONFIGURATIONS = {
   asan = "-O1 -fsanitize=address,undefined -fno-omit-frame-pointer"
     .. " -fno-sanitize-recover=undefined -DNEAP_FAULTS",
   tsan = "-O1 -fsanitize=thread -fno-omit-frame-pointer -DNEAP_FAULTS",
+  fuzz = "-O1 -Wno-unknown-pragmas -fsanitize=address,undefined,fuzzer-no-link"
+    .. " -fno-omit-frame-pointer -fno-sanitize-recover=undefined", -- by clang
 }
 local FLAGS = "-std=c11 -fPIC -fvisibility=hidden -pthread"
   .. " -iquote ../../runtime"
@@ -38,7 +40,6 @@ local function pkg_config(words)
   return answer or error("cannot build: pkg-config does not know " .. words)
 end
 
--- What is generated
 os.execute("mkdir -p build/gen build/include build/lib/pkgconfig"
   .. " && ln -sfn lib/pkgconfig build/pkgconfig")
 
@@ -72,8 +73,7 @@ Libs.private: -l]] .. table.concat(LIBRARIES, " -l") .. "\n")
 if update("build/gen/premake5.lua", read("premake5.lua")) then
   os.execute("rm -rf build/obj")
 end
-local listed = table.concat(os.matchfiles("runtime/*.c"), "\n")
-if update("build/gen/sources", listed) then
+if update("build/gen/sources", table.concat(os.matchfiles("runtime/*.c"))) then
   os.execute("rm -f build/lib/libneap.a build/*/lib/libneap.a")
 end
 
@@ -116,13 +116,9 @@ local function make_program(name, folder, source, options)
 end
 
 solution("neap")
-configurations({ "release", "debug", "asan", "tsan" })
+configurations({ "release", "debug", "asan", "tsan", "fuzz" })
 location("build/make")
-if symbols then
-  symbols("On")
-else
-  flags({ "Symbols" })
-end
+if symbols then symbols("On") else flags({ "Symbols" }) end
 
 make("libneap", "StaticLib", "lib", LIBNEAP)
 targetname("neap")
@@ -131,18 +127,22 @@ targetname("neap")
 linkoptions({ "-Wl,-soname,libneap.so -Wl,-z,defs" })
 links(LIBRARIES)
 
--- The executable carries LuaJIT and all of libneap, for its scripts' FFI. It
--- is started for each worker: a libgcc of its own saves a tenth of that.
+-- A host carries LuaJIT and all of libneap, for its scripts' FFI. The first is
+-- started for each worker: a libgcc of its own saves a tenth of that.
 local luajit = pkg_config("--variable=libdir luajit") .. "/libluajit-5.1.a"
-make_program("neap", "bin", "bindings/*.c",
-  "-static-libgcc -Wl,-E -Wl,-z,lazy"
-    .. " -Wl,--whole-archive %s -Wl,--no-whole-archive")
-buildoptions({ pkg_config("--cflags luajit") })
-linkoptions({ read(luajit) and luajit or pkg_config("--libs luajit") })
-
+local function make_host(name, folder, source, options)
+  make_program(name, folder, source, options
+    .. " -Wl,-E -Wl,--whole-archive %s -Wl,--no-whole-archive")
+  buildoptions({ pkg_config("--cflags luajit") })
+  linkoptions({ read(luajit) and luajit or pkg_config("--libs luajit") })
+end
+make_host("neap", "bin", "bindings/*.c", "-static-libgcc -Wl,-z,lazy")
 for _, path in ipairs(os.matchfiles("tests/c/test_*.c")) do
   make_program(path:match("([^/]+)%.c$"), "tests", path, "%s")
   links({ "cmocka" })
+end
+for _, path in ipairs(os.matchfiles("tests/fuzz/*.c")) do
+  make_host(path:match("([^/]+)%.c$"), "tests", path, "-fsanitize=fuzzer")
 end
 for _, path in ipairs(os.matchfiles("tests/bench/*.c")) do
   make_program(path:match("([^/]+)%.c$"), "bench", path, "%s")

@@ -8,19 +8,21 @@
 # it as NEAP_LONG.
 cd "$(dirname "$0")/.." || exit 1
 
-configs="release asan tsan"
+configs="release asan tsan fuzz"
 long=
 limit_s=120
 for word in "$@"; do
   case $word in
-  --config=release | --config=debug | --config=asan | --config=tsan)
+  --config=release | --config=debug | --config=asan | --config=tsan | \
+    --config=fuzz)
     configs=${word#*=} ;;
   --long)
     long=--long
     limit_s=1800
     export NEAP_LONG=1 ;;
   *)
-    echo "tests/run.sh: usage: [--config=release|debug|asan|tsan] [--long]" >&2
+    echo "tests/run.sh: usage: [--config=release|debug|asan|tsan|fuzz]" \
+      "[--long]" >&2
     exit 2 ;;
   esac
 done
@@ -160,6 +162,16 @@ for config in $configs; do
   tsan)
     build tsan tests || continue
     c_tests tsan build/tsan ;;
+  fuzz)
+    if ! command -v clang >/dev/null; then
+      summary="$summary
+NOT RUN: the fuzzers: cannot find clang: run ./bootstrap.sh test"
+      continue
+    fi
+    build fuzz fuzzers || continue
+    for name in value value_lua blob; do
+      part "fuzz $name" tests/fuzz/run.sh $long "$name"
+    done ;;
   esac
 done
 
