@@ -10,6 +10,8 @@ local stack = require("neap.stack")
 
 local Batch = class("batch", sequence.class)
 
+Batch.takes_several = true
+
 -- Items of the source in batch i; `stride` from one batch to the next.
 local function count_in(self, i)
   return math.min(self.k, self.source.length - (i - 1) * self.stride)

@@ -4,7 +4,6 @@
 
 local check = require("neap.check")
 local class = require("neap.class")
-local compiler = require("neap.compile")
 local errors = require("neap.errors")
 local hold = require("neap.hold")
 local sequence = require("neap.sequence")
@@ -77,59 +76,38 @@ end
 function FromIter:get(i)
   local state = read_to(self, i)
   if i > state.count then
-    error(("index %d is out of range: the iterator ended after %d item%s")
-      :format(i, state.count, state.count == 1 and "" or "s"), 0)
+    local message = ("index %d is out of range: the iterator ended after %d "
+      .. "item%s"):format(i, state.count, state.count == 1 and "" or "s")
+    error(errors.make({
+      kind = "end", message = message, index = i, stage = self:stage_name(),
+      cause = message,
+    }), 0)
   end
   return state.kept[i]
-end
-
--- Reads item i of a loop: whether that went well, and the item or the error;
--- nil where the iterator has ended, unless it was to give more.
-local function try(loop, i)
-  local node = loop.node
-  if i > node.length then
-    return nil
-  end
-  local ok, x = xpcall(loop.getter, errors.handler, i, 1)
-  local state = node.state
-  if not ok and node.length == math.huge and state and state.has_ended
-    and i > state.count then
-    return nil
-  end
-  return ok, x
-end
-
-local function step(loop, i)
-  local ok, x = try(loop, i + 1)
-  if ok then
-    return i + 1, x
-  elseif ok == false then
-    errors.raise(x)
-  end
 end
 
 -- An iterator that raises has given no item, so its next one has the same
 -- index. One that raises twice in a row would perhaps never end.
 local function step_skipping(loop, i)
-  local ok, x = try(loop, i + 1)
-  if ok == false then
+  i = i + 1
+  if i > loop.length then
+    return nil
+  end
+  local ok, x = xpcall(loop.getter, errors.handler, i, 1)
+  if not ok and x.kind ~= "end" then
     table.insert(loop.record, x)
-    ok, x = try(loop, i + 1)
+    ok, x = xpcall(loop.getter, errors.handler, i, 1)
   end
   if ok then
-    return i + 1, x
-  elseif ok == false then
+    return i, x
+  elseif x.kind ~= "end" or loop.length < math.huge then
     errors.raise(x)
   end
 end
 
--- Ends where the iterator does.
 function FromIter:iterate(options)
-  local is_skipping = options and options.on_error == "skip"
-  return is_skipping and step_skipping or step, {
-    node = self, getter = compiler.compile(self),
-    record = is_skipping and self:new_record(),
-  }, 0
+  local step, loop, first = sequence.class.iterate(self, options)
+  return loop.record and step_skipping or step, loop, first
 end
 
 local KNOWN = { cache = "count", size = "natural" }

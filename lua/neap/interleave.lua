@@ -11,6 +11,8 @@ local sequence = require("neap.sequence")
 
 local Interleave = class("interleave", Index)
 
+Interleave.takes_several = true
+
 Interleave.takes_turns = true
 
 function Interleave:tree(sources, count)

@@ -10,6 +10,8 @@ local sequence = require("neap.sequence")
 
 local LazyGather = class("lazy_gather", sequence.class)
 
+LazyGather.takes_several = true
+
 -- An index made one of 1..n, or nil and what is wrong with it.
 local function place(i, n)
   if not check.is_integer(i) then

@@ -13,6 +13,8 @@ local sequence = require("neap.sequence")
 local C = lib.C
 local Mix = class("mix", Index)
 
+Mix.takes_several = true
+
 function Mix:tree(sources, count)
   local weights = ffi.new("double[?]", count, self.weights)
   return self.build(C.neap_seq_mix, sources, weights, count, self.seed)

@@ -213,6 +213,19 @@ local function next_run(reader)
   return true
 end
 
+-- Where an iterator of unknown size has ended: so does the loop.
+local function step_past_end(reader, e)
+  if not reader.node.source:may_end() then
+    if not reader.record then
+      errors.raise(e)
+    end
+    table.insert(reader.record, e)
+  end
+  detach(reader.pool)
+  reader.is_done = true
+  return nil
+end
+
 local step
 
 -- What is not a number: other items, failures, and the end of a run. It has no
@@ -237,6 +250,8 @@ local function step_slowly(reader)
   end
   if not is_failure then
     return reader.first + k, x
+  elseif x.kind == "end" and reader.node.length == math.huge then
+    return step_past_end(reader, x)
   elseif not reader.record then
     errors.raise(x)
   end
@@ -271,7 +286,7 @@ end
 
 local function new_reader(node, epoch, start, record)
   return setmetatable({
-    stage = node:stage_name(), pool = node.pool, epoch = epoch,
+    node = node, stage = node:stage_name(), pool = node.pool, epoch = epoch,
     run = new_run(node.pool.loader), loan = false,
     k = 0, count = 0, first = 0, cells = false,
     wanted = start, is_done = false, is_lost = false,

@@ -9,11 +9,21 @@ local sequence = require("neap.sequence")
 
 local Rescue = class("rescue", sequence.class)
 
+-- That an iterator of unknown size has ended is no failure.
+local function pass_end(e)
+  if e.kind == "end" then
+    error(e, 0)
+  end
+end
+
 function Rescue:emit(g, i, e)
   local ok, x = g:name("ok"), g:name()
   g:line("local %s, %s = %s(%s, %s, %s, %s)", ok, x, g:constant(xpcall),
     g:constant(g.compile(self.source)), g:constant(errors.handler), i, e)
   g:open("if not %s then", ok)
+  if self.length == math.huge then
+    g:line("%s(%s)", g:constant(pass_end), x)
+  end
   g:staged(self, i, "%s = %s(%s(%s), %s)", x, g:constant(self.f),
     g:constant(errors.as_raised), x, i)
   g:close()

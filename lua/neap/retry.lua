@@ -16,6 +16,8 @@ local function attempt(self, getter, i, e)
     ok, x = xpcall(getter, errors.handler, i, e)
     if ok then
       return x
+    elseif x.kind == "end" then
+      break
     elseif tries < self.times and self.delay > 0 then
       clock.sleep(self.delay)
     end

@@ -98,7 +98,8 @@ end
 --   set(i, v, e)    stores item i of epoch e where it comes from
 --   iterate(options) answers what a `for` wants, if it has its own way
 --   describe()      shows itself and its sources
--- and the fields `length` (math.huge: endless) and `where` it was made.
+-- and the fields `length` (math.huge: endless) and `where` it was made;
+-- `takes_several`: an item of it may want more than one of a source.
 -- Fields named in `transient` are this process's own and do not travel.
 
 Sequence.transient = { getter = true, pool = true, record = true }
@@ -182,16 +183,33 @@ local function read(node, i)
   return x
 end
 
+--- Whether a loop over this node ends where an iterator of unknown size below
+-- it does. Not where items are made of several, which would be lost, or where
+-- other sources go on.
+function Sequence:may_end()
+  if self.takes_several then
+    return false
+  end
+  for _, source in ipairs(self.sources or { self.source }) do
+    if source.length == math.huge and not source:may_end() then
+      return false
+    end
+  end
+  return self.length == math.huge
+end
+
 local function step(state, i)
   i = i + 1
   if i > state.length then
     return nil
   end
   local ok, x = xpcall(state.getter, errors.handler, i, 1)
-  if not ok then
-    errors.raise(x)
+  if ok then
+    return i, x
+  elseif x.kind == "end" and state.node:may_end() then
+    return nil
   end
-  return i, x
+  errors.raise(x)
 end
 
 -- As step, but goes on after an item that raises, and keeps its error.
@@ -201,7 +219,13 @@ local function step_skipping(state, i)
     if ok then
       return k, x
     end
-    table.insert(state.record, x)
+    local is_over = x.kind == "end" and state.length == math.huge
+    if not (is_over and state.node:may_end()) then
+      table.insert(state.record, x)
+    end
+    if is_over then
+      return nil
+    end
   end
   return nil
 end
@@ -218,7 +242,7 @@ end
 function Sequence:iterate(options)
   local is_skipping = options and options.on_error == "skip"
   return is_skipping and step_skipping or step, {
-    getter = compiler.compile(self), length = self.length,
+    node = self, getter = compiler.compile(self), length = self.length,
     record = is_skipping and self:new_record(),
   }, 0
 end

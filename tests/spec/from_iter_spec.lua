@@ -89,4 +89,63 @@ describe("from_iter", function()
     local s = neap.from_iter(counting(4, { [3] = true }), { size = 4 })
     assert.same({ 1, 2, 3, 4 }, s:retry(1):totable())
   end)
+
+  describe("of unknown size, under others", function()
+    before_each(support.remember)
+    after_each(support.check_leaks)
+
+    local function source()
+      return neap.from_iter(function() return counting(4) end)
+    end
+
+    -- Each is one item of the source for one of its own.
+    local ENDING = {
+      map = function(s) return s:map(function(x) return x end) end,
+      zip = function(s) return neap.zip(s, neap.rep(0)):starmap(math.max) end,
+      concat = function(s) return neap.concat({}, s) end,
+      cache = function(s) return s:cache() end,
+      rescue = function(s) return s:rescue(function() return 0 end) end,
+      retry = function(s) return s:retry(3, { delay = 1e6 }) end,
+      progress = function(s) return s:monitor():progress() end,
+      epoch = function(s) return s:epoch(3) end,
+      ["a prefetch in place"] = function(s)
+        return s:prefetch({ workers = 0 })
+      end,
+    }
+
+    for name, over in pairs(ENDING) do
+      it("ends a loop over " .. name, function()
+        local wanted = { n = 4, 1, 2, 3, 4 }
+        assert.same(wanted, support.items(over(source())))
+        local s = over(source())
+        assert.same(wanted, support.items(s, { on_error = "skip" }))
+        assert.equal(0, #s:skipped())
+        assert.same({ n = 3, 2, 3, 4 }, support.items(over(source()):slice(2)))
+      end)
+    end
+
+    it("ends a loop over workers", function()
+      local p = source():map(function(x) return x end):prefetch({ workers = 2 })
+      assert.same({ n = 4, 1, 2, 3, 4 }, support.items(p))
+      assert.same({ n = 4, 1, 2, 3, 4 }, support.items(p,
+        { on_error = "skip" }))
+      p:close()
+    end)
+
+    it("raises where items would be lost, or others go on", function()
+      for _, s in ipairs({
+        source():batch(3), source():window(2), source():batch(3):map(print),
+        neap.interleave(source(), neap.rep(0)),
+        neap.mix({ source(), neap.rep(0) }, { 1, 1 }),
+      }) do
+        local e = support.raised(support.items, s)
+        assert.equal("index 5 is out of range: the iterator ended after 4 "
+          .. "items", e.message)
+        assert.equal(5, e.index)
+        local ok = pcall(support.items, s, { on_error = "skip" })
+        assert.is_true(ok)
+        assert.equal(e.message, s:skipped()[1].message)
+      end
+    end)
+  end)
 end)
