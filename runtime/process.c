@@ -83,6 +83,30 @@ int neap__spawn_find(const char *wish, char *path, size_t size,
       "set NEAP_WORKER to its path");
 }
 
+/* What becomes of a worker's descriptors. Answers an errno, or 0. */
+static int add_descriptors(posix_spawn_file_actions_t *actions,
+                           const int inherit[NEAP__INHERITED], int words) {
+  int failure = posix_spawn_file_actions_adddup2(actions, words, STDERR_FILENO);
+  for (int k = 0; k < NEAP__INHERITED && failure == 0; k++) {
+    const int fd = NEAP__FD_CONTROL + k;
+    failure = inherit[k] >= 0
+                  ? posix_spawn_file_actions_adddup2(actions, inherit[k], fd)
+                  : posix_spawn_file_actions_addclose(actions, fd);
+  }
+  return failure;
+}
+
+static void reset_signals(posix_spawnattr_t *attributes) {
+  sigset_t signals;
+  sigfillset(&signals);
+  posix_spawnattr_setsigdefault(attributes, &signals);
+  sigemptyset(&signals);
+  posix_spawnattr_setsigmask(attributes, &signals);
+  posix_spawnattr_setflags(attributes,
+                           POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+}
+
+/* Answers an errno, or 0. */
 static int start(const char *path, const char *lua_dir,
                  const int inherit[NEAP__INHERITED], int words, pid_t *pid) {
   char name[] = "neap", form[] = "--worker", folder[PATH_MAX];
@@ -90,25 +114,16 @@ static int start(const char *path, const char *lua_dir,
   snprintf(folder, sizeof folder, "%s", lua_dir);
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
-  sigset_t signals;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawnattr_init(&attributes);
-  posix_spawn_file_actions_adddup2(&actions, words, STDERR_FILENO);
-  for (int k = 0; k < NEAP__INHERITED; k++)
-    if (inherit[k] >= 0)
-      posix_spawn_file_actions_adddup2(&actions, inherit[k],
-                                       NEAP__FD_CONTROL + k);
-    else
-      posix_spawn_file_actions_addclose(&actions, NEAP__FD_CONTROL + k);
-  sigfillset(&signals);
-  posix_spawnattr_setsigdefault(&attributes, &signals);
-  sigemptyset(&signals);
-  posix_spawnattr_setsigmask(&attributes, &signals);
-  posix_spawnattr_setflags(&attributes,
-                           POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-  const int failure =
-      posix_spawn(pid, path, &actions, &attributes, argv, environ);
-  posix_spawnattr_destroy(&attributes);
+  int failure = posix_spawn_file_actions_init(&actions);
+  if (failure != 0) return failure;
+  failure = posix_spawnattr_init(&attributes);
+  if (failure == 0) {
+    reset_signals(&attributes);
+    failure = add_descriptors(&actions, inherit, words);
+    if (failure == 0)
+      failure = posix_spawn(pid, path, &actions, &attributes, argv, environ);
+    posix_spawnattr_destroy(&attributes);
+  }
   posix_spawn_file_actions_destroy(&actions);
   return failure;
 }
