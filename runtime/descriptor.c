@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Descriptors that stand out of the way of stdin, stdout and stderr.
+ * Descriptors that stand out of the way of stdin, stdout and stderr, and grow
+ * without a signal.
  *
  * Where a host runs with one of these closed, the next descriptor takes its
  * number, and whatever the host prints would be written there: into the memory
@@ -10,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 int neap__descriptor_copy(int fd, int least) {
@@ -25,4 +27,14 @@ int neap__descriptor_raise(int fd) {
   close(fd);
   errno = reason;
   return raised;
+}
+
+/* The signal is for programs that fill a disk, and it ends the host. */
+int neap__descriptor_resize(int fd, uint64_t bytes) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes > limit.rlim_cur) {
+    errno = EFBIG;
+    return -1;
+  }
+  return ftruncate(fd, (off_t)bytes);
 }

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Descriptors that stand out of the way of stdin, stdout and stderr. */
+/*
+ * Descriptors that stand out of the way of stdin, stdout and stderr, and grow
+ * without a signal.
+ */
 #ifndef NEAP_RUNTIME_DESCRIPTOR_H
 #define NEAP_RUNTIME_DESCRIPTOR_H
+
+#include <stdint.h>
 
 /* A copy, close-on-exec, of that number or more; -1 with errno. */
 int neap__descriptor_copy(int fd, int least);
@@ -11,5 +16,7 @@ int neap__descriptor_copy(int fd, int least);
  * with errno if it is -1 or cannot be moved, and then it is closed.
  */
 int neap__descriptor_raise(int fd);
+/* ftruncate(), but EFBIG where RLIMIT_FSIZE would have it send SIGXFSZ. */
+int neap__descriptor_resize(int fd, uint64_t bytes);
 
 #endif

@@ -88,7 +88,7 @@ fail:
 static int grow(neap_heap *heap, uint64_t nbytes, neap_error *error) {
   const uint64_t extent = nbytes > EXTENT ? nbytes : EXTENT;
   void *base = MAP_FAILED;
-  if (ftruncate(heap->fd, (off_t)(heap->file_bytes + extent)) == 0)
+  if (neap__descriptor_resize(heap->fd, heap->file_bytes + extent) == 0)
     base = mmap(NULL, extent, PROT_READ | PROT_WRITE,
                 MAP_SHARED | MAP_NORESERVE, heap->fd, (off_t)heap->file_bytes);
   if (base == MAP_FAILED)

@@ -40,7 +40,7 @@ int neap__segment_open(neap__segment *segment, const char *label,
                          "cannot create shared memory");
     goto fail;
   }
-  if (ftruncate(segment->fd, (off_t)bytes) != 0 ||
+  if (neap__descriptor_resize(segment->fd, bytes) != 0 ||
       fcntl(segment->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0) {
     rc = neap__error_set(error, NEAP_ESYSTEM, errno,
                          "cannot size shared memory to %llu bytes",
