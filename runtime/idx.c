@@ -151,8 +151,10 @@ static int open_file(neap_idx *idx, neap_error *error) {
   if (fd < 0)
     return neap__error_set(error, NEAP_ESYSTEM, errno, "cannot open %s",
                            idx->path);
-  if (fstat(fd, &about) != 0 || S_ISDIR(about.st_mode)) {
-    const int system = S_ISDIR(about.st_mode) ? EISDIR : errno;
+  const int system = fstat(fd, &about) != 0   ? errno
+                     : S_ISDIR(about.st_mode) ? EISDIR
+                                              : 0;
+  if (system != 0) {
     close(fd);
     return neap__error_set(error, NEAP_ESYSTEM, system, "cannot open %s",
                            idx->path);
