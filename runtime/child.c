@@ -72,6 +72,7 @@ int neap__child_start(neap__child *child, const char *path, const char *lua_dir,
   child->state = NEAP__CHILD_STARTED;
   child->started_ns = neap__now_ns();
   child->is_muffled = false;
+  child->pace = (neap__pace){0};
   child->tail_bytes = 0;
   int rc = open_socket(&child->socket, &socket, error);
   if (rc == NEAP_OK) rc = open_words(&child->words, &words, error);

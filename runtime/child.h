@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "neap.h"
+#include "pace.h"
 #include "process.h"
 
 enum { NEAP__TAIL_BYTES = 1000 };
@@ -35,6 +36,7 @@ typedef struct neap__child {
   int vain_deaths;     /* in a row, of workers of this number */
   int64_t runs_before; /* done by those before this one */
   bool is_muffled;     /* the host's stderr takes no words just now */
+  neap__pace pace;
   size_t tail_bytes;
   char tail[NEAP__TAIL_BYTES];
 } neap__child;

@@ -93,6 +93,8 @@ static int check_options(const neap_options *options, neap_error *error) {
     what = "chunk must be 0 or more";
   else if (options->retries < 0)
     what = "retries must be 0 or more";
+  else if (options->timeout_ns < 0)
+    what = "timeout_ns must be 0 or more";
   else if (options->slot_bytes < 1 << 16 || options->slot_bytes > 1ull << 46)
     what = "slot_bytes must be 2^16 to 2^46";
   else if (options->length < NEAP_ENDLESS)
@@ -165,6 +167,7 @@ static int open_supervisor(neap_loader *loader, const neap_options *options,
   if (rc != NEAP_OK) return rc;
   s->ring = &loader->ring;
   s->retries = options->retries;
+  s->timeout_ns = options->timeout_ns;
   s->inherit[0] = move_up(loader->control.fd);
   s->inherit[1] = move_up(loader->slots.fd);
   s->inherit[3] = move_up(options->heap_fd);
@@ -336,6 +339,7 @@ static void fill_failure(const asked *a, neap_run *run) {
       .slot = -1,
       .wait_status = a->failure.status,
       .attempts = a->failure.deaths,
+      .is_overdue = a->failure.is_overdue,
   };
 }
 

@@ -127,6 +127,8 @@ typedef struct neap__slot {
 typedef struct neap__corner {
   _Alignas(128) _Atomic uint32_t asleep; /* 1; set to 0 by who wakes it */
   _Atomic int32_t progress; /* the item of its run that is being computed */
+  _Atomic int64_t began_ns; /* when that run was begun; 0: there is none (and
+                               by the supervisor, before a worker starts) */
   _Atomic int64_t items;
   _Atomic int64_t runs;
   _Atomic int64_t bytes;

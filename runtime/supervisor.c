@@ -24,6 +24,8 @@
 #include "error.h"
 #include "futex.h"
 
+/* How often to look at the clocks of items while none runs out. */
+enum { LOOKS_A_TIMEOUT = 4, LOOK_MS_MIN = 10, LOOK_MS_MAX = 1000 };
 /* How soon to try again whether the host's stderr takes words. */
 enum { MUFFLED_MS = 100 };
 enum { INHERIT_STDERR = NEAP__FD_STDERR - NEAP__FD_CONTROL };
@@ -51,6 +53,11 @@ enum { RUN_DEATHS = 8 };
 static bool again(void *host, uint32_t entry, uint64_t ticket) {
   neap__supervisor *s = host;
   const int32_t item = atomic_load(&s->ring->corners[s->dead].progress);
+  s->dead_had_work = true;
+  if (s->dead_is_innocent) {
+    atomic_fetch_add(&s->retried, 1);
+    return true;
+  }
   pthread_mutex_lock(&s->lock);
   neap__fate *fate = &s->fates[entry];
   const bool is_same_run = fate->ticket == ticket;
@@ -59,11 +66,11 @@ static bool again(void *host, uint32_t entry, uint64_t ticket) {
   fate->ticket = ticket;
   fate->item = item;
   fate->status = s->dead_status;
-  const bool is_open =
-      fate->deaths <= s->retries && fate->run_deaths / RUN_DEATHS <= s->retries;
+  fate->is_overdue = s->children[s->dead].pace.is_overdue;
+  const bool is_open = !fate->is_overdue && fate->deaths <= s->retries &&
+                       fate->run_deaths / RUN_DEATHS <= s->retries;
   pthread_mutex_unlock(&s->lock);
   if (is_open) atomic_fetch_add(&s->retried, 1);
-  s->dead_had_work = true;
   return is_open;
 }
 
@@ -75,6 +82,7 @@ static void start_or_give_up(neap__supervisor *s, uint32_t w) {
     give_up(s, &why);
     return;
   }
+  atomic_store(&s->ring->corners[w].began_ns, 0); /* what the last one left */
   child->runs_before = atomic_load(&s->ring->corners[w].runs);
   atomic_store(&s->pids[w], (int32_t)child->pid);
   neap__child_greet(child, (int32_t)w);
@@ -88,7 +96,7 @@ static void start_or_give_up(neap__supervisor *s, uint32_t w) {
 static bool is_hopeless(neap__supervisor *s, uint32_t w, bool was_ready) {
   neap__child *child = &s->children[w];
   const int64_t runs = atomic_load(&s->ring->corners[w].runs);
-  if (s->dead_had_work || runs != child->runs_before)
+  if (s->dead_had_work || child->pace.is_overdue || runs != child->runs_before)
     child->vain_deaths = 0;
   else if (!was_ready || neap__ring_has_work(s->ring))
     child->vain_deaths++;
@@ -97,6 +105,69 @@ static bool is_hopeless(neap__supervisor *s, uint32_t w, bool was_ready) {
   return child->vain_deaths >=
          (was_killed ? NEAP__VAIN_KILLS_MAX : NEAP__VAIN_DEATHS_MAX);
 }
+
+/* -- Clocks -- */
+
+static void kill_child(const neap__child *child) {
+  syscall(SYS_pidfd_send_signal, child->pidfd, SIGKILL, NULL, 0);
+}
+
+/* Kills who has been at an item for too long. Answers when to look again. */
+static int64_t look_at_items(neap__supervisor *s, int64_t now) {
+  int64_t look_ns = s->timeout_ns / LOOKS_A_TIMEOUT;
+  if (look_ns < LOOK_MS_MIN * 1000000ll) look_ns = LOOK_MS_MIN * 1000000ll;
+  if (look_ns > LOOK_MS_MAX * 1000000ll) look_ns = LOOK_MS_MAX * 1000000ll;
+  for (uint32_t w = 0; w < s->ring->worker_count; w++) {
+    neap__child *child = &s->children[w];
+    neap__pace *pace = &child->pace;
+    if (child->pid == 0 || pace->is_overdue) continue;
+    neap__pace_keep(pace, &s->ring->corners[w], s->looked_ns, now);
+    if (pace->began_ns == 0) continue;
+    const int64_t left_ns = pace->since_ns + s->timeout_ns - now;
+    if (left_ns <= 0) {
+      pace->is_overdue = true;
+      kill_child(child);
+    } else if (left_ns < look_ns) {
+      look_ns = left_ns;
+    }
+  }
+  s->looked_ns = now;
+  return look_ns;
+}
+
+/* Gives up where a worker does not attach. Answers when to look again. */
+static int64_t look_at_starts(neap__supervisor *s, int64_t now) {
+  int64_t look_ns = INT64_MAX;
+  if (atomic_load(&s->has_failed)) return look_ns;
+  for (uint32_t w = 0; w < s->ring->worker_count; w++) {
+    const neap__child *child = &s->children[w];
+    if (child->pid == 0 || child->state != NEAP__CHILD_STARTED) continue;
+    const int64_t left_ns =
+        child->started_ns + NEAP__ATTACH_MS_MAX * 1000000ll - now;
+    if (left_ns < look_ns) look_ns = left_ns;
+    if (left_ns > 0) continue;
+    neap_error why;
+    neap__error_set(&why, NEAP_EWORKER, 0,
+                    "cannot start workers: no word from %s within %d s",
+                    s->path, NEAP__ATTACH_MS_MAX / 1000);
+    give_up(s, &why);
+  }
+  return look_ns;
+}
+
+/* Looks at all clocks. Milliseconds until the next look, or -1. */
+static int look_at_clocks(neap__supervisor *s) {
+  const int64_t now = neap__now_ns();
+  int64_t look_ns = look_at_starts(s, now);
+  if (s->timeout_ns > 0) {
+    const int64_t items_ns = look_at_items(s, now);
+    if (items_ns < look_ns) look_ns = items_ns;
+  }
+  if (look_ns == INT64_MAX) return -1;
+  return look_ns < 0 ? 0 : (int)(look_ns / 1000000) + 1;
+}
+
+/* -- Deaths -- */
 
 /* A worker has died: its work goes on elsewhere, and a successor starts. */
 static void bury(neap__supervisor *s, uint32_t w) {
@@ -108,6 +179,8 @@ static void bury(neap__supervisor *s, uint32_t w) {
   s->dead = w;
   s->dead_status = status;
   s->dead_had_work = false;
+  s->dead_is_innocent = child->pace.is_overdue &&
+                        !neap__pace_holds(&child->pace, &s->ring->corners[w]);
   neap__ring_recover(s->ring, w, again, s);
   if (atomic_load(&s->is_stopping)) return; /* it did as it was told */
   if (is_hopeless(s, w, was_ready)) {
@@ -174,8 +247,7 @@ static void end_children(neap__supervisor *s) {
     for (uint32_t w = 0; w < count; w++) {
       neap__child *child = &s->children[w];
       if (child->pid == 0) continue;
-      if (ms <= 0 && !is_killing)
-        syscall(SYS_pidfd_send_signal, child->pidfd, SIGKILL, NULL, 0);
+      if (ms <= 0 && !is_killing) kill_child(child);
       left++;
       if (child->socket >= 0) close(child->socket);
       child->socket = -1;
@@ -198,14 +270,16 @@ static void *supervise(void *argument) {
     start_or_give_up(s, w);
     if (atomic_load(&s->is_stopping)) break;
   }
-  int again_ms = -1;
   while (!atomic_load(&s->is_stopping)) {
-    if (wait_for_news(s, s->bell, again_ms) < 0) continue;
+    const int muffled_ms = hear(s), look_ms = look_at_clocks(s);
+    const bool is_sooner =
+        muffled_ms >= 0 && (look_ms < 0 || muffled_ms < look_ms);
+    if (wait_for_news(s, s->bell, is_sooner ? muffled_ms : look_ms) < 0)
+      continue;
     for (uint32_t w = 0; w < count && s->polls[0].revents == 0; w++) {
       if (polls_of(s, w)[SOCKET].revents != 0) listen_to(s, &s->children[w]);
       if (polls_of(s, w)[PIDFD].revents != 0) bury(s, w);
     }
-    again_ms = hear(s);
   }
   end_children(s);
   return NULL;

@@ -12,6 +12,8 @@
 
 /* How long a busy worker may take to end before it is killed. */
 enum { NEAP__STOP_MS_MAX = 100 };
+/* How long a worker may take from its start until it has attached. */
+enum { NEAP__ATTACH_MS_MAX = 60000 };
 /* Times in a row that a worker may die before it has done anything. */
 enum { NEAP__VAIN_DEATHS_MAX = 3, NEAP__VAIN_KILLS_MAX = 30 };
 
@@ -22,6 +24,7 @@ typedef struct neap__fate {
   int32_t deaths;     /* of workers in a row at this item */
   int32_t run_deaths; /* at any of its items, in this opening */
   int32_t status;     /* of the last, as waitpid tells it */
+  bool is_overdue;    /* it was killed, for it took too long */
 } neap__fate;
 
 typedef struct neap__supervisor {
@@ -31,6 +34,7 @@ typedef struct neap__supervisor {
   char path[PATH_MAX];
   char lua_dir[PATH_MAX];
   int32_t retries;
+  int64_t timeout_ns; /* of an item; 0: none */
 
   /* Between the thread and the consumer. */
   pthread_mutex_t lock; /* of fates and failure; never held while waiting */
@@ -45,10 +49,13 @@ typedef struct neap__supervisor {
   /* The thread's own. */
   neap__child *children;
   struct pollfd *polls;
+  int64_t looked_ns;  /* when the clocks were looked at last */
   uint32_t dead;      /* the worker that is being recovered, */
   int dead_status;    /* how it ended, */
-  bool dead_had_work; /* and whether it had claimed a run */
-  int bell;           /* an eventfd that rings for the end; -1 */
+  bool dead_had_work; /* whether it had claimed a run, */
+  bool
+      dead_is_innocent; /* or was killed for an item that it had done by then */
+  int bell;             /* an eventfd that rings for the end; -1 */
   pthread_t thread;
   int is_running;
 } neap__supervisor;

@@ -206,6 +206,7 @@ int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error) {
                            (int)task->count);
   add(&corner->idle_ns, now - asked_ns);
   worker->started_ns = now;
+  atomic_store_explicit(&corner->began_ns, now, memory_order_relaxed);
   worker->count = task->count;
   task->slot = worker->slot;
   task->base = worker->slots.base + (uint64_t)worker->slot * worker->slot_bytes;
@@ -225,6 +226,7 @@ void neap_worker_publish(neap_worker *worker, uint64_t used) {
   add(&corner->runs, 1);
   add(&corner->bytes, (int64_t)used);
   add(&corner->busy_ns, cost_ns);
+  atomic_store_explicit(&corner->began_ns, 0, memory_order_relaxed);
   if (!worker->has_stderr) take_stderr(worker);
   if (!neap__ring_publish(ring, worker->number, worker->entry, slot,
                           worker->ticket))

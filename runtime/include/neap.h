@@ -424,6 +424,7 @@ typedef struct neap_run {
   uint64_t bytes;          /* of the slot, readable */
   int32_t wait_status;     /* a failure: how its last worker ended (waitpid) */
   int32_t attempts;        /* a failure: how many workers died of it */
+  int32_t is_overdue;      /* a failure: 1 if it took longer than timeout_ns */
 } neap_run;
 
 /*
@@ -470,6 +471,7 @@ typedef struct neap_options {
   int32_t ordered;        /* 1: in order; 0: as completed */
   int32_t heap_fd;        /* shared tensors, or -1 */
   uint64_t slot_bytes;    /* address space of a slot */
+  int64_t timeout_ns;     /* that one item may take; 0: any time */
 } neap_options;
 
 /*

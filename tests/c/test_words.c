@@ -162,6 +162,7 @@ static int busy_worker(const neap_loader *loader) {
 static void a_stuck_stderr_stops_nobody_else(void **state) {
   host *h = *state;
   pthread_t reader;
+  h->options.chunk = 4;
   ear e = prick();
   fcntl(STDERR_FILENO, F_SETPIPE_SZ, 4096);
   speak(h, AT_START, "one of two says a lot at its start\n", 4000);
