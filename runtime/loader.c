@@ -134,6 +134,7 @@ static int open_memory(neap_loader *loader, const neap_options *options,
   rc = neap__ring_attach(&loader->ring, loader->control.base,
                          loader->control.bytes, error);
   if (rc != NEAP_OK) return rc;
+  loader->ring.control->memory_bytes = options->memory_bytes;
   if (options->chain_bytes > 0)
     memcpy(loader->control.base + loader->ring.control->chain_offset,
            options->chain, options->chain_bytes);

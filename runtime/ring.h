@@ -148,6 +148,7 @@ typedef struct neap__control {
   uint64_t slot_bytes;
   uint64_t chain_offset;
   uint64_t chain_bytes;
+  uint64_t memory_bytes; /* that a worker may allocate; 0: any number */
   uint64_t entries_offset;
   uint64_t slots_offset;
   uint64_t corners_offset;

@@ -11,9 +11,11 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -136,6 +138,34 @@ fail:
 const void *neap_worker_chain(const neap_worker *worker, uint64_t *bytes) {
   *bytes = worker->ring.control->chain_bytes;
   return worker->control.base + worker->ring.control->chain_offset;
+}
+
+/* Bytes of private, writable memory that this process has mapped; 0: unknown */
+static uint64_t private_bytes(void) {
+  unsigned long long pages = 0;
+  FILE *file = fopen("/proc/self/statm", "re");
+  if (file == NULL) return 0;
+  if (fscanf(file, "%*u %*u %*u %*u %*u %llu", &pages) != 1) pages = 0;
+  fclose(file);
+  return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+int neap_worker_limit(neap_worker *worker, neap_error *error) {
+  const uint64_t more = worker->ring.control->memory_bytes;
+  const uint64_t now = private_bytes();
+  if (more == 0 || more > RLIM_INFINITY - now) return NEAP_OK;
+  const struct rlimit limit = {now + more, now + more};
+  if (now == 0)
+    return neap__error_set(error, NEAP_ESYSTEM, 0,
+                           "cannot limit memory: /proc/self/statm does not "
+                           "tell what is used");
+  if (setrlimit(RLIMIT_DATA, &limit) == 0) return NEAP_OK;
+  return neap__error_set(error, NEAP_ESYSTEM, errno, "cannot limit memory");
+}
+
+void neap_worker_exhausted(neap_worker *worker) {
+  (void)worker;
+  _exit(NEAP_EXIT_MEMORY);
 }
 
 int32_t neap_worker_number(const neap_worker *worker) {

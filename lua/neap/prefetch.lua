@@ -29,7 +29,8 @@ local Prefetch = class("prefetch", sequence.class)
 
 local OPTIONS = {
   workers = "integer", buffered = "count", chunk = "chunk", order = "boolean",
-  on_start = "function", retries = "natural", slot_bytes = "count",
+  on_start = "function", retries = "natural", timeout = "positive",
+  slot_bytes = "count", memory = "count",
 }
 
 -- -- The pool ----------------------------------------------------------------
@@ -46,6 +47,8 @@ local function new_pool(options)
   return {
     loader = false, is_closed = false, has_started = false,
     workers = worker_count(options.workers),
+    timeout = options.timeout or false, -- seconds that an item may take
+    memory = options.memory or false, -- bytes that a worker may allocate
     text = false, -- the chain, until the workers have it
     start = 1, -- where the next each() begins
     reader = false, -- the iteration that the loader serves
@@ -54,6 +57,15 @@ local function new_pool(options)
     stream = false, -- the iteration that single reads in order become
     last = 0, -- index of the single read before
   }
+end
+
+local TIMEOUT_MAX = 2 ^ 30 -- seconds; more is for ever
+
+local function timeout_ns(seconds)
+  if seconds == nil or seconds > TIMEOUT_MAX then
+    return 0
+  end
+  return math.max(1, seconds * 1e9)
 end
 
 local function open(node)
@@ -68,6 +80,7 @@ local function open(node)
     retries = math.min(o.retries or 2, INT32_MAX),
     ordered = o.order == false and 0 or 1,
     heap_fd = heap.fd(), slot_bytes = o.slot_bytes or 2 ^ 30,
+    timeout_ns = timeout_ns(o.timeout), memory_bytes = o.memory or 0,
   })
   local out = ffi.new("neap_loader *[1]")
   lib.check(C.neap_open(settings, out, lib.error))
@@ -106,22 +119,41 @@ local function signal_text(status)
   return ("exit status %d"):format(math.floor(status / 256) % 256)
 end
 
+local function exhausted_text(run, memory)
+  return ("a worker ran out of memory at this item, %d time%s%s"):format(
+    run.attempts, run.attempts == 1 and "" or "s",
+    memory and (" (memory = %.0f bytes)"):format(memory) or "")
+end
+
+local function overdue_text(timeout)
+  return ("it took longer than timeout = %g seconds, and its worker was ended")
+    :format(timeout)
+end
+
+local function death_text(run)
+  return ("a worker died of this item, %d time%s; the last by %s"):format(
+    run.attempts, run.attempts == 1 and "" or "s",
+    signal_text(run.wait_status))
+end
+
 -- A run that is one failure: the item that ended its workers.
-local function death(stage, run)
+local function death(pool, stage, run)
+  local kind, message = "death", nil
+  if run.is_overdue ~= 0 then
+    kind, message = "timeout", overdue_text(pool.timeout)
+  elseif run.wait_status == C.NEAP_EXIT_MEMORY * 256 then
+    kind, message = "memory", exhausted_text(run, pool.memory)
+  end
   return errors.make({
-    kind = "death",
-    message = ("a worker died of this item, %d time%s; the last by %s"):format(
-      run.attempts, run.attempts == 1 and "" or "s",
-      signal_text(run.wait_status)),
-    index = tonumber(run.first) + 1,
-    stage = stage,
+    kind = kind, message = message or death_text(run),
+    index = tonumber(run.first) + 1, stage = stage,
   })
 end
 
 -- Item k of a run: the item, or what raises.
-local function item_of(stage, run, k, loan)
+local function item_of(pool, stage, run, k, loan)
   if run.slot < 0 then
-    return death(stage, run), true
+    return death(pool, stage, run), true
   end
   local x, is_failure = value.read(run, k, loan)
   if is_failure then
@@ -153,7 +185,7 @@ local function read_one(stage, pool, i, epoch)
   local run, loan = pool.run, pool.loan
   read_run(C.neap_run_get, pool.loader, epoch, i - 1, run, lib.error)
   loan:aim(run.slot)
-  local ok, x, is_failure = pcall(item_of, stage, run, 0, loan)
+  local ok, x, is_failure = pcall(item_of, pool, stage, run, 0, loan)
   if ok and not is_failure and loan.has_tensors then
     hold.keep(x)
   end
@@ -243,7 +275,8 @@ local function step_slowly(reader)
   reader.k = k + 1
   reader.wanted = reader.first + k + 1
   reader.loan:advance()
-  local x, is_failure = item_of(reader.stage, reader.run, k, reader.loan)
+  local x, is_failure = item_of(reader.pool, reader.stage, reader.run, k,
+    reader.loan)
   if is_failure and x.kind == "room" then
     x, is_failure = read_one(reader.stage, reader.pool, reader.wanted - 1,
       reader.epoch)
@@ -506,7 +539,9 @@ end
 --   buffered (items computed ahead at most, 16), chunk (consecutive items a
 --   worker computes in one go, "auto"), order (false: as completed), on_start
 --   (f(worker) in each worker before its first item), retries (2, of an item
---   whose worker died), slot_bytes (address space of a slot, 2^30)
+--   whose worker died), timeout (seconds that one item may take in a worker),
+--   memory (bytes that one worker may allocate), slot_bytes (address space of a
+--   slot, 2^30)
 -- @treturn Sequence with the methods close, stats, position, seek
 -- @usage for i, x in neap.prefetch(s, {workers = 2}):each() do end
 local function prefetch(source, options)

@@ -25,8 +25,10 @@ end
 local function read_chain(worker)
   local nbytes = ffi.new("uint64_t[1]")
   local text = C.neap_worker_chain(worker, nbytes)
-  return chain.unpack(ffi.string(text, tonumber(nbytes[0])),
+  local sent = chain.unpack(ffi.string(text, tonumber(nbytes[0])),
     C.neap_worker_heap_fd(worker))
+  lib.check(C.neap_worker_limit(worker, lib.error))
+  return sent
 end
 
 -- -- Running -----------------------------------------------------------------
@@ -37,6 +39,8 @@ local function compute(getter, k, i, epoch)
   value.write(k, getter(i, epoch))
 end
 
+local NO_MEMORY = "not enough memory" -- bare: no handler runs for it
+local NO_MEMORY_AT_START = "not enough memory for the chain and on_start"
 local MESSAGE_MAX = 1000 -- bytes, where there is no room for more
 
 -- What is written of a failure; what cannot be sent is told in words.
@@ -62,15 +66,30 @@ local function send_failure(k, e, number)
   end
 end
 
-local function run_task(task, getter, progress, number)
+-- LuaJIT does not collect before it gives up, and counts no foreign memory.
+-- Where that is not enough, a fresh worker may have what this one has lost.
+local function compute_with_less(worker, ...)
+  collectgarbage()
+  collectgarbage()
+  local ok, e = xpcall(compute, errors.handler, ...)
+  if not ok and e == NO_MEMORY then
+    C.neap_worker_exhausted(worker)
+  end
+  return ok, e
+end
+
+local function run_task(worker, task, getter, progress, number)
   local first, epoch = tonumber(task.first), tonumber(task.epoch)
   value.begin(task.base, tonumber(task.bytes), task.count)
   for k = 0, task.count - 1 do
     progress[0] = k
     local ok, e = xpcall(compute, errors.handler, getter, k, first + k + 1,
       epoch)
-    if not ok then -- short of memory there is no handler
-      send_failure(k, errors.is(e) and e or errors.handler(e), number)
+    if not ok and e == NO_MEMORY then
+      ok, e = compute_with_less(worker, getter, k, first + k + 1, epoch)
+    end
+    if not ok then
+      send_failure(k, e, number)
     end
   end
   return value.finish()
@@ -92,7 +111,7 @@ local function serve(worker, getter, number)
     end
   end)
   while lib.check(C.neap_worker_next(worker, task, lib.error)) == C.NEAP_OK do
-    local used = run_task(task, getter, progress, number)
+    local used = run_task(worker, task, getter, progress, number)
     lease.bump(word)
     place.reset()
     C.neap_worker_publish(worker, used)
@@ -122,8 +141,8 @@ local function run()
   local worker = out[0]
   local ok, getter, number = xpcall(start, explain, worker)
   if not ok then
-    C.neap_worker_ready(worker, "cannot start workers: " .. tostring(getter),
-      lib.error)
+    local why = getter == NO_MEMORY and NO_MEMORY_AT_START or tostring(getter)
+    C.neap_worker_ready(worker, "cannot start workers: " .. why, lib.error)
     return 1
   end
   lib.check(C.neap_worker_ready(worker, nil, lib.error))

@@ -472,6 +472,7 @@ typedef struct neap_options {
   int32_t heap_fd;        /* shared tensors, or -1 */
   uint64_t slot_bytes;    /* address space of a slot */
   int64_t timeout_ns;     /* that one item may take; 0: any time */
+  uint64_t memory_bytes;  /* that a worker may allocate; 0: any number */
 } neap_options;
 
 /*
@@ -552,6 +553,19 @@ typedef struct neap_task {
 /* Attaches to what the host handed down; ends the process with its host. */
 int neap_worker_attach(neap_worker **out, neap_error *error);
 const void *neap_worker_chain(const neap_worker *worker, uint64_t *bytes);
+/*
+ * Holds this process to memory_bytes beyond what it has now, if the host said
+ * so: of private memory (RLIMIT_DATA: heaps and private maps), slots and
+ * shared tensors aside. NEAP_ESYSTEM where the system does not tell or obey.
+ */
+int neap_worker_limit(neap_worker *worker, neap_error *error);
+/*
+ * Ends this process at once, for an item that found no memory: the host
+ * starts another one, in which the item may be tried again. Such a worker's
+ * exit status is NEAP_EXIT_MEMORY.
+ */
+enum { NEAP_EXIT_MEMORY = 112 };
+void neap_worker_exhausted(neap_worker *worker);
 /* This worker's number, 0-based; the descriptor of shared tensors, or -1. */
 int32_t neap_worker_number(const neap_worker *worker);
 int32_t neap_worker_heap_fd(const neap_worker *worker);
