@@ -207,7 +207,6 @@ int neap_seq_gather(neap_seq *source, const int64_t *indexes, int64_t count,
  */
 int neap_seq_shuffle(neap_seq *source, int64_t seed, neap_seq **out,
                      neap_error *error);
-/* NULL is fine. */
 /* One after another; only the last may be endless. */
 int neap_seq_concat(neap_seq *const *sources, int32_t count, neap_seq **out,
                     neap_error *error);
@@ -224,6 +223,7 @@ int neap_seq_cycle(neap_seq *source, int64_t times, neap_seq **out,
  */
 int neap_seq_mix(neap_seq *const *sources, const double *weights, int32_t count,
                  int64_t seed, neap_seq **out, neap_error *error);
+/* NULL is fine. */
 void neap_seq_free(neap_seq *seq);
 
 /* The number of items, or NEAP_ENDLESS. */
