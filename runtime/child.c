@@ -92,9 +92,13 @@ int neap__child_start(neap__child *child, const char *path, const char *lua_dir,
   return rc;
 }
 
-void neap__child_greet(neap__child *child, int32_t worker) {
+int neap__child_greet(neap__child *child, int32_t worker, neap_error *error) {
   const neap__hello hello = {worker, (int32_t)getpid()};
-  (void)send(child->socket, &hello, sizeof hello, MSG_NOSIGNAL);
+  if (send(child->socket, &hello, sizeof hello, MSG_NOSIGNAL) >= 0 ||
+      errno == EPIPE || errno == ECONNRESET)
+    return NEAP_OK; /* if it has died, its pidfd will tell */
+  return neap__error_set(error, NEAP_ESYSTEM, errno,
+                         "cannot tell worker %d to begin", (int)child->pid);
 }
 
 /* -- Listening -- */

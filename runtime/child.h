@@ -49,7 +49,7 @@ typedef struct neap__child {
  */
 int neap__child_start(neap__child *child, const char *path, const char *lua_dir,
                       const int inherit[NEAP__INHERITED], neap_error *error);
-void neap__child_greet(neap__child *child, int32_t worker);
+int neap__child_greet(neap__child *child, int32_t worker, neap_error *error);
 /* Takes a message, without waiting; `why` is what it says if it refuses. */
 void neap__child_listen(neap__child *child, neap_error *why);
 /*

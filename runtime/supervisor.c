@@ -85,7 +85,7 @@ static void start_or_give_up(neap__supervisor *s, uint32_t w) {
   atomic_store(&s->ring->corners[w].began_ns, 0); /* what the last one left */
   child->runs_before = atomic_load(&s->ring->corners[w].runs);
   atomic_store(&s->pids[w], (int32_t)child->pid);
-  neap__child_greet(child, (int32_t)w);
+  if (neap__child_greet(child, (int32_t)w, &why) != NEAP_OK) give_up(s, &why);
 }
 
 /*
