@@ -237,29 +237,47 @@ static int hear(neap__supervisor *s) {
   return again_ms;
 }
 
+static bool has_children(const neap__supervisor *s) {
+  for (uint32_t w = 0; w < s->ring->worker_count; w++)
+    if (s->children[w].pid != 0) return true;
+  return false;
+}
+
+static void kill_children(neap__supervisor *s) {
+  for (uint32_t w = 0; w < s->ring->worker_count; w++)
+    if (s->children[w].pid != 0) kill_child(&s->children[w]);
+}
+
+/* The end of its socket is a worker's last call; who overhears it is killed. */
 static void end_children(neap__supervisor *s) {
   const int64_t deadline = neap__now_ns() + NEAP__STOP_MS_MAX * 1000000ll;
-  const uint32_t count = s->ring->worker_count;
-  bool is_killing = false;
-  for (uint32_t left = count; left > 0;) {
-    left = 0;
-    const int64_t ms = (deadline - neap__now_ns()) / 1000000;
-    for (uint32_t w = 0; w < count; w++) {
-      neap__child *child = &s->children[w];
-      if (child->pid == 0) continue;
-      if (ms <= 0 && !is_killing) kill_child(child);
-      left++;
-      if (child->socket >= 0) close(child->socket);
-      child->socket = -1;
-    }
-    is_killing = is_killing || ms <= 0;
-    if (left == 0) break;
-    wait_for_news(s, -1, is_killing ? -1 : (int)ms + 1);
-    for (uint32_t w = 0; w < count; w++)
-      if (s->children[w].pid != 0 && polls_of(s, w)[PIDFD].revents != 0)
+  int64_t ms = NEAP__STOP_MS_MAX;
+  for (uint32_t w = 0; w < s->ring->worker_count; w++) {
+    if (s->children[w].socket >= 0) close(s->children[w].socket);
+    s->children[w].socket = -1;
+  }
+  while (has_children(s)) {
+    if (ms <= 0) kill_children(s);
+    const int limit_ms = ms <= 0 ? NEAP__STOP_MS_MAX : (int)ms + 1;
+    const bool is_blind = wait_for_news(s, -1, limit_ms) < 0 && errno != EINTR;
+    if (is_blind) kill_children(s); /* each is waited for below */
+    for (uint32_t w = 0; w < s->ring->worker_count; w++)
+      if (s->children[w].pid != 0 &&
+          (is_blind || polls_of(s, w)[PIDFD].revents != 0))
         neap__child_reap(&s->children[w], s->inherit[INHERIT_STDERR]);
     hear(s);
+    ms = (deadline - neap__now_ns()) / 1000000;
   }
+}
+
+/* Deaths would go unnoticed: all that is left is to wait for the end. */
+static void give_up_watching(neap__supervisor *s) {
+  neap_error why = {0};
+  uint64_t rings;
+  neap__error_set(&why, NEAP_ESYSTEM, errno, "cannot watch the workers");
+  give_up(s, &why);
+  while (!atomic_load(&s->is_stopping))
+    (void)!read(s->bell, &rings, sizeof rings);
 }
 
 static void *supervise(void *argument) {
@@ -274,8 +292,10 @@ static void *supervise(void *argument) {
     const int muffled_ms = hear(s), look_ms = look_at_clocks(s);
     const bool is_sooner =
         muffled_ms >= 0 && (look_ms < 0 || muffled_ms < look_ms);
-    if (wait_for_news(s, s->bell, is_sooner ? muffled_ms : look_ms) < 0)
+    if (wait_for_news(s, s->bell, is_sooner ? muffled_ms : look_ms) < 0) {
+      if (errno != EINTR) give_up_watching(s);
       continue;
+    }
     for (uint32_t w = 0; w < count && s->polls[0].revents == 0; w++) {
       if (polls_of(s, w)[SOCKET].revents != 0) listen_to(s, &s->children[w]);
       if (polls_of(s, w)[PIDFD].revents != 0) bury(s, w);
@@ -319,7 +339,8 @@ void neap__supervisor_stop(neap__supervisor *s) {
   const uint64_t one = 1;
   atomic_store(&s->is_stopping, 1);
   neap__ring_stop(s->ring);
-  (void)!write(s->bell, &one, sizeof one);
+  while (write(s->bell, &one, sizeof one) < 0 && errno == EINTR)
+    continue;
   pthread_join(s->thread, NULL);
   s->is_running = 0;
 }

@@ -25,9 +25,9 @@ local function square(i)
   return i * i
 end
 
-local function read_all()
+local function read_all(workers)
   local p = neap.prefetch(neap.range(20):map(square), {
-    workers = 2, buffered = 4, slot_bytes = 2 ^ 20,
+    workers = workers or 2, buffered = 4, slot_bytes = 2 ^ 20,
   })
   local message = support.message(function()
     local count = 0
@@ -41,13 +41,13 @@ local function read_all()
   return message or "all"
 end
 
-local function within(which, now)
+local function within(which, now, workers)
   local limit = ffi.new("struct limit")
   ffi.C.getrlimit(which, limit)
   local most = limit.most
   limit.now = now
   assert(ffi.C.setrlimit(which, limit) == 0)
-  local answer = read_all()
+  local answer = read_all(workers)
   limit.now = most
   assert(ffi.C.setrlimit(which, limit) == 0)
   local leaks = table.concat(support.leaks(), ", ")
@@ -95,6 +95,14 @@ describe("a prefetch says what it is short of", function()
     check(lines_of([[
       for n = 3, 40 do
         print(within(7, n))
+      end
+    ]]))
+  end)
+
+  it("with few descriptors for many workers", function()
+    check(lines_of([[
+      for n = 15, 90, 5 do
+        print(within(7, n, 16))
       end
     ]]))
   end)
