@@ -13,7 +13,7 @@ local CONFIGURATIONS = {
     .. " -fno-omit-frame-pointer -fno-sanitize-recover=undefined", -- by clang
 }
 local FLAGS = "-std=c11 -fPIC -fvisibility=hidden -pthread"
-  .. " -iquote ../../runtime"
+  .. " -iquote ../../runtime -I ../../runtime/include -D_GNU_SOURCE"
   .. " -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef"
   .. " -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla -Werror"
 local LIBRARIES = { "z", "m", "dl", "pthread" }
@@ -92,8 +92,6 @@ local function make(name, of_kind, folder, sources)
   kind(of_kind)
   language("C")
   files(sources)
-  includedirs({ "runtime/include" })
-  defines({ "_GNU_SOURCE" })
   buildoptions({ FLAGS })
   objdir("build/obj/" .. name)
   configure(function(build, flags)
@@ -138,7 +136,9 @@ local function make_host(name, folder, source, options)
 end
 make_host("neap", "bin", "bindings/*.c", "-static-libgcc -Wl,-z,lazy")
 for _, path in ipairs(os.matchfiles("tests/c/test_*.c")) do
-  make_program(path:match("([^/]+)%.c$"), "tests", path, "%s")
+  local own = path:gsub("c$", "link") -- what it alone tells the linker
+  make_program(path:match("([^/]+)%.c$"), "tests", path,
+    read(own) and "%s @../../" .. own or "%s")
   links({ "cmocka" })
 end
 for _, path in ipairs(os.matchfiles("tests/fuzz/*.c")) do

@@ -264,13 +264,16 @@ static inline void compute(const program *p, tally *counts, neap_worker *worker,
   neap_worker_publish(worker, used);
 }
 
-static inline int worker_main(void) {
-  neap_worker *worker;
-  neap_task task;
-  uint64_t bytes;
-  if (neap_worker_attach(&worker, NULL) != NEAP_OK) _exit(94);
+static inline program program_of(neap_worker *worker) {
   program p;
+  uint64_t bytes;
   memcpy(&p, neap_worker_chain(worker, &bytes), sizeof p);
+  return p;
+}
+
+static inline int serve(neap_worker *worker) {
+  neap_task task;
+  const program p = program_of(worker);
   tally *counts = open_tally(&p);
   atomic_fetch_add(&counts->starts, 1);
   if (p.moment == AT_START) happen(&p, counts, 0);
@@ -285,6 +288,12 @@ static inline int worker_main(void) {
     compute(&p, counts, worker, &task);
   }
   _exit(rc == NEAP_END ? 0 : 96);
+}
+
+static inline int worker_main(void) {
+  neap_worker *worker;
+  if (neap_worker_attach(&worker, NULL) != NEAP_OK) _exit(94);
+  return serve(worker);
 }
 
 #endif
