@@ -92,7 +92,9 @@ static int greet(neap_worker *worker, neap_error *error) {
     return neap__error_set(error, NEAP_EWORKER, 0,
                            "cannot work: this process was not started by a "
                            "loader");
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+    return neap__error_set(error, NEAP_ESYSTEM, errno,
+                           "cannot work: the host's death would go unnoticed");
   if (getppid() != hello.host_pid) _exit(1); /* the host died before that */
   worker->number = (uint32_t)hello.worker;
   return NEAP_OK;
