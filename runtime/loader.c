@@ -114,6 +114,17 @@ static int32_t clamp(int64_t value, int64_t low, int64_t high) {
   return (int32_t)(value < low ? low : value > high ? high : value);
 }
 
+static int open_slots(neap_loader *loader, uint32_t slots, neap_error *error) {
+  const int rc = neap__segment_open(&loader->slots, "neap-slots",
+                                    slots * loader->slot_bytes, error);
+  if (rc != NEAP_EMEMORY) return rc;
+  return neap__error_set(
+      error, NEAP_EMEMORY, error == NULL ? 0 : error->system,
+      "cannot reserve %u slots of slot_bytes = %llu: a smaller slot_bytes or "
+      "buffered may fit",
+      slots, (unsigned long long)loader->slot_bytes);
+}
+
 static int open_memory(neap_loader *loader, const neap_options *options,
                        neap_error *error) {
   const uint32_t workers = (uint32_t)options->workers;
@@ -138,14 +149,7 @@ static int open_memory(neap_loader *loader, const neap_options *options,
   if (options->chain_bytes > 0)
     memcpy(loader->control.base + loader->ring.control->chain_offset,
            options->chain, options->chain_bytes);
-  rc = neap__segment_open(&loader->slots, "neap-slots",
-                          slots * loader->slot_bytes, error);
-  if (rc != NEAP_OK)
-    return neap__error_set(
-        error, NEAP_EMEMORY, error == NULL ? 0 : error->system,
-        "cannot reserve %u slots of slot_bytes = %llu: a smaller slot_bytes or "
-        "buffered may fit",
-        slots, (unsigned long long)loader->slot_bytes);
+  if ((rc = open_slots(loader, slots, error)) != NEAP_OK) return rc;
   loader->asked = calloc(entries + 1, sizeof *loader->asked);
   loader->refs = calloc(slots, sizeof *loader->refs);
   loader->touched = calloc(slots, sizeof *loader->touched);

@@ -42,7 +42,7 @@ int neap__segment_open(neap__segment *segment, const char *label,
   }
   if (neap__descriptor_resize(segment->fd, bytes) != 0 ||
       fcntl(segment->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0) {
-    rc = neap__error_set(error, NEAP_ESYSTEM, errno,
+    rc = neap__error_set(error, NEAP_EMEMORY, errno,
                          "cannot size shared memory to %llu bytes",
                          (unsigned long long)bytes);
     goto fail;

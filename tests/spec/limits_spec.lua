@@ -92,11 +92,13 @@ end
 
 describe("a prefetch says what it is short of", function()
   it("with few descriptors", function()
-    check(lines_of([[
+    local lines = lines_of([[
       for n = 3, 40 do
         print(within(7, n))
       end
-    ]]))
+    ]])
+    check(lines)
+    assert.equal(nil, table.concat(lines):match("[^:]*slot_bytes"))
   end)
 
   it("with few descriptors for many workers", function()
