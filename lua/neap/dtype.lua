@@ -33,7 +33,8 @@ local LIST = {
 -- Every template gets p, the typed pointer, and k; `value` to write.
 -- LuaJIT keeps its types in the payloads of negative NaNs, and the FFI loads
 -- what is there: so the bits are looked at first, or memory that another
--- process wrote could pass for any Lua value.
+-- process wrote could pass for any Lua value. What is looked at is a copy, in
+-- `box`, since that process may still be writing.
 local READ = {
   integer = "return p[k]",
   wide = [[
@@ -44,10 +45,18 @@ local READ = {
     return value]],
   f16 = "local value = C.neap_f16_load(p[k]) return value",
   bf16 = "local value = C.neap_bf16_load(p[k]) return value",
-  f32 = "if cast(words, data)[k] > 0xff800000 then return 0 / 0 end "
-    .. "return p[k]",
-  f64 = "if cast(words, data)[2 * k + 1] > 0xfff00000 then return 0 / 0 end "
-    .. "return p[k]",
+  f32 = [[
+    box.words[0] = cast(words, data)[k]
+    if box.words[0] > 0xff800000 then
+      return 0 / 0
+    end
+    return box.single]],
+  f64 = [[
+    box.bits = cast(int64s, data)[k]
+    if box.words[1] > 0xfff00000 then
+      return 0 / 0
+    end
+    return box.number]],
   boolean = "return p[k] ~= 0",
 }
 
@@ -64,7 +73,9 @@ local WRITE = {
 local TEMPLATE = [[
 local ffi, C, pointer, kind, EXACT, checks = ...
 local cast, tonumber, least = ffi.cast, tonumber, kind.least
-local words = ffi.typeof("uint32_t *")
+local words, int64s = ffi.typeof("uint32_t *"), ffi.typeof("int64_t *")
+local box = ffi.new(
+  "union { int64_t bits; uint32_t words[2]; double number; float single; }")
 local integer, wide = checks.integer, checks.wide
 local number, boolean = checks.number, checks.boolean
 return function(data, k)
