@@ -150,6 +150,26 @@ local function death(pool, stage, run)
   })
 end
 
+local TOLD = {
+  kind = "string", message = "string", index = "number", stage = "string",
+  worker = "number", traceback = "string",
+}
+
+-- What a worker tells of an item's failure, as an error; nothing that a worker
+-- gone wild could not have written is taken for granted.
+local function failure(stage, fields, i)
+  for name, kind in pairs(TOLD) do
+    if type(fields[name]) ~= kind then
+      fields[name] = nil
+    end
+  end
+  fields.message = fields.message or "its worker does not tell why"
+  if fields.index == nil then
+    fields.index, fields.stage = i, stage
+  end
+  return errors.make(fields)
+end
+
 -- Item k of a run: the item, or what raises.
 local function item_of(pool, stage, run, k, loan)
   if run.slot < 0 then
@@ -157,10 +177,7 @@ local function item_of(pool, stage, run, k, loan)
   end
   local x, is_failure = value.read(run, k, loan)
   if is_failure then
-    if x.index == nil then
-      x.index, x.stage = tonumber(run.first) + k + 1, stage
-    end
-    x = errors.make(x)
+    x = failure(stage, x, tonumber(run.first) + k + 1)
   end
   return x, is_failure
 end

@@ -88,8 +88,8 @@ local function run_task(worker, task, getter, progress, number)
     if not ok and e == NO_MEMORY then
       ok, e = compute_with_less(worker, getter, k, first + k + 1, epoch)
     end
-    if not ok then
-      send_failure(k, e, number)
+    if not ok then -- a stack that overflows has run no handler either
+      send_failure(k, errors.is(e) and e or errors.handler(e), number)
     end
   end
   return value.finish()

@@ -212,6 +212,23 @@ describe("an error of an item", function()
     end
   end)
 
+  it("is one, whatever a worker gone wild tells of it", function()
+    local p = neap.range(2):map(function()
+      local value = require("neap.value")
+      local write = value.write_failure
+      function value.write_failure(k)
+        return write(k, { message = 5, index = {}, kind = false, stage = 1,
+          worker = "one", traceback = { "?" } })
+      end
+      error("never told")
+    end):prefetch({ workers = 1 })
+    local e = support.raised(function() return p[2] end)
+    assert.equal("its worker does not tell why", e.message)
+    assert.equal(2, e.index)
+    assert.truthy(tostring(e):find("item 2 of prefetch", 1, true))
+    p:close()
+  end)
+
   it("may be ten megabytes long", function()
     local p = neap.range(2):map(function()
       error(("x"):rep(10 * 2 ^ 20), 0)
