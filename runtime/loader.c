@@ -64,9 +64,8 @@ struct neap_loader {
   uint64_t slot_bytes;
   neap__supervisor supervisor;
 
-  asked *asked;      /* one an entry, and the one aside */
-  int32_t *refs;     /* holds of a slot by the caller */
-  uint64_t *touched; /* bytes of a slot that have been written */
+  asked *asked;  /* one an entry, and the one aside */
+  int32_t *refs; /* holds of a slot by the caller */
   int32_t held, held_max;
   uint64_t ticket; /* of the last opening */
   uint32_t head;   /* the entry to deliver next, when ordered */
@@ -152,8 +151,7 @@ static int open_memory(neap_loader *loader, const neap_options *options,
   if ((rc = open_slots(loader, slots, error)) != NEAP_OK) return rc;
   loader->asked = calloc(entries + 1, sizeof *loader->asked);
   loader->refs = calloc(slots, sizeof *loader->refs);
-  loader->touched = calloc(slots, sizeof *loader->touched);
-  if (loader->asked == NULL || loader->refs == NULL || loader->touched == NULL)
+  if (loader->asked == NULL || loader->refs == NULL)
     return neap__error_set(error, NEAP_EMEMORY, 0,
                            "cannot open a loader: memory is short");
   return NEAP_OK;
@@ -173,6 +171,8 @@ static int open_supervisor(neap_loader *loader, const neap_options *options,
   s->ring = &loader->ring;
   s->retries = options->retries;
   s->timeout_ns = options->timeout_ns;
+  s->slots = &loader->slots;
+  s->slot_bytes = loader->slot_bytes;
   s->inherit[0] = move_up(loader->control.fd);
   s->inherit[1] = move_up(loader->slots.fd);
   s->inherit[3] = move_up(options->heap_fd);
@@ -222,7 +222,6 @@ static void free_if_done(neap_loader *loader) {
   if (!loader->is_closed || loader->held > 0) return;
   neap__segment_close(&loader->slots);
   free(loader->refs);
-  free(loader->touched);
   free(loader);
 }
 
@@ -317,21 +316,21 @@ static void measure(neap_loader *loader, double cost_ns, double used,
 
 /* Gives back pages far above what slots have needed lately. */
 static void trim(neap_loader *loader, uint32_t slot) {
+  _Atomic uint64_t *touched = &loader->ring.slots[slot].touched;
   uint64_t keep = loader->used_recently * 2;
   if (keep < SLOT_BYTES_KEPT) keep = SLOT_BYTES_KEPT;
-  if (loader->touched[slot] <= keep) return;
+  if (atomic_load_explicit(touched, memory_order_relaxed) <= keep) return;
   const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
   keep = (keep + page - 1) / page * page;
   if (keep < loader->slot_bytes)
     neap__segment_trim(&loader->slots, slot * loader->slot_bytes + keep,
                        loader->slot_bytes - keep);
-  loader->touched[slot] = keep;
+  atomic_store_explicit(touched, keep, memory_order_relaxed);
 }
 
-static void note_use(neap_loader *loader, uint32_t slot, uint64_t used) {
+static void note_use(neap_loader *loader, uint64_t used) {
   const uint64_t faded = loader->used_recently - loader->used_recently / 64;
   loader->used_recently = used > faded ? used : faded;
-  if (used > loader->touched[slot]) loader->touched[slot] = used;
 }
 
 /* -- Taking -- */
@@ -366,7 +365,7 @@ static int take_done(neap_loader *loader, uint32_t entry, neap__mark mark,
   const int64_t cost_ns =
       atomic_load_explicit(&slot->cost_ns, memory_order_relaxed);
   if (used > loader->slot_bytes) used = loader->slot_bytes;
-  note_use(loader, mark.slot, used);
+  note_use(loader, used);
   measure(loader, (double)clamp(cost_ns, 1, INT32_MAX), (double)used, a->count);
   loader->refs[mark.slot] = 1;
   loader->held++;

@@ -359,6 +359,12 @@ static bool is_delivered(const neap__ring *ring, uint32_t slot) {
   return false;
 }
 
+bool neap__slot_is_filling(const neap__ring *ring, uint32_t slot,
+                           uint32_t worker) {
+  const uint64_t word = atomic_load(&ring->slots[slot].word);
+  return slot_state(word) == NEAP__FILLING && slot_owner(word) == worker;
+}
+
 static void recover_slots(neap__ring *ring, uint32_t worker) {
   for (uint32_t s = 0; s < ring->slot_count; s++) {
     const uint64_t word = atomic_load(&ring->slots[s].word);

@@ -119,7 +119,10 @@ typedef struct neap__entry {
 /* A slot's word, and what its owner says of the bytes before it is READY. */
 typedef struct neap__slot {
   _Alignas(64) _Atomic uint64_t word;
-  _Atomic uint64_t used;   /* bytes written */
+  _Atomic uint64_t used; /* bytes written */
+  /* Bytes written at most since the consumer set it, runs that were cancelled
+     and so never read included. */
+  _Atomic uint64_t touched;
   _Atomic int64_t cost_ns; /* of computing the run */
 } neap__slot;
 
@@ -225,6 +228,10 @@ bool neap__ring_has_work(const neap__ring *ring);
 void neap__ring_rest(neap__ring *ring, uint32_t worker);
 
 /* -- The supervisor's moves -- */
+
+/* Whether a slot is being filled by a worker, who may be dead. */
+bool neap__slot_is_filling(const neap__ring *ring, uint32_t slot,
+                           uint32_t worker);
 
 /*
  * Makes good what a dead worker left: asks `again` for each entry that it had

@@ -169,6 +169,14 @@ static int look_at_clocks(neap__supervisor *s) {
 
 /* -- Deaths -- */
 
+/* Gives back the memory of what a dead worker was writing: nobody knows how
+   much it was. */
+static void wipe(neap__supervisor *s, uint32_t w) {
+  for (uint32_t slot = 0; slot < s->ring->slot_count; slot++)
+    if (neap__slot_is_filling(s->ring, slot, w))
+      neap__segment_trim(s->slots, slot * s->slot_bytes, s->slot_bytes);
+}
+
 /* A worker has died: its work goes on elsewhere, and a successor starts. */
 static void bury(neap__supervisor *s, uint32_t w) {
   neap__child *child = &s->children[w];
@@ -181,6 +189,7 @@ static void bury(neap__supervisor *s, uint32_t w) {
   s->dead_had_work = false;
   s->dead_is_innocent = child->pace.is_overdue &&
                         !neap__pace_holds(&child->pace, &s->ring->corners[w]);
+  wipe(s, w);
   neap__ring_recover(s->ring, w, again, s);
   if (atomic_load(&s->is_stopping)) return; /* it did as it was told */
   if (is_hopeless(s, w, was_ready)) {

@@ -9,6 +9,7 @@
 
 #include "child.h"
 #include "ring.h"
+#include "segment.h"
 
 /* How long a busy worker may take to end before it is killed. */
 enum { NEAP__STOP_MS_MAX = 100 };
@@ -30,6 +31,8 @@ typedef struct neap__fate {
 typedef struct neap__supervisor {
   /* Set by the loader before the start, then read only. */
   neap__ring *ring;
+  neap__segment *slots; /* slot_bytes each */
+  uint64_t slot_bytes;
   int inherit[NEAP__INHERITED]; /* as neap__child_start wants it */
   char path[PATH_MAX];
   char lua_dir[PATH_MAX];

@@ -254,6 +254,10 @@ void neap_worker_publish(neap_worker *worker, uint64_t used) {
   atomic_store_explicit(&ring->slots[slot].used, used, memory_order_relaxed);
   atomic_store_explicit(&ring->slots[slot].cost_ns, cost_ns,
                         memory_order_relaxed);
+  if (used >
+      atomic_load_explicit(&ring->slots[slot].touched, memory_order_relaxed))
+    atomic_store_explicit(&ring->slots[slot].touched, used,
+                          memory_order_relaxed);
   add(&corner->items, worker->count);
   add(&corner->runs, 1);
   add(&corner->bytes, (int64_t)used);

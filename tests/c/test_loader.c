@@ -480,6 +480,30 @@ static void memory_falls_after_a_large_item(void **state) {
   neap_close(loader);
 }
 
+/* Pages that nobody ever read: of a run that was cancelled, and of a worker
+   that died at its work. */
+static void memory_falls_after_a_cancelled_item(void **state) {
+  host *h = *state;
+  h->program.kind = PILES;
+  h->program.at = 13;
+  h->program.item_us = 20000;
+  h->options.chunk = 8;
+  h->options.workers = 1;
+  h->options.length = 300;
+  for (int is_killed = 0; is_killed < 2; is_killed++) {
+    forget(h);
+    neap_loader *loader = open_loader(h);
+    read_in_order(h, loader, 1, 0, 8); /* and the next ones are asked for */
+    await(atomic_load(&h->tally->computed[14]) > 0);
+    assert_true(bytes_in_slots() > 16 << 20);
+    if (is_killed) kill(pid_of(loader, 0), SIGKILL);
+    assert_int_equal(neap_seek(loader, 1, 200, NULL), NEAP_OK);
+    read_in_order(h, loader, 1, 200, 300);
+    assert_in_range(bytes_in_slots(), 1, 4 << 20);
+    neap_close(loader);
+  }
+}
+
 /* -- Opening -- */
 
 static void refuse(host *h, const neap_options *options, int status,
@@ -722,6 +746,7 @@ int main(int argc, char **argv) {
       test(held_items_outlive_their_loader),
       test(items_may_have_any_size),
       test(memory_falls_after_a_large_item),
+      test(memory_falls_after_a_cancelled_item),
       test(wrong_options_are_named),
       test(an_executable_is_found_by_the_environment),
       test(closing_takes_anything),
