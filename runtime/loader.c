@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "descriptor.h"
@@ -57,6 +58,7 @@ struct neap_loader {
   bool is_ordered;
   bool is_closed;
   bool has_cores; /* more than one */
+  bool is_strict; /* NEAP_DEBUG: a slot is readable while it is held */
   pid_t pid;      /* who opened it: not a forked child */
   neap__segment control;
   neap__segment slots;
@@ -185,6 +187,11 @@ static int open_supervisor(neap_loader *loader, const neap_options *options,
   return neap__supervisor_start(s, error);
 }
 
+static bool is_debugging(void) {
+  const char *wish = getenv("NEAP_DEBUG");
+  return wish != NULL && *wish != '\0' && strcmp(wish, "0") != 0;
+}
+
 int neap_open(const neap_options *options, neap_loader **out,
               neap_error *error) {
   *out = NULL;
@@ -201,7 +208,9 @@ int neap_open(const neap_options *options, neap_loader **out,
   loader->length =
       options->length == NEAP_ENDLESS ? INT64_MAX : options->length;
   loader->buffered = options->buffered;
-  loader->chunk = clamp(options->chunk, 0, NEAP_RUN_MAX);
+  loader->is_strict = is_debugging();
+  loader->chunk =
+      loader->is_strict ? 1 : clamp(options->chunk, 0, NEAP_RUN_MAX);
   if (loader->chunk > loader->buffered) loader->chunk = loader->buffered;
   loader->run_items = loader->chunk > 0 ? loader->chunk : 1;
   loader->is_ordered = options->ordered != 0;
@@ -347,6 +356,13 @@ static void fill_failure(const asked *a, neap_run *run) {
   };
 }
 
+/* Under NEAP_DEBUG, who reads a slot that he has released is stopped there. */
+static void permit(neap_loader *loader, uint32_t slot, int access) {
+  if (!loader->is_strict) return;
+  (void)mprotect(loader->slots.base + slot * loader->slot_bytes,
+                 loader->slot_bytes, access);
+}
+
 static int damaged(neap_error *error) {
   return neap__error_set(error, NEAP_EDAMAGED, 0,
                          "cannot go on: a worker has written over the memory "
@@ -367,6 +383,7 @@ static int take_done(neap_loader *loader, uint32_t entry, neap__mark mark,
   if (used > loader->slot_bytes) used = loader->slot_bytes;
   note_use(loader, used);
   measure(loader, (double)clamp(cost_ns, 1, INT32_MAX), (double)used, a->count);
+  permit(loader, mark.slot, PROT_READ | PROT_WRITE);
   loader->refs[mark.slot] = 1;
   loader->held++;
   const uint8_t *base = loader->slots.base + mark.slot * loader->slot_bytes;
@@ -588,6 +605,7 @@ void neap_run_release(neap_loader *loader, int32_t slot) {
     free_if_done(loader);
     return;
   }
+  permit(loader, (uint32_t)slot, PROT_NONE);
   trim(loader, (uint32_t)slot);
   neap__slot_release(&loader->ring, (uint32_t)slot);
 }

@@ -479,6 +479,9 @@ typedef struct neap_options {
  * Starts the workers and answers at once; what keeps them from starting is
  * told by the first read. Owns: copies the options. Iteration stands at epoch
  * 1, index 0.
+ *
+ * With NEAP_DEBUG=1 in the environment, chunk is 1 and what a slot holds can
+ * only be read while the caller holds it: a read after that is a SIGSEGV.
  */
 int neap_open(const neap_options *options, neap_loader **out,
               neap_error *error);

@@ -665,4 +665,43 @@ describe("a prefetch", function()
     assert.equal(0, stats.restarts)
     assert.equal(0, stats.retries)
   end)
+
+  describe("with NEAP_DEBUG=1", function()
+    local SCRIPT = [[
+      local neap = require("neap")
+      local function make(i) return neap.tensor("u8", { 10 }, i) end
+      local p = neap.range(50):map(make):prefetch({ workers = 2 })
+      local pointers, kept = {}, {}
+      for i, t in p:each() do
+        pointers[i] = t:ptr()
+        %s
+      end
+      print("read", pointers[1][0], pointers[50][0])
+    ]]
+
+    local function run(keep, debug)
+      return support.run(SCRIPT:format(keep and "kept[i] = neap.keep(t)" or ""),
+        { env = "NEAP_DEBUG=" .. debug })
+    end
+
+    it("stops who reads what was released", function()
+      local stale = run(false, "1")
+      assert.equal(128 + 11, stale.status)
+      assert.equal("", stale.out)
+    end)
+
+    it("lets what is kept be read", function()
+      local script = SCRIPT:format("if i % 40 == 1 then kept[i] = neap.keep(t) "
+        .. "end"):gsub("%[50%]", "[41]")
+      local kept = support.run(script, { env = "NEAP_DEBUG=1" })
+      assert.equal(0, kept.status)
+      assert.equal("read\t1\t41\n", kept.out)
+    end)
+
+    it("and with none or 0, stops nobody", function()
+      for _, debug in ipairs({ "", "0" }) do
+        assert.equal(0, run(false, debug).status)
+      end
+    end)
+  end)
 end)
