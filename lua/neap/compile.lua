@@ -15,6 +15,7 @@ local errors = require("neap.errors")
 
 local CONSTANTS_MAX = 55 -- of the 60 upvalues; later ones are in a table
 local NAMES_MAX = 140 -- of 200 locals, and of 250 slots with a call's
+local HEAD = 3 -- lines before the first that a generator writes
 local NAMES_NODE = 8 -- that a node needs at most, beside one for each source
 
 local Generator = {}
@@ -24,7 +25,9 @@ local compile -- for parts that become functions of their own
 
 local function new_generator()
   return setmetatable({
-    lines = {}, constants = {}, names = 0, reserved = 0, stages = {},
+    lines = {}, constants = {}, names = 0, reserved = 0,
+    stages = {}, -- their names
+    stage_lines = {}, -- line -> {stage = which of them, index = a local's name}
     indent = "  ", compile = compile,
   }, Generator)
 end
@@ -71,7 +74,8 @@ end
 --- Appends a line that may fail on behalf of a stage, at its index.
 function Generator:staged(node, i, text, ...)
   self:line(text .. " at = " .. i, ...)
-  self.stages[#self.lines] = { stage = node:stage_name(), index = i }
+  self.stages[#self.stages + 1] = node:stage_name()
+  self.stage_lines[#self.lines + HEAD] = { stage = #self.stages, index = i }
 end
 
 --- Writes what opens a block; `close` ends it, by "end" unless told.
@@ -103,8 +107,6 @@ function Generator:value(node, i, e)
   return x
 end
 
-local HEAD = 3 -- lines before the first of the body
-
 local SHAPES_MAX = 500 -- texts that are remembered
 local CLOSURES = 8
 
@@ -112,21 +114,26 @@ local CLOSURES = 8
 -- prototype, and a loop over a second chain the traces of the first. LuaJIT
 -- shares them once it has seen several closures of a prototype; for the first
 -- few it compiles what is in their upvalues into the trace.
-local makers, shapes = {}, 0
+local shapes, shape_count = {}, 0
 
-local function load_text(text, node)
-  local maker = makers[text]
-  if not maker then
-    maker = assert(loadstring(text, "=neap: " .. node.class_name))
+-- The shape of a text: `make`, which answers a function for some constants, and
+-- the lines at which the function's stages stand.
+local function shape_of(text, g, node)
+  local shape = shapes[text]
+  if not shape then
+    shape = {
+      make = assert(loadstring(text, "=neap: " .. node.class_name)),
+      stage_lines = g.stage_lines,
+    }
     for _ = 1, CLOSURES do
-      maker()
+      shape.make()
     end
-    if shapes == SHAPES_MAX then
-      makers, shapes = {}, 0
+    if shape_count == SHAPES_MAX then
+      shapes, shape_count = {}, 0
     end
-    makers[text], shapes = maker, shapes + 1
+    shapes[text], shape_count = shape, shape_count + 1
   end
-  return maker
+  return shape
 end
 
 --- The function that computes items of a node; made once.
@@ -149,13 +156,9 @@ function compile(node)
     "  return " .. x,
     "end",
   }, "\n")
-  local getter = load_text(text, node)(g.constants,
-    unpack(g.constants, 1, #names - 1))
-  local stages = {}
-  for line, stage in pairs(g.stages) do
-    stages[line + HEAD] = stage
-  end
-  errors.register(getter, stages)
+  local shape = shape_of(text, g, node)
+  local getter = shape.make(g.constants, unpack(g.constants, 1, #names - 1))
+  errors.register(getter, shape.stage_lines, g.stages)
   node.getter = getter
   return getter
 end

@@ -17,7 +17,8 @@ local FRAMES_MAX = 10 -- of each end of the stack that a traceback shows
 local errors = { class = Error }
 local mode = "wrap"
 
--- Generated function -> line -> {stage = its name, index = a local's name}.
+-- Generated function -> names of its stages; and at 0, where they stand:
+-- line -> {stage = which of them, index = a local's name}.
 local stages = setmetatable({}, { __mode = "k" })
 
 --- Sets how errors are raised: "wrap" or "passthrough"; answers the mode.
@@ -33,8 +34,14 @@ function errors.mode(wanted)
 end
 
 --- Says which line of a generated function runs which stage.
-function errors.register(func, lines)
-  stages[func] = lines
+-- @tparam function func
+-- @tparam table lines line -> {stage = k, index = a local's name}
+-- @tparam table names of the stages; kept, and added to
+function errors.register(func, lines, names)
+  if #names > 0 then
+    names[0] = lines
+    stages[func] = names
+  end
 end
 
 function errors.is(value)
@@ -73,9 +80,10 @@ local function find_stage(level)
     if not info then
       return nil
     end
-    local stage = stages[info.func] and stages[info.func][info.currentline]
-    if stage then
-      return stage.stage, local_named(level + 1, stage.index)
+    local names = stages[info.func]
+    local at = names and names[0][info.currentline]
+    if at then
+      return names[at.stage], local_named(level + 1, at.index)
     end
     level = level + 1
   end

@@ -249,8 +249,8 @@ typedef struct neap_window {
   double count;
   double epoch;
   double follows;     /* the item after the last one resolved */
-  int32_t place[256]; /* ... place[k] of ... */
-  int16_t leaf[256];  /* ... leaf number leaf[k] */
+  int32_t place[64]; /* ... place[k] of ... */
+  int16_t leaf[64];  /* ... leaf number leaf[k] */
 } neap_window;
 
 typedef struct neap_stretch {
