@@ -26,9 +26,15 @@ ffi.cdef([[
   } neap_grip;
 ]])
 
+-- Once, though at the end of a Lua state a user's finalizer may release what
+-- was finalized before.
 local function let_go(guard)
-  lease.give(guard.word)
-  C.neap_run_release(guard.loader, guard.slot)
+  local slot = guard.slot
+  if slot >= 0 then
+    guard.slot = -1
+    lease.give(guard.word)
+    C.neap_run_release(guard.loader, slot)
+  end
 end
 
 local Grip = {}

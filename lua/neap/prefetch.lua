@@ -45,7 +45,7 @@ end
 
 local function new_pool(options)
   return {
-    loader = false, is_closed = false, has_started = false,
+    loader = false, handle = false, is_closed = false, has_started = false,
     workers = worker_count(options.workers),
     timeout = options.timeout or false, -- seconds that an item may take
     memory = options.memory or false, -- bytes that a worker may allocate
@@ -57,6 +57,16 @@ local function new_pool(options)
     stream = false, -- the iteration that single reads in order become
     last = 0, -- index of the single read before
   }
+end
+
+-- When a Lua state ends, finalizers run in no order, and a user's may still use
+-- a prefetch: its handle tells whether the loader has been closed already.
+ffi.cdef("typedef struct neap_pool { neap_loader *loader; } neap_pool;")
+
+local function close_handle(handle)
+  local loader = handle.loader
+  handle.loader = nil
+  C.neap_close(loader)
 end
 
 local TIMEOUT_MAX = 2 ^ 30 -- seconds; more is for ever
@@ -84,13 +94,19 @@ local function open(node)
   })
   local out = ffi.new("neap_loader *[1]")
   lib.check(C.neap_open(settings, out, lib.error))
-  pool.loader = ffi.gc(out[0], C.neap_close)
+  pool.loader = out[0]
+  pool.handle = ffi.gc(ffi.new("neap_pool", out[0]), close_handle)
   pool.text = false
   pool.loan = hold.new(pool.loader)
 end
 
+-- Whether there are no workers any more.
+local function is_closed(pool)
+  return pool.is_closed or pool.handle and pool.handle.loader == nil
+end
+
 local function check_open(pool)
-  if pool.is_closed then
+  if is_closed(pool) then
     check.raise("cannot read: the prefetch is closed")
   end
 end
@@ -328,7 +344,9 @@ end
 -- A loop that is left and forgotten holds a run until it is collected.
 local function new_run(loader)
   local run = ffi.gc(ffi.new("neap_run"), function(run)
-    C.neap_run_release(loader, run.slot)
+    local slot = run.slot
+    run.slot = -1
+    C.neap_run_release(loader, slot)
   end)
   run.slot = -1
   return run
@@ -471,14 +489,11 @@ end
 --- Ends the workers now; items that are kept stay valid.
 function methods.close(s)
   local pool = pool_of(s)
-  if not pool.is_closed then
-    pool.is_closed = true
-    if pool.loader then
-      detach(pool)
-      C.neap_close(ffi.gc(pool.loader, nil))
-      pool.loader = false
-    end
+  if not is_closed(pool) and pool.loader then
+    detach(pool)
+    close_handle(ffi.gc(pool.handle, nil))
   end
+  pool.is_closed, pool.loader = true, false
 end
 
 --- The index of the next item that iteration will deliver.
@@ -491,7 +506,7 @@ end
 function methods.seek(s, i)
   local node = node_of(s)
   check.integer(2, i)
-  if node.pool.is_closed then
+  if is_closed(node.pool) then
     check.raise("cannot seek: the prefetch is closed")
   elseif i < 1 or i > node.length + 1 then
     check.fail(2, ("index %d is out of range 1..%.0f"):format(i,
@@ -513,7 +528,7 @@ end
 function methods.stats(s)
   local pool = pool_of(s)
   local stats = ffi.new("neap_stats")
-  if not pool.loader then
+  if not pool.loader or is_closed(pool) then
     local none = stats_table(stats)
     none.wait, none.restarts, none.retries, none.held = 0, 0, 0, 0
     none.workers = {}

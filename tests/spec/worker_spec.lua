@@ -547,6 +547,38 @@ describe("a worker", function()
       end
     end)
 
+    it("whose finalizers still use it", function()
+      -- They run in no order, before and after those of neap, and not all of
+      -- them where some make objects with finalizers.
+      local run = support.run([[
+        local ffi = require("ffi")
+        local neap = require("neap")
+        local p = neap.range(40):map(function(i)
+          return neap.tensor("f32", { 3 }, i)
+        end):prefetch({ workers = 1 })
+        local step, state = p:each()
+        local _, item = step(state)
+        neap.keep(item)
+        local others = { p[7], p[9] }
+        _G.kept = {}
+        for k = 1, 30 do
+          _G.kept[k] = ffi.gc(ffi.new("int[1]"), function()
+            pcall(step, state)
+            pcall(function() return p[3] end)
+            neap.release(others)
+            neap.release(item)
+            pcall(p.seek, p, 1)
+            p:stats()
+            if k % 2 == 0 then p:close() end
+            io.write(k, " ")
+          end)
+        end
+      ]])
+      assert.equal("", run.err)
+      assert.equal(0, run.status)
+      assert.truthy(select(2, run.out:gsub(" ", " ")) > 1)
+    end)
+
     it("that is ended by Ctrl-C, quietly", function()
       local run = support.run(ENDLESS_WORK .. [[
         local ffi = require("ffi")
