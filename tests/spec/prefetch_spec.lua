@@ -686,7 +686,7 @@ describe("a prefetch", function()
 
     it("stops who reads what was released", function()
       local stale = run(false, "1")
-      assert.equal(128 + 11, stale.status)
+      assert.not_equal(0, stale.status) -- a signal, or a sanitizer's report
       assert.equal("", stale.out)
     end)
 
