@@ -70,6 +70,7 @@ function hold.new(loader)
   return setmetatable({
     loader = loader, slot = -1, lease = lease.take(), grip = false,
     has_tensors = false, budget = 0, owner = false,
+    run = false, -- held by what is lent, if it must be
   }, Loan)
 end
 
@@ -91,14 +92,6 @@ function Loan:advance()
   if self.has_tensors then
     self.has_tensors = false
     lease.bump(self.lease)
-  end
-end
-
---- Ends the loan for good.
-function Loan:finish()
-  if self.lease then
-    lease.give(self.lease)
-    self.lease = false
   end
 end
 

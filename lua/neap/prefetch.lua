@@ -13,6 +13,7 @@ local class = require("neap.class")
 local errors = require("neap.errors")
 local heap = require("neap.heap")
 local hold = require("neap.hold")
+local lease = require("neap.lease")
 local lib = require("neap.lib")
 local sequence = require("neap.sequence")
 local value = require("neap.value")
@@ -231,15 +232,27 @@ end
 local Reader = {}
 Reader.__index = Reader
 
+-- Gives back what a reader has of its run, which ends what it lent.
+local function let_go(reader)
+  local slot = reader.run.slot
+  reader.loan:aim(-1)
+  reader.run.slot = -1
+  reader.k, reader.count = 0, 0
+  C.neap_run_release(reader.pool.loader, slot)
+end
+
+-- The loader serves its reader no more. Tensors of the item that this is at
+-- stay valid: its loop has not gone on yet.
 local function detach(pool)
   local reader = pool.reader
   if reader then
     pool.reader = false
-    reader.k, reader.count = 0, 0
-    reader.loan:finish()
     reader.is_lost = not reader.is_ordered
-    C.neap_run_release(pool.loader, reader.run.slot)
-    reader.run.slot = -1
+    if reader.loan.has_tensors then
+      reader.k, reader.count = 0, 0
+    else
+      let_go(reader)
+    end
   end
 end
 
@@ -251,7 +264,6 @@ local function attach(reader)
       .. "read as completed (order = false)")
   end
   detach(pool)
-  reader.loan = hold.new(pool.loader)
   lib.check(C.neap_seek(pool.loader, reader.epoch, reader.wanted - 1,
     lib.error))
   pool.reader = reader
@@ -264,9 +276,7 @@ local function next_run(reader)
   if pool.reader ~= reader then
     attach(reader)
   end
-  reader.loan:aim(-1)
-  C.neap_run_release(pool.loader, run.slot)
-  run.slot = -1
+  let_go(reader)
   if read_run(C.neap_run_next, pool.loader, run, lib.error) ~= C.NEAP_OK then
     detach(pool)
     reader.is_done = true
@@ -338,24 +348,32 @@ end
 
 local function kept_step(reader)
   local i, x = step(reader)
-  return i, hold.keep(x)
+  hold.keep(x)
+  reader.loan.has_tensors = false -- none is lent
+  return i, x
 end
 
--- A loop that is left and forgotten holds a run until it is collected.
-local function new_run(loader)
+-- A loop that is left and forgotten holds a run until it is collected, with
+-- all tensors that it lent.
+local function new_run(loader, loan)
+  local word = loan.lease
   local run = ffi.gc(ffi.new("neap_run"), function(run)
     local slot = run.slot
     run.slot = -1
+    lease.give(word)
     C.neap_run_release(loader, slot)
   end)
   run.slot = -1
+  loan.run = run
   return run
 end
 
 local function new_reader(node, epoch, start, record)
+  local loader = node.pool.loader
+  local loan = hold.new(loader)
   return setmetatable({
     node = node, stage = node:stage_name(), pool = node.pool, epoch = epoch,
-    run = new_run(node.pool.loader), loan = false,
+    run = new_run(loader, loan), loan = loan,
     k = 0, count = 0, first = 0, cells = false,
     wanted = start, is_done = false, is_lost = false,
     is_ordered = node.options.order ~= false, record = record,
@@ -490,6 +508,9 @@ end
 function methods.close(s)
   local pool = pool_of(s)
   if not is_closed(pool) and pool.loader then
+    if pool.reader then
+      let_go(pool.reader)
+    end
     detach(pool)
     close_handle(ffi.gc(pool.handle, nil))
   end

@@ -201,6 +201,38 @@ describe("a prefetch", function()
       assert.equal(30 + 3 * 7, count)
     end)
 
+    it("by loops and by index, which end no item of another loop", function()
+      local p = prefetch(neap.range(20):map(block), { workers = 1, chunk = 3 })
+      local last
+      for i, x in p:each() do
+        assert.is_true(last == nil or not pcall(last.get, last, 100))
+        last = x
+        local step, other = p:each()
+        assert.equal(1, select(2, step(other))[100])
+        assert.same({ i, 3, 4, 5 }, { x[100], p[3][100], p[4][100], p[5][100] })
+        assert.equal(i, x[100])
+      end
+      assert.is_false(pcall(last.get, last, 100))
+    end)
+
+    it("by many loops that are left with an item", function()
+      local p = prefetch(neap.range(20):map(block), { workers = 1, chunk = 1 })
+      local function first()
+        local step, reader = p:each()
+        return select(2, step(reader))
+      end
+      local items = {}
+      for k = 1, 10 do
+        items[k] = first()
+      end
+      for _ = 1, 100 do
+        assert.equal(1, first()[100])
+      end
+      for k = 1, 10 do
+        assert.equal(1, items[k][100])
+      end
+    end)
+
     it("by two loops in turn, both right", function()
       local p = prefetch(neap.range(20):map(block), { workers = 1, chunk = 3 })
       local step, one = p:each()
