@@ -21,10 +21,11 @@ package.path = folder .. "?.lua;" .. package.path
 local measure = require("measure")
 
 local FILES = {
-  "numbers", "tensors", "workers", "chains", "memory", "fashion_mnist",
+  "numbers", "tensors", "slow", "reads", "counters", "workers", "chains",
+  "memory", "fashion_mnist",
 }
 
-local HEAD = "%-42s %9s %21s %6s  %s\n"
+local HEAD = "%-48s %9s %21s %6s  %s\n"
 
 local function read_words(words)
   local options, names = {}, {}

@@ -3,7 +3,10 @@
 
 local ffi = require("ffi")
 
-ffi.cdef("int usleep(unsigned microseconds);")
+ffi.cdef([[
+  int usleep(unsigned microseconds);
+  int clock_getcpuclockid(int pid, int *clock);
+]])
 
 local measure = { is_quick = false }
 
@@ -12,6 +15,14 @@ measure.now = require("neap.clock")
 
 function measure.sleep(seconds)
   ffi.C.usleep(seconds * 1e6)
+end
+
+--- Seconds that a process has computed, all of its threads; 0: this one.
+function measure.cpu_seconds(pid)
+  local clock, time = ffi.new("int[1]"), ffi.new("neap_clock_time")
+  assert(ffi.C.clock_getcpuclockid(pid, clock) == 0)
+  assert(ffi.C.neap_clock_get(clock[0], time) == 0) -- of neap.clock
+  return tonumber(time.s) + tonumber(time.ns) / 1e9
 end
 
 --- How many items to measure: n, or less for --quick.

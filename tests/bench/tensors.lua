@@ -58,13 +58,13 @@ local function batches(count)
     :batch(BATCH, { collate = neap.stack })
 end
 
-local function row(name, program, make, rows, warm, total)
+local function row(name, target, program, make, rows, warm, total)
   local used
   local function gigabytes(items_a_second)
     return items_a_second * NBYTES / 1e9
   end
   return {
-    name = name, unit = "GB/s", target = "ratio 0.85",
+    name = name, unit = "GB/s", target = target,
     limit_name = "2 processes, as many warm buffers",
     run = function()
       local count = measure.count(total)
@@ -80,6 +80,8 @@ local function row(name, program, make, rows, warm, total)
 end
 
 return {
-  row("tensors, filled in their slots", "fill", filled, 1, 500, 10000),
-  row("batches of 32, u8 to f32", "convert", batches, BATCH, 60, 240),
+  row("tensors, filled in their slots", "ratio 0.9", "fill", filled, 1, 500,
+    10000),
+  row("batches of 32, u8 to f32", "ratio 0.85", "convert", batches, BATCH, 60,
+    240),
 }

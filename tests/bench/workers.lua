@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- Worker processes: how soon they answer, how soon they end, what memory
--- they take.
+--- Worker processes: how soon they answer, how soon one is replaced, how
+-- soon they end, and what they take while they do nothing.
 
 local ffi = require("ffi")
 local measure = require("measure")
@@ -11,10 +11,12 @@ ffi.cdef([[
              long offset);
   int munmap(void *at, size_t bytes);
   int madvise(void *at, size_t bytes, int advice);
+  int kill(int pid, int signal);
 ]])
 
 local READ_WRITE, PRIVATE_ANONYMOUS, NO_HUGE_PAGES = 3, 0x22, 15
 local GIB = 2 ^ 30
+local SIGKILL = 9
 
 -- -- The first item ----------------------------------------------------------
 
@@ -56,17 +58,46 @@ local function first_item(workers, target, name, begin, finish)
   }
 end
 
+-- -- A successor -------------------------------------------------------------
+
+local function replacement()
+  local p
+  return {
+    name = "first item after the only worker's death", unit = "ms",
+    target = "10 ms", limit_name = "once /bin/true",
+    begin = function()
+      p = neap.range(1e6):prefetch({ workers = 1 })
+    end,
+    run = function()
+      local i = math.random(1e6)
+      assert(p[i] == i)
+      measure.sleep(0.02) -- until it sleeps
+      local since = measure.now()
+      ffi.C.kill(p:stats().workers[1].pid, SIGKILL)
+      assert(p[i] == i)
+      return (measure.now() - since) * 1000
+    end,
+    limit = function()
+      return measure.limit("limit_process start 1") * 1000
+    end,
+    finish = function()
+      p:close()
+    end,
+  }
+end
+
 -- -- Idle workers ------------------------------------------------------------
 
 -- A prefetch whose workers have all computed something, and sleep.
-local function idle_workers(workers)
+local function idle_workers(workers, timeout)
   local s = neap.range(1e6):map(function(x)
     require("ffi").C.usleep(2000) -- lets the others have one, too
     return x
   end)
-  local p = s:prefetch({ workers = workers, on_start = function()
-    require("ffi").cdef("int usleep(unsigned microseconds);")
-  end })
+  local p = s:prefetch({ workers = workers, timeout = timeout,
+    on_start = function()
+      require("ffi").cdef("int usleep(unsigned microseconds);")
+    end })
   for _ in p:each() do
     local busy = 0
     for _, worker in ipairs(p:stats().workers) do
@@ -134,12 +165,49 @@ local function memory(name, heading, target)
   }
 end
 
+local IDLE_S = 2
+
+-- Seconds of a core that this process and the workers of p have used.
+local function used(p)
+  local sum = measure.cpu_seconds(0)
+  for _, worker in ipairs(p:stats().workers) do
+    sum = sum + measure.cpu_seconds(worker.pid)
+  end
+  return sum
+end
+
+-- `looks` is how often a second the supervisor looks at clocks.
+local function idling(timeout, looks)
+  return {
+    name = "4 idle workers and their host"
+      .. (timeout and (", timeout = %g"):format(timeout) or ""),
+    unit = "%", target = "0.1 % of a core",
+    limit_name = ("a process that wakes %g times a second"):format(looks),
+    run = function()
+      local p = idle_workers(4, timeout)
+      local before = used(p)
+      measure.sleep(IDLE_S)
+      local share = (used(p) - before) / IDLE_S * 100
+      p:close()
+      return share
+    end,
+    limit = function()
+      return measure.limit("limit_process wake %d", looks * IDLE_S) / IDLE_S
+        * 100
+    end,
+  }
+end
+
 return {
   first_item(4, "10 ms", ""),
   first_item(16, "25 ms", ""),
   first_item(4, "10 ms", ", 2 GiB held", load_up, unload),
   first_item(16, "25 ms", ", 2 GiB held", load_up, unload),
+  replacement(),
   closing(16),
+  idling(nil, 0),
+  idling(1, 4),
+  idling(0.05, 80),
   memory("private memory", "Private_%a+", "2 MiB"),
   memory("memory shared out (Pss)", "Pss", "3 MiB"),
 }

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The counters of a worker, alone: so many reads of the clock and additions
+ * to a worker's corner a run, as runtime/worker.c does them. Prints seconds a
+ * run.
+ */
+#include "limit.h"
+
+#include "futex.h"
+#include "ring.h"
+
+static void add(_Atomic int64_t *counter, int64_t amount) {
+  atomic_store_explicit(
+      counter, atomic_load_explicit(counter, memory_order_relaxed) + amount,
+      memory_order_relaxed);
+}
+
+int main(int argc, char **argv) {
+  const char *usage = "CLOCKS ADDITIONS RUNS";
+  const long clocks = limit_argument(argc, argv, 1, 3, usage);
+  const long additions = limit_argument(argc, argv, 2, 3, usage);
+  const long runs = limit_argument(argc, argv, 3, 3, usage);
+  neap__corner *const corner = limit_share(sizeof *corner);
+  _Atomic int64_t *const counters[] = {&corner->items,   &corner->runs,
+                                       &corner->bytes,   &corner->busy_ns,
+                                       &corner->idle_ns, &corner->began_ns};
+  const long count = sizeof counters / sizeof *counters;
+
+  const double since = limit_now_s();
+  for (long run = 0; run < runs; run++) {
+    int64_t amount = run;
+    for (long k = 0; k < clocks; k++)
+      amount += neap__now_ns();
+    for (long k = 0; k < additions; k++)
+      add(counters[k % count], amount & 0xff);
+  }
+  printf("%.9g\n", (limit_now_s() - since) / (double)runs);
+  return 0;
+}
