@@ -34,10 +34,18 @@ END
 }
 
 # A quarter of an hour, and up to 5 GB.
+# Worth a compiler that takes its time.
+large_jobs() {
+  cat <<END
+holds 2 3 3 1 0 0
+holds 2 2 2 1 1 0
+END
+}
+
 long_jobs() {
   cat <<END
 holds 2 1 2 1 1 0
-holds 2 2 2 1 1 0
+holds 2 3 3 1 1 0
 holds 2 2 3 1 0 1
 holds 1 2 3 1 2 1
 holds 1 2 3 1 2 1 -DHINTS
@@ -120,6 +128,7 @@ trap 'exit 130' INT TERM
 export optimize=-O0 # the compiler takes longer than most of the jobs
 quick_jobs | xargs -P 2 -L 1 sh "$0" --job "$work"
 optimize=-O2
+large_jobs | xargs -P 2 -L 1 sh "$0" --job "$work"
 [ "$1" = --long ] && long_jobs | xargs -P 1 -L 1 sh "$0" --job "$work"
 passed=$(grep -c passed "$work/results")
 failed=$(grep -c failed "$work/results")
