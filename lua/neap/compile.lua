@@ -23,10 +23,10 @@ Generator.__index = Generator
 
 local compile -- for parts that become functions of their own
 
-local function new_generator()
+local function new_generator(node)
   return setmetatable({
     lines = {}, constants = {}, names = 0, reserved = 0,
-    stages = {}, -- their names
+    stages = { node:stage_name() }, -- the whole's name, then theirs
     stage_lines = {}, -- line -> {stage = which of them, index = a local's name}
     indent = "  ", compile = compile,
   }, Generator)
@@ -142,8 +142,11 @@ function compile(node)
   if node.getter then
     return node.getter
   end
-  local g = new_generator()
+  local g = new_generator(node)
   local x = g:value(node, "i", "e")
+  if #g.stages > 1 then
+    g:line("at = i") -- which an error wants to know
+  end
   local names = { "more" }
   for k = 1, math.min(#g.constants, CONSTANTS_MAX) do
     names[k + 1] = constant_name(k)
@@ -165,7 +168,7 @@ end
 
 --- The text that compile() would load: for tests and the curious.
 local function text_of(node)
-  local g = new_generator()
+  local g = new_generator(node)
   local x = g:value(node, "i", "e")
   return table.concat(g.lines, "\n") .. "\n  return " .. x
 end

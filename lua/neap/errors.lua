@@ -17,7 +17,8 @@ local FRAMES_MAX = 10 -- of each end of the stack that a traceback shows
 local errors = { class = Error }
 local mode = "wrap"
 
--- Generated function -> names of its stages; and at 0, where they stand:
+-- Generated function -> names of stages: of the whole, whose index is the local
+-- i, and of those that stand in it; and at 0, where these stand:
 -- line -> {stage = which of them, index = a local's name}.
 local stages = setmetatable({}, { __mode = "k" })
 
@@ -36,12 +37,10 @@ end
 --- Says which line of a generated function runs which stage.
 -- @tparam function func
 -- @tparam table lines line -> {stage = k, index = a local's name}
--- @tparam table names of the stages; kept, and added to
+-- @tparam table names of the stages, from 2; 1 is the whole's; kept, added to
 function errors.register(func, lines, names)
-  if #names > 0 then
-    names[0] = lines
-    stages[func] = names
-  end
+  names[0] = lines
+  stages[func] = names
 end
 
 function errors.is(value)
@@ -52,6 +51,10 @@ function Error.__tostring(e)
   local parts = { e.message }
   if e.stage then
     parts[#parts + 1] = ("\n  item %s of %s"):format(e.index or "?", e.stage)
+  end
+  if e.outer_stage then
+    parts[#parts + 1] = ("\n  for item %s of %s"):format(e.outer_index or "?",
+      e.outer_stage)
   end
   if e.worker then
     parts[#parts + 1] = ("\n  in worker %d"):format(e.worker)
@@ -73,20 +76,31 @@ local function local_named(level, name)
   end
 end
 
--- The stage that was running, from the innermost generated frame.
-local function find_stage(level)
+-- Which stages were running, as fields of an error: the one that failed, from
+-- the innermost generated frame, and the one that was read, from the outermost.
+local function find_stages(level)
+  local found = {}
   while true do
     local info = debug.getinfo(level + 1, "fl")
     if not info then
-      return nil
+      break
     end
     local names = stages[info.func]
-    local at = names and names[0][info.currentline]
-    if at then
-      return names[at.stage], local_named(level + 1, at.index)
+    if names then
+      local at = names[0][info.currentline]
+      if at and not found.stage then
+        found.stage = names[at.stage]
+        found.index = local_named(level + 1, at.index)
+      end
+      found.outer_stage = names[1]
+      found.outer_index = local_named(level + 1, "i")
     end
     level = level + 1
   end
+  if found.outer_stage == found.stage and found.outer_index == found.index then
+    found.outer_stage, found.outer_index = nil, nil
+  end
+  return found
 end
 
 -- What a frame runs; a function that generated code calls has a name there
@@ -137,12 +151,12 @@ function errors.handler(cause)
   if errors.is(cause) then
     return cause
   end
-  local stage, index = find_stage(2)
+  local found = find_stages(2)
   return Error:new({
     kind = "item",
     message = text_of(cause),
-    index = index,
-    stage = stage,
+    index = found.index, stage = found.stage,
+    outer_index = found.outer_index, outer_stage = found.outer_stage,
     traceback = traceback(2),
     cause = cause,
   })

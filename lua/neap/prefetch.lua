@@ -169,7 +169,8 @@ end
 
 local TOLD = {
   kind = "string", message = "string", index = "number", stage = "string",
-  worker = "number", traceback = "string",
+  outer_index = "number", outer_stage = "string", worker = "number",
+  traceback = "string",
 }
 
 -- What a worker tells of an item's failure, as an error; nothing that a worker

@@ -47,8 +47,8 @@ local MESSAGE_MAX = 1000 -- bytes, where there is no room for more
 local function send_failure(k, e, number)
   local fields = {
     kind = e.kind, message = e.message, index = e.index, stage = e.stage,
-    worker = number, traceback = e.traceback,
-    cause = e.cause,
+    outer_index = e.outer_index, outer_stage = e.outer_stage,
+    worker = number, traceback = e.traceback, cause = e.cause,
   }
   if value.write_failure(k, fields) then
     return

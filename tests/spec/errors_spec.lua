@@ -212,6 +212,32 @@ describe("an error of an item", function()
     end
   end)
 
+  it("tells of the item that was read, where another one failed", function()
+    local function fail(x)
+      return x ~= 13 and x or error("no luck")
+    end
+    local s = neap.range(40):map(fail):shuffle(1):batch(4)
+    local line = debug.getinfo(1, "l").currentline - 1
+    for _, p in ipairs({ s, s:prefetch({ workers = 1 }) }) do
+      local e = support.raised(function() p:totable() end)
+      assert.equal(13, e.index)
+      assert.truthy(e.stage:find("^map"))
+      assert.truthy(e.outer_stage:find("^batch %(tests/spec/errors_spec.lua:"
+        .. line))
+      assert.truthy(tostring(e):find("\n  item 13 of map ([^\n]+)\n  for item "
+        .. e.outer_index .. " of batch"), tostring(e))
+      assert.is_false((pcall(function() return p[e.outer_index] end)))
+      assert.is_true((pcall(function() return p[e.outer_index - 1] end)))
+    end
+  end)
+
+  it("tells of one item, where the one that was read has failed", function()
+    local e = support.raised(function() return neap.range(3):map(error)[2] end)
+    assert.equal(2, e.index)
+    assert.is_nil(e.outer_stage)
+    assert.is_nil(e.outer_index)
+  end)
+
   it("is one, whatever a worker gone wild tells of it", function()
     local p = neap.range(2):map(function()
       local value = require("neap.value")
