@@ -112,17 +112,25 @@ static void kill_child(const neap__child *child) {
   syscall(SYS_pidfd_send_signal, child->pidfd, SIGKILL, NULL, 0);
 }
 
-/* Kills who has been at an item for too long. Answers when to look again. */
+static int64_t within(int64_t value, int64_t least, int64_t most) {
+  return value < least ? least : value > most ? most : value;
+}
+
+/*
+ * Kills who has been at an item for too long. Answers when to look again:
+ * workers at rest need fewer looks, since a run tells when it began.
+ */
 static int64_t look_at_items(neap__supervisor *s, int64_t now) {
-  int64_t look_ns = s->timeout_ns / LOOKS_A_TIMEOUT;
-  if (look_ns < LOOK_MS_MIN * 1000000ll) look_ns = LOOK_MS_MIN * 1000000ll;
-  if (look_ns > LOOK_MS_MAX * 1000000ll) look_ns = LOOK_MS_MAX * 1000000ll;
+  const int64_t least = LOOK_MS_MIN * 1000000ll, most = LOOK_MS_MAX * 1000000ll;
+  const int64_t busy_ns = within(s->timeout_ns / LOOKS_A_TIMEOUT, least, most);
+  int64_t look_ns = within(s->timeout_ns, least, most);
   for (uint32_t w = 0; w < s->ring->worker_count; w++) {
     neap__child *child = &s->children[w];
     neap__pace *pace = &child->pace;
     if (child->pid == 0 || pace->is_overdue) continue;
     neap__pace_keep(pace, &s->ring->corners[w], s->looked_ns, now);
     if (pace->began_ns == 0) continue;
+    if (busy_ns < look_ns) look_ns = busy_ns;
     const int64_t left_ns = pace->since_ns + s->timeout_ns - now;
     if (left_ns <= 0) {
       pace->is_overdue = true;

@@ -248,7 +248,7 @@ typedef struct neap_window {
   double first;
   double count;
   double epoch;
-  double follows;     /* the item after the last one resolved */
+  double follows;    /* the item after the last one resolved */
   int32_t place[64]; /* ... place[k] of ... */
   int16_t leaf[64];  /* ... leaf number leaf[k] */
 } neap_window;
