@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -44,6 +45,7 @@ struct neap_worker {
   int64_t started_ns;
   int32_t count;
   int heap_fd;
+  const volatile uint8_t *is_ours; /* 0 in a process that was forked off us */
   bool has_stderr; /* its own, no longer the host's pipe */
 };
 
@@ -100,11 +102,31 @@ static int greet(neap_worker *worker, neap_error *error) {
   return NEAP_OK;
 }
 
+/* A page that a fork wipes; where it does not, none is told from its child. */
+static const volatile uint8_t *new_mark(void) {
+  const size_t bytes = (size_t)sysconf(_SC_PAGESIZE);
+  uint8_t *mark = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mark == MAP_FAILED) return NULL;
+  madvise(mark, bytes, MADV_WIPEONFORK);
+  *mark = 1;
+  return mark;
+}
+
+/*
+ * The user's code may fork, and its child may come back here, as a second
+ * worker of one number, and one that does not end with the host. It must not.
+ */
+static void end_if_forked(const neap_worker *worker) {
+  if (*worker->is_ours == 0) _exit(1);
+}
+
 int neap_worker_attach(neap_worker **out, neap_error *error) {
   int rc;
   *out = NULL;
   neap_worker *worker = calloc(1, sizeof *worker);
-  if (worker == NULL)
+  if (worker != NULL) worker->is_ours = new_mark();
+  if (worker == NULL || worker->is_ours == NULL)
     return neap__error_set(error, NEAP_EMEMORY, 0, "cannot work: no memory");
   worker->slot = -1;
   worker->heap_fd = fcntl(NEAP__FD_HEAP, F_GETFD) < 0 ? -1 : NEAP__FD_HEAP;
@@ -180,7 +202,7 @@ int32_t neap_worker_heap_fd(const neap_worker *worker) {
 
 int neap_worker_ready(neap_worker *worker, const char *text,
                       neap_error *error) {
-  (void)worker;
+  end_if_forked(worker);
   const int rc = text == NULL ? say(NEAP__SAYS_READY, "", error)
                               : say(NEAP__SAYS_WHY_NOT, text, error);
   FAULT("ready");
@@ -217,6 +239,7 @@ int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error) {
   neap__corner *corner = &ring->corners[worker->number];
   int64_t now = neap__now_ns();
   const int64_t asked_ns = now;
+  end_if_forked(worker);
   atomic_store_explicit(&corner->progress, 0, memory_order_relaxed);
   for (;;) {
     if (neap__ring_is_stopped(ring)) return NEAP_END;
@@ -247,6 +270,7 @@ int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error) {
 }
 
 void neap_worker_publish(neap_worker *worker, uint64_t used) {
+  end_if_forked(worker);
   neap__ring *ring = &worker->ring;
   neap__corner *corner = &ring->corners[worker->number];
   const uint32_t slot = (uint32_t)worker->slot;

@@ -594,6 +594,36 @@ describe("a worker", function()
     end)
   end)
 
+  it("is one process, though its user's code forks", function()
+    local path = os.tmpname()
+    local function work(i)
+      if i == 7 then
+        local libc = require("ffi").C
+        require("ffi").cdef("int fork(void);")
+        local pid = libc.fork()
+        if pid > 0 then
+          local file = io.open(path, "w")
+          file:write("pid ", pid, "\n")
+          file:close()
+        end
+      end
+      return i
+    end
+    for _ = 1, 5 do
+      local p = neap.range(500):map(work):prefetch({ workers = 2, chunk = 2 })
+      for i, x in p:each() do
+        assert.equal(i, x)
+      end
+      local file = io.open(path)
+      local pids = pids_in(file:read("*a"))
+      file:close()
+      assert.equal(1, #pids)
+      assert.is_true(all_gone(pids))
+      p:close()
+    end
+    os.remove(path)
+  end)
+
   describe("works in a host", function()
     local WORK = [[
       local neap = require("neap")
