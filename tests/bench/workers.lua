@@ -206,8 +206,8 @@ return {
   replacement(),
   closing(16),
   idling(nil, 0),
-  idling(1, 4),
-  idling(0.05, 80),
+  idling(1, 1),
+  idling(0.05, 20),
   memory("private memory", "Private_%a+", "2 MiB"),
   memory("memory shared out (Pss)", "Pss", "3 MiB"),
 }
