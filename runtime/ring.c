@@ -242,15 +242,18 @@ int32_t neap__ring_claim(neap__ring *ring, uint32_t worker, uint32_t slot,
   }
 }
 
-static void wake_consumer(neap__ring *ring, uint32_t wish) {
-  if (!atomic_compare_exchange_strong(&ring->control->wanted, &wish, 0)) return;
+static enum neap__published wake_consumer(neap__ring *ring, uint32_t wish) {
+  if (!atomic_compare_exchange_strong(&ring->control->wanted, &wish, 0))
+    return NEAP__PUBLISHED;
   FAULT("wake");
   neap__futex_wake(&ring->control->wanted);
   FAULT("woken");
+  return NEAP__WOKE;
 }
 
-bool neap__ring_publish(neap__ring *ring, uint32_t worker, uint32_t entry,
-                        uint32_t slot, uint64_t ticket) {
+enum neap__published neap__ring_publish(neap__ring *ring, uint32_t worker,
+                                        uint32_t entry, uint32_t slot,
+                                        uint64_t ticket) {
   const neap__mark claimed = {NEAP__CLAIMED, worker, slot, ticket};
   const neap__mark done = {NEAP__DONE, worker, slot, ticket};
   FAULT("filled");
@@ -260,13 +263,13 @@ bool neap__ring_publish(neap__ring *ring, uint32_t worker, uint32_t entry,
     FAULT("cancelled");
     slot_move(ring, slot, worker, NEAP__READY, NEAP__FILLING);
     FAULT("kept");
-    return false;
+    return NEAP__CANCELLED;
   }
   FAULT("published");
   const uint32_t wanted = atomic_load(&ring->control->wanted);
   if (wanted == entry + 1 || wanted == NEAP__ANY_ENTRY)
-    wake_consumer(ring, wanted);
-  return true;
+    return wake_consumer(ring, wanted);
+  return NEAP__PUBLISHED;
 }
 
 /* -- Waiting -- */

@@ -218,9 +218,14 @@ int32_t neap__slot_acquire(neap__ring *ring, uint32_t worker, uint32_t last);
 /* OPEN -> CLAIMED of the earliest open entry; -1 if there is none. */
 int32_t neap__ring_claim(neap__ring *ring, uint32_t worker, uint32_t slot,
                          neap_task *task, uint64_t *ticket);
-/* CLAIMED -> DONE; false if it was cancelled, and the slot is still ours. */
-bool neap__ring_publish(neap__ring *ring, uint32_t worker, uint32_t entry,
-                        uint32_t slot, uint64_t ticket);
+/*
+ * CLAIMED -> DONE. NEAP__CANCELLED: the slot is still ours. NEAP__WOKE: the
+ * consumer slept for it, so that waking it took a while.
+ */
+enum neap__published { NEAP__CANCELLED, NEAP__PUBLISHED, NEAP__WOKE };
+enum neap__published neap__ring_publish(neap__ring *ring, uint32_t worker,
+                                        uint32_t entry, uint32_t slot,
+                                        uint64_t ticket);
 /* Whether the host has said stop, and whether an entry is open. */
 bool neap__ring_is_stopped(const neap__ring *ring);
 bool neap__ring_has_work(const neap__ring *ring);

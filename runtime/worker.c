@@ -43,10 +43,11 @@ struct neap_worker {
   uint32_t entry;
   uint64_t ticket;
   int64_t started_ns;
+  int64_t free_ns; /* when the last run was done; 0: look at the clock */
   int32_t count;
   int heap_fd;
   const volatile uint8_t *is_ours; /* 0 in a process that was forked off us */
-  bool has_stderr; /* its own, no longer the host's pipe */
+  bool has_stderr;                 /* its own, no longer the host's pipe */
 };
 
 /* Closes whatever the host forgot to mark close-on-exec. */
@@ -237,7 +238,7 @@ static bool take_slot(neap_worker *worker) {
 int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error) {
   neap__ring *ring = &worker->ring;
   neap__corner *corner = &ring->corners[worker->number];
-  int64_t now = neap__now_ns();
+  int64_t now = worker->free_ns != 0 ? worker->free_ns : neap__now_ns();
   const int64_t asked_ns = now;
   end_if_forked(worker);
   atomic_store_explicit(&corner->progress, 0, memory_order_relaxed);
@@ -274,7 +275,7 @@ void neap_worker_publish(neap_worker *worker, uint64_t used) {
   neap__ring *ring = &worker->ring;
   neap__corner *corner = &ring->corners[worker->number];
   const uint32_t slot = (uint32_t)worker->slot;
-  const int64_t cost_ns = neap__now_ns() - worker->started_ns;
+  const int64_t now = neap__now_ns(), cost_ns = now - worker->started_ns;
   atomic_store_explicit(&ring->slots[slot].used, used, memory_order_relaxed);
   atomic_store_explicit(&ring->slots[slot].cost_ns, cost_ns,
                         memory_order_relaxed);
@@ -288,9 +289,11 @@ void neap_worker_publish(neap_worker *worker, uint64_t used) {
   add(&corner->busy_ns, cost_ns);
   atomic_store_explicit(&corner->began_ns, 0, memory_order_relaxed);
   if (!worker->has_stderr) take_stderr(worker);
-  if (!neap__ring_publish(ring, worker->number, worker->entry, slot,
-                          worker->ticket))
-    return; /* cancelled meanwhile: the slot is still ours to fill */
+  const enum neap__published published = neap__ring_publish(
+      ring, worker->number, worker->entry, slot, worker->ticket);
+  /* One look at the clock does for two runs, unless waking took its time. */
+  worker->free_ns = published == NEAP__WOKE ? 0 : now;
+  if (published == NEAP__CANCELLED) return;
   worker->last = slot;
   worker->slot = -1;
 }
