@@ -188,13 +188,25 @@ local function failure(stage, fields, i)
   return errors.make(fields)
 end
 
+-- What keeps an item from being read, as an error: others come nonetheless.
+local function damage(stage, message, i)
+  if type(message) ~= "string" or not message:find("is damaged", 1, true) then
+    error(message, 0)
+  end
+  return errors.make({
+    kind = "damaged", message = message, index = i, stage = stage,
+  })
+end
+
 -- Item k of a run: the item, or what raises.
 local function item_of(pool, stage, run, k, loan)
   if run.slot < 0 then
     return death(pool, stage, run), true
   end
-  local x, is_failure = value.read(run, k, loan)
-  if is_failure then
+  local ok, x, is_failure = pcall(value.read, run, k, loan)
+  if not ok then
+    return damage(stage, x, tonumber(run.first) + k + 1), true
+  elseif is_failure then
     x = failure(stage, x, tonumber(run.first) + k + 1)
   end
   return x, is_failure

@@ -233,6 +233,30 @@ describe("a prefetch", function()
       end
     end)
 
+    it("past items that a worker writes over", function()
+      local function scribble(i)
+        local t = neap.tensor("u8", { 1 })
+        if i % 4 == 0 then -- the run's second cell, as of no known type
+          local ffi = require("ffi")
+          local page = ffi.cast("uintptr_t", t:ptr()) / 4096 * 4096
+          ffi.cast("uint32_t *", page)[4] = 99
+        end
+        return { i, t }
+      end
+      local p = prefetch(neap.range(12):map(scribble), { workers = 2,
+        chunk = 4 })
+      local seen = {}
+      for i, x in p:each({ on_error = "skip" }) do
+        assert.equal(i, x[1])
+        seen[#seen + 1] = i
+      end
+      assert.same({ 1, 3, 4, 5, 7, 8, 9, 11, 12 }, seen)
+      local e = p:skipped()[2]
+      assert.same({ "damaged", 6 }, { e.kind, e.index })
+      assert.equal("cannot read an item: its slot is damaged (a type)",
+        e.message)
+    end)
+
     it("by two loops in turn, both right", function()
       local p = prefetch(neap.range(20):map(block), { workers = 1, chunk = 3 })
       local step, one = p:each()
