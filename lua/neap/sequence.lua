@@ -328,11 +328,22 @@ function methods.skipped(s)
 end
 
 --- All items in a Lua array.
+local function fill(list, node)
+  for i, x in node:iterate({ keep = true }) do
+    list[i] = x
+  end
+end
+
 function methods.totable(s)
   local node = check.finite(1, s)
   local list = {}
-  for i, x in node:iterate({ keep = true }) do
-    list[i] = x
+  local ok, e = pcall(fill, list, node)
+  if not ok then
+    -- A stale place on the stack may hold the list, and so its items' slots.
+    for k in pairs(list) do
+      list[k] = nil
+    end
+    error(e, 0)
   end
   return list
 end

@@ -501,6 +501,21 @@ describe("a prefetch", function()
       end
     end)
 
+    it("not for a table that could not be filled", function()
+      local p = prefetch(neap.range(100):map(block), { workers = 1,
+        chunk = 1 })
+      -- Where the table stood on the stack may be a place without a value next.
+      for places = 1, 12 do
+        local read = assert(loadstring(([[
+          local p = ...
+          pcall(p.totable, p)
+          local a%s
+          return p[40]
+        ]]):format((", a"):rep(places))))
+        assert.equal(40, read(p)[1])
+      end
+    end)
+
     it("until there are no slots, and says so", function()
       local p = prefetch(neap.range(1000):map(block), { workers = 1,
         chunk = 1 })
