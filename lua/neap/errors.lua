@@ -143,7 +143,7 @@ local function text_of(cause)
     return cause
   end
   local ok, text = pcall(tostring, cause)
-  return ok and text or ("(a %s whose __tostring fails)"):format(type(cause))
+  return ok and type(text) == "string" and text or ("(a %s whose __tostring fails)"):format(type(cause))
 end
 
 --- The handler for xpcall around an evaluation.

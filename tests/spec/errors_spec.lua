@@ -199,6 +199,19 @@ describe("an error of an item", function()
     end
   end)
 
+  it("tells of a value whose __tostring answers no text", function()
+    local function fail()
+      error(setmetatable({}, { __tostring = function() return {} end }))
+    end
+    for _, workers in ipairs({ 0, 1 }) do
+      local p = neap.range(2):map(fail):prefetch({ workers = workers })
+      local e = support.raised(function() return p[1] end)
+      assert.equal("(a table whose __tostring fails)", e.message)
+      assert.truthy(tostring(e):find(e.message, 1, true))
+      p:close()
+    end
+  end)
+
   it("tells a stack that overflows, in few words", function()
     local function recurse(x)
       return 1 + recurse(x)
