@@ -30,8 +30,10 @@ BENCHES = $(basename $(notdir $(wildcard tests/bench/*.c)))
 # The modules' bytecode, which bindings/bundle.c uses while it is fresh.
 BUNDLE = @$(OUTPUT)/bin/neap --bundle
 
+# The linker looks at libneap.so for `neap`, too: it must be whole by then.
 all: premake
-	$(BUILD) libneap libneap-shared neap
+	$(BUILD) libneap libneap-shared
+	$(BUILD) neap
 	$(BUNDLE) $(OUTPUT)/lib/neap.bundle '$(CURDIR)/lua' '$(CURDIR)/lua'
 
 # With the executable that they start, without the shared library.
