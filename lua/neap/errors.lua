@@ -143,7 +143,10 @@ local function text_of(cause)
     return cause
   end
   local ok, text = pcall(tostring, cause)
-  return ok and type(text) == "string" and text or ("(a %s whose __tostring fails)"):format(type(cause))
+  if ok and type(text) == "string" then
+    return text
+  end
+  return ("(a %s whose __tostring fails)"):format(type(cause))
 end
 
 --- The handler for xpcall around an evaluation.
