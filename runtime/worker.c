@@ -118,7 +118,7 @@ static const volatile uint8_t *new_mark(void) {
  * The user's code may fork, and its child may come back here, as a second
  * worker of one number, and one that does not end with the host. It must not.
  */
-static void end_if_forked(const neap_worker *worker) {
+void neap_worker_confirm(const neap_worker *worker) {
   if (*worker->is_ours == 0) _exit(1);
 }
 
@@ -203,7 +203,7 @@ int32_t neap_worker_heap_fd(const neap_worker *worker) {
 
 int neap_worker_ready(neap_worker *worker, const char *text,
                       neap_error *error) {
-  end_if_forked(worker);
+  neap_worker_confirm(worker);
   const int rc = text == NULL ? say(NEAP__SAYS_READY, "", error)
                               : say(NEAP__SAYS_WHY_NOT, text, error);
   FAULT("ready");
@@ -240,7 +240,7 @@ int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error) {
   neap__corner *corner = &ring->corners[worker->number];
   int64_t now = worker->free_ns != 0 ? worker->free_ns : neap__now_ns();
   const int64_t asked_ns = now;
-  end_if_forked(worker);
+  neap_worker_confirm(worker);
   atomic_store_explicit(&corner->progress, 0, memory_order_relaxed);
   for (;;) {
     if (neap__ring_is_stopped(ring)) return NEAP_END;
@@ -271,7 +271,7 @@ int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error) {
 }
 
 void neap_worker_publish(neap_worker *worker, uint64_t used) {
-  end_if_forked(worker);
+  neap_worker_confirm(worker);
   neap__ring *ring = &worker->ring;
   neap__corner *corner = &ring->corners[worker->number];
   const uint32_t slot = (uint32_t)worker->slot;

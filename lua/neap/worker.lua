@@ -33,10 +33,12 @@ end
 
 -- -- Running -----------------------------------------------------------------
 
-local function compute(getter, k, i, epoch)
+local function compute(worker, getter, k, i, epoch)
   place.reset()
   value.begin_item()
-  value.write(k, getter(i, epoch))
+  local x = getter(i, epoch)
+  C.neap_worker_confirm(worker)
+  value.write(k, x)
 end
 
 local NO_MEMORY = "not enough memory" -- bare: no handler runs for it
@@ -44,7 +46,8 @@ local NO_MEMORY_AT_START = "not enough memory for the chain and on_start"
 local MESSAGE_MAX = 1000 -- bytes, where there is no room for more
 
 -- What is written of a failure; what cannot be sent is told in words.
-local function send_failure(k, e, number)
+local function send_failure(worker, k, e, number)
+  C.neap_worker_confirm(worker)
   local fields = {
     kind = e.kind, message = e.message, index = e.index, stage = e.stage,
     outer_index = e.outer_index, outer_stage = e.outer_stage,
@@ -71,7 +74,7 @@ end
 local function compute_with_less(worker, ...)
   collectgarbage()
   collectgarbage()
-  local ok, e = xpcall(compute, errors.handler, ...)
+  local ok, e = xpcall(compute, errors.handler, worker, ...)
   if not ok and e == NO_MEMORY then
     C.neap_worker_exhausted(worker)
   end
@@ -83,13 +86,13 @@ local function run_task(worker, task, getter, progress, number)
   value.begin(task.base, tonumber(task.bytes), task.count)
   for k = 0, task.count - 1 do
     progress[0] = k
-    local ok, e = xpcall(compute, errors.handler, getter, k, first + k + 1,
-      epoch)
+    local ok, e = xpcall(compute, errors.handler, worker, getter, k,
+      first + k + 1, epoch)
     if not ok and e == NO_MEMORY then
       ok, e = compute_with_less(worker, getter, k, first + k + 1, epoch)
     end
     if not ok then -- a stack that overflows has run no handler either
-      send_failure(k, errors.is(e) and e or errors.handler(e), number)
+      send_failure(worker, k, errors.is(e) and e or errors.handler(e), number)
     end
   end
   return value.finish()

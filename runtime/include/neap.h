@@ -574,6 +574,12 @@ int32_t neap_worker_number(const neap_worker *worker);
 int32_t neap_worker_heap_fd(const neap_worker *worker);
 /* Tells the host that the worker can work, or (text) why it cannot. */
 int neap_worker_ready(neap_worker *worker, const char *text, neap_error *error);
+/*
+ * Ends this process at once if it is not the one that attached, but one that
+ * the user's code forked off it: a slot may have another owner by now. To be
+ * asked before what was computed is written.
+ */
+void neap_worker_confirm(const neap_worker *worker);
 /* Waits for the next task; NEAP_END when the host says stop. */
 int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error);
 /* Where to write which item of the run (from 0) is being computed. */
