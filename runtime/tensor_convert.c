@@ -266,18 +266,20 @@ static char *data_of(const neap_tensor *tensor) {
 /* ---- Filling --------------------------------------------------------------
  */
 
-/* Copies the element again and again, from a block that stays in the cache. */
+static size_t least(size_t a, size_t b) {
+  return a < b ? a : b;
+}
+
+/* Copies the element again and again: what is there doubles until it is a block
+   that stays in the first cache, and that block is repeated. */
 static void repeat(char *data, const char *element, size_t size,
                    size_t nbytes) {
-  char block[BLOCK * sizeof(double)];
-  for (size_t k = 0; k < sizeof block; k += size)
-    memcpy(block + k, element, size);
-  while (nbytes > 0) {
-    const size_t part = nbytes < sizeof block ? nbytes : sizeof block;
-    memcpy(data, block, part);
-    data += part;
-    nbytes -= part;
-  }
+  const size_t block = least(nbytes, BLOCK * sizeof(double));
+  memcpy(data, element, size);
+  for (size_t done = size; done < block; done *= 2)
+    memcpy(data + done, data, least(done, block - done));
+  for (size_t done = block; done < nbytes; done += block)
+    memcpy(data + done, data, least(block, nbytes - done));
 }
 
 static bool is_zero(const char *element, size_t size) {
