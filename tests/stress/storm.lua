@@ -4,7 +4,10 @@
 --
 -- Each kind of item is read in order and as completed, over and over. What a
 -- loader owes is that no item is lost, repeated or wrong; retries are so many
--- that no item runs out of them.
+-- that no item runs out of them. Then a consumer wanders: it jumps, changes
+-- epochs, leaves its loops and reads by index, where some items end their
+-- workers, never end, or take all the memory. Each must be the error that it
+-- is, and no other item may be one.
 
 local ffi = require("ffi")
 local clock = require("neap.clock")
@@ -149,6 +152,98 @@ local function read(kind, is_ordered)
   return ok and faults() == before
 end
 
+-- -- Wandering ---------------------------------------------------------------
+
+local PLACES = 2000
+local LEGS = 30 -- jumps of one wanderer
+local LEG_MAX = 150 -- items
+local TIMEOUT = 1 -- seconds; much, for a machine that is busy
+local MEMORY = 2 ^ 25
+local RETRIES = 10 -- deadly items use up all of them
+
+-- The kind of error that an item is, if it is one.
+local function peril(x)
+  return x % 331 == 100 and "death" or x % 977 == 400 and "timeout"
+    or x % 1000 == 700 and "memory" or nil
+end
+
+local function risk(x)
+  local kind = peril(x)
+  local hoard = {}
+  while kind == "timeout" or kind == "memory" do
+    if kind == "memory" then
+      hoard[#hoard + 1] = ("x"):rep(2 ^ 20) .. #hoard
+    end
+  end
+  if kind == "death" then
+    os.exit(x % 7)
+  end
+  return spend(x)
+end
+
+-- Checks what became of item i: x, or the error e.
+local function check_place(i, source, x, e)
+  local wanted = source[i]
+  totals.items = totals.items + 1
+  local is_right
+  if x == nil then
+    is_right = type(e) == "table" and e.kind == peril(wanted) and e.index == i
+  else
+    is_right = not peril(wanted) and x == spend(wanted)
+  end
+  if not is_right then
+    totals.wrong = totals.wrong + 1
+    print(("item %d: %s"):format(i, tostring(x == nil and e or x)))
+  end
+  return is_right
+end
+
+-- Reads items first to last in loops, a new one behind each error.
+local function walk(p, q, source, first, last)
+  local i = first
+  while i <= last do
+    p:seek(i)
+    local step, state = q:each()
+    local ok, at, x = true
+    while ok and i <= last do
+      ok, at, x = pcall(step, state)
+      if ok and at ~= i then
+        totals.lost = totals.lost + 1
+        return false
+      elseif not check_place(i, source, ok and x or nil, at) then
+        return false
+      end
+      i = i + 1
+      strike(p)
+    end
+  end
+  return true
+end
+
+local function wander()
+  next_runs = 0
+  local source = neap.range(PLACES):shuffle(5)
+  local p = source:map(risk):prefetch({
+    workers = WORKERS, buffered = 32, retries = RETRIES, timeout = TIMEOUT,
+    memory = MEMORY, slot_bytes = 2 ^ 24,
+  })
+  local is_right = true
+  for _ = 1, LEGS do
+    local epoch, first = math.random(3), math.random(PLACES)
+    local q, s = p:epoch(epoch), source:epoch(epoch)
+    local last = math.min(PLACES, first + math.random(LEG_MAX))
+    local at = math.random(PLACES)
+    local ok, x = pcall(function() return q[at] end)
+    is_right = check_place(at, s, ok and x or nil, x)
+      and walk(p, q, s, first, last)
+    if not is_right then
+      break
+    end
+  end
+  p:close()
+  return is_right
+end
+
 local function duration()
   if arg[1] == "--long" then
     return 120
@@ -165,8 +260,15 @@ ffi.C.alarm(seconds + GRACE)
 
 local finish = clock() + seconds
 repeat
-  for k = 1, 2 * #KINDS do
-    if read(KINDS[math.ceil(k / 2)], k % 2 == 1) then
+  for k = 1, 2 * #KINDS + 1 do
+    local kind = KINDS[math.ceil(k / 2)]
+    local is_right
+    if kind then
+      is_right = read(kind, k % 2 == 1)
+    else
+      is_right = wander()
+    end
+    if is_right then
       passed = passed + 1
     else
       failed = failed + 1
