@@ -122,7 +122,8 @@ specs() {
   shift
   for spec in $(find tests/spec -name '*_spec.lua' | sort); do
     part "${spec#tests/spec/} ($config)" \
-      "$@" "$busted" --lpath="$PWD/lua/?.lua;$PWD/lua/?/init.lua" "$spec"
+      "$@" "$busted" --helper=tests/spec/leaks.lua \
+      --lpath="$PWD/lua/?.lua;$PWD/lua/?/init.lua" "$spec"
   done
 }
 
@@ -158,7 +159,9 @@ for config in $configs; do
     # What LuaJIT's own heap points to would look lost.
     export ASAN_OPTIONS=handle_segv=2:detect_leaks=0
     export NEAP_EXECUTABLE="$PWD/build/asan/bin/neap"
-    specs asan $fixed "$NEAP_EXECUTABLE" ;;
+    specs asan $fixed "$NEAP_EXECUTABLE"
+    part "tests/stress/storm.lua (asan)" \
+      $fixed "$NEAP_EXECUTABLE" tests/stress/storm.lua $long ;;
   tsan)
     build tsan tests || continue
     c_tests tsan build/tsan ;;
