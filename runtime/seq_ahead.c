@@ -36,6 +36,7 @@ int64_t neap_seq_stride(const neap_seq *seq, neap_stretch *stretch,
                         (step != 1 || fabs(stretch->offset) < INT32_MAX);
   stretch->shift = is_exact && step == 1 ? (int32_t)stretch->offset : 0;
   stretch->stop = stretch->first + (is_exact ? (double)span.count : 0);
+  stretch->near = stretch->stop < INT32_MAX ? stretch->stop : INT32_MAX;
   *leaf = span.leaf;
   return span.index;
 }

@@ -74,19 +74,24 @@ function stretch.leaf(ahead, tree, i, e)
   return j, leaf_out[0]
 end
 
--- A stretch whose steps are all 1.
+-- A stretch whose steps are all 1. A loop's index is a double to the compiler:
+-- tobit makes it an integer without a look whether it is one.
 local shift = { new = stretch.new }
 
 function shift.index(ahead, tree, i, e)
-  if i >= ahead.first and i < ahead.stop and e == ahead.epoch then
-    return i + ahead.shift
+  if i >= ahead.first and i < ahead.near and e == ahead.epoch then
+    return tobit(i) + ahead.shift
+  elseif i >= ahead.first and i < ahead.stop and e == ahead.epoch then
+    return i + ahead.offset
   end
   return (stride(ahead, tree, i, e))
 end
 
 function shift.leaf(ahead, tree, i, e)
-  if i >= ahead.first and i < ahead.stop and e == ahead.epoch then
-    return i + ahead.shift, ahead.leaf
+  if i >= ahead.first and i < ahead.near and e == ahead.epoch then
+    return tobit(i) + ahead.shift, ahead.leaf
+  elseif i >= ahead.first and i < ahead.stop and e == ahead.epoch then
+    return i + ahead.offset, ahead.leaf
   end
   local j = stride(ahead, tree, i, e)
   return j, leaf_out[0]

@@ -260,7 +260,8 @@ typedef struct neap_stretch {
   double step; /* ... item i: i * step + offset of ... */
   double offset;
   int32_t leaf;  /* ... this leaf */
-  int32_t shift; /* the offset where step is 1: integers add up faster */
+  int32_t shift; /* the offset where step is 1: integers add up faster, ... */
+  double near;   /* ... before this item, for they have 32 bits */
 } neap_stretch;
 
 /*

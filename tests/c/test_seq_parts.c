@@ -246,6 +246,7 @@ static void what_is_ahead_is_what_resolves(void **state) {
       assert_int_equal(which, one);
       assert_true(ahead.first == (double)i + 1 && ahead.stop > ahead.first &&
                   ahead.stop <= (double)n + 1);
+      assert_true(ahead.near == ahead.stop);
       for (int64_t k = i; k + 1 < (int64_t)ahead.stop; k++) {
         const double place = (double)(k + 1) * ahead.step + ahead.offset;
         assert_int_equal(neap_seq_resolve_one(seq, 1, k, &one),

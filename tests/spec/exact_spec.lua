@@ -109,3 +109,27 @@ describe("a sequence of more items than 2^53", function()
     end
   end)
 end)
+
+describe("an index around 2^31", function()
+  it("is read right, in order and not", function()
+    local function itself(i)
+      return i
+    end
+    local whole = neap.from(itself)
+    for name, s in pairs({
+      cycle = neap.range(2 ^ 32):cycle(),
+      concat = neap.concat(neap.range(7), whole),
+      slice = whole:slice(8),
+      shifted = neap.concat(neap.range(2 ^ 31), whole),
+    }) do
+      local model = { cycle = 0, concat = -7, slice = 7 }
+      for i = 2 ^ 31 - 300, 2 ^ 31 + 300 do
+        local wanted = model[name] and i + model[name]
+          or i > 2 ^ 31 and i - 2 ^ 31 or i
+        assert.equal(wanted, s[i])
+        assert.equal(wanted, s[i])
+      end
+      assert.equal(s[1], s:slice(1, 1)[1])
+    end
+  end)
+end)
