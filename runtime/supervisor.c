@@ -194,7 +194,8 @@ static void bury(neap__supervisor *s, uint32_t w) {
   atomic_store(&s->pids[w], 0);
   s->dead = w;
   s->dead_status = status;
-  s->dead_had_work = false;
+  /* Its run may have been cancelled meanwhile, and nobody's by now. */
+  s->dead_had_work = atomic_load(&s->ring->corners[w].began_ns) != 0;
   s->dead_is_innocent = child->pace.is_overdue &&
                         !neap__pace_holds(&child->pace, &s->ring->corners[w]);
   wipe(s, w);
