@@ -1,0 +1,199 @@
+-- SPDX-License-Identifier: MIT
+--- What runs behind a prefetch: a loader of libneap with its workers, which
+-- start with the first read.
+--
+-- All prefetches that differ in their epoch alone share one, and so where the
+-- iteration stands; what iterates is neap.reader.
+-- @module neap.pool
+
+local ffi = require("ffi")
+local check = require("neap.check")
+local class = require("neap.class")
+local failure = require("neap.failure")
+local heap = require("neap.heap")
+local hold = require("neap.hold")
+local lib = require("neap.lib")
+
+local C = lib.C
+local INT32_MAX = 2 ^ 31 - 1
+
+local Pool = class("pool")
+
+local function worker_count(workers)
+  local cores = C.neap_cores()
+  if workers == nil then
+    return cores
+  end
+  return workers < 0 and math.max(1, cores + workers) or workers
+end
+
+--- A pool for the options of a prefetch; nothing runs yet.
+function Pool.make(options, length)
+  return Pool:new({
+    options = options, length = length,
+    workers = worker_count(options.workers),
+    text = false, -- the chain, until the workers have it
+    loader = false, handle = false, was_closed = false,
+    has_started = false, -- on_start, in this process
+    start = 1, -- where the next each() begins
+    reader = false, -- the iteration that the loader serves
+    run = ffi.new("neap_run"), -- for single reads
+    loan = false, -- theirs
+    stream = false, -- the iteration that single reads in order become
+    last = 0, -- index of the single read before
+  })
+end
+
+-- -- Opening and closing -----------------------------------------------------
+
+-- When a Lua state ends, finalizers run in no order, and a user's may still use
+-- a prefetch: its handle tells whether the loader has been closed already.
+ffi.cdef("typedef struct neap_pool { neap_loader *loader; } neap_pool;")
+
+local function close_handle(handle)
+  local loader = handle.loader
+  handle.loader = nil
+  C.neap_close(loader)
+end
+
+local TIMEOUT_MAX = 2 ^ 30 -- seconds; more is for ever
+
+local function timeout_ns(seconds)
+  if seconds == nil or seconds > TIMEOUT_MAX then
+    return 0
+  end
+  return math.max(1, seconds * 1e9)
+end
+
+local function open(pool)
+  local o, text = pool.options, pool.text
+  local settings = ffi.new("neap_options", {
+    chain = text, chain_bytes = #text, lua_dir = lib.lua_dir,
+    length = pool.length == math.huge and C.NEAP_ENDLESS or pool.length,
+    workers = math.min(pool.workers, INT32_MAX),
+    buffered = math.min(o.buffered or 16, INT32_MAX),
+    chunk = o.chunk and o.chunk ~= "auto" and math.min(o.chunk, INT32_MAX) or 0,
+    retries = math.min(o.retries or 2, INT32_MAX),
+    ordered = o.order == false and 0 or 1,
+    heap_fd = heap.fd(), slot_bytes = o.slot_bytes or 2 ^ 30,
+    timeout_ns = timeout_ns(o.timeout), memory_bytes = o.memory or 0,
+  })
+  local out = ffi.new("neap_loader *[1]")
+  lib.check(C.neap_open(settings, out, lib.error))
+  pool.loader = out[0]
+  pool.handle = ffi.gc(ffi.new("neap_pool", out[0]), close_handle)
+  pool.text = false
+  pool.loan = hold.new(pool.loader)
+end
+
+--- Whether there are no workers any more.
+function Pool:is_closed()
+  return self.was_closed or self.handle and self.handle.loader == nil
+end
+
+function Pool:check_open()
+  if self:is_closed() then
+    check.raise("cannot read: the prefetch is closed")
+  end
+end
+
+--- Whether workers run.
+function Pool:has_workers()
+  return self.loader and not self:is_closed()
+end
+
+--- Sees to it that workers run.
+function Pool:run_workers()
+  self:check_open()
+  if not self.loader then
+    local ok, why = pcall(open, self)
+    if not ok then
+      check.raise(why)
+    end
+  end
+end
+
+--- Ends the workers; what is held of their items stays valid.
+function Pool:close()
+  if self:has_workers() then
+    close_handle(ffi.gc(self.handle, nil))
+  end
+  self.was_closed, self.loader = true, false
+end
+
+-- -- Reading -----------------------------------------------------------------
+
+-- Reads a run; a shortage of slots lets the collector look for kept items
+-- that nobody uses any more: twice, since owners are let go a cycle later.
+local function read_run(read, ...)
+  local status = read(...)
+  if status == C.NEAP_EHELD then
+    collectgarbage()
+    collectgarbage()
+    status = read(...)
+  end
+  if status < 0 then
+    check.raise(ffi.string(lib.error.text))
+  end
+  return status
+end
+
+--- The next run of the iteration; false at its end.
+function Pool:next_run(run)
+  return read_run(C.neap_run_next, self.loader, run, lib.error) == C.NEAP_OK
+end
+
+--- Gives a run's slot back; -1 is fine.
+function Pool:release(slot)
+  C.neap_run_release(self.loader, slot)
+end
+
+--- Item i in a run of its own, kept.
+-- @return the item, or an error
+-- @treturn boolean whether it is an error
+function Pool:get(i, epoch, stage)
+  local run, loan = self.run, self.loan
+  read_run(C.neap_run_get, self.loader, epoch, i - 1, run, lib.error)
+  loan:aim(run.slot)
+  local ok, x, is_failure = pcall(failure.read, run, 0, loan, stage,
+    self.options)
+  if ok and not is_failure and loan.has_tensors then
+    hold.keep(x)
+  end
+  self:release(run.slot)
+  return x, is_failure or not ok
+end
+
+-- -- Statistics --------------------------------------------------------------
+
+local function stats_table(stats)
+  return {
+    items = tonumber(stats.items), runs = tonumber(stats.runs),
+    bytes = tonumber(stats.bytes), busy = tonumber(stats.busy_ns) / 1e9,
+    idle = tonumber(stats.idle_ns) / 1e9,
+  }
+end
+
+--- What p:stats() answers.
+function Pool:stats()
+  local stats = ffi.new("neap_stats")
+  if not self:has_workers() then
+    local none = stats_table(stats)
+    none.wait, none.restarts, none.retries, none.held = 0, 0, 0, 0
+    none.workers = {}
+    return none
+  end
+  C.neap_loader_stats(self.loader, stats)
+  local all = stats_table(stats)
+  all.wait = tonumber(stats.consumer_wait_ns) / 1e9
+  all.restarts, all.retries = tonumber(stats.restarts), tonumber(stats.retries)
+  all.held, all.workers = stats.held, {}
+  for w = 1, stats.workers do
+    local pid = C.neap_worker_stats(self.loader, w - 1, stats)
+    all.workers[w] = stats_table(stats)
+    all.workers[w].pid = pid
+  end
+  return all
+end
+
+return Pool

@@ -1,0 +1,216 @@
+-- SPDX-License-Identifier: MIT
+--- Iterates over a prefetch, run by run.
+--
+-- Each loop has a *reader*. The loader of a pool serves one of them at a time:
+-- one that is left takes the loader back by seeking to the item that it wants
+-- next. What a reader lends of its run is valid until its loop goes on.
+-- @module neap.reader
+
+local ffi = require("ffi")
+local check = require("neap.check")
+local errors = require("neap.errors")
+local failure = require("neap.failure")
+local hold = require("neap.hold")
+local lease = require("neap.lease")
+local lib = require("neap.lib")
+local value = require("neap.value")
+
+local C = lib.C
+local NUMBER = C.NEAP_NUMBER
+local number_in = value.number_in
+
+local reader = {}
+
+-- A loop that is left and forgotten holds a run until it is collected, with
+-- all tensors that it lent.
+local function new_run(loader, loan)
+  local word = loan.lease
+  local run = ffi.gc(ffi.new("neap_run"), function(run)
+    local slot = run.slot
+    run.slot = -1
+    lease.give(word)
+    C.neap_run_release(loader, slot)
+  end)
+  run.slot = -1
+  loan.run = run
+  return run
+end
+
+--- A reader of a node, whose workers run, that wants item `start` next.
+-- @tparam Sequence node
+-- @tparam int epoch
+-- @tparam int start
+-- @param record a list for the errors of items, which it skips then, or false
+function reader.new(node, epoch, start, record)
+  local loader = node.pool.loader
+  local loan = hold.new(loader)
+  return {
+    node = node, stage = node:stage_name(), pool = node.pool, epoch = epoch,
+    run = new_run(loader, loan), loan = loan,
+    k = 0, count = 0, first = 0, cells = false,
+    wanted = start, is_done = false, is_lost = false,
+    is_ordered = node.options.order ~= false, record = record,
+  }
+end
+
+-- -- Whom the loader serves --------------------------------------------------
+
+-- Gives back what a reader has of its run, which ends what it lent.
+local function let_go(self)
+  local slot = self.run.slot
+  self.loan:aim(-1)
+  self.run.slot = -1
+  self.k, self.count = 0, 0
+  self.pool:release(slot)
+end
+
+-- The loader serves its reader no more. Tensors of the item that this is at
+-- stay valid: its loop has not gone on yet.
+local function detach(pool)
+  local served = pool.reader
+  if served then
+    pool.reader = false
+    served.is_lost = not served.is_ordered
+    if served.loan.has_tensors then
+      served.k, served.count = 0, 0
+    else
+      let_go(served)
+    end
+  end
+end
+
+--- Ends the iteration that a pool's loader serves, and what it lent.
+function reader.stop(pool)
+  if pool.reader then
+    let_go(pool.reader)
+  end
+  detach(pool)
+end
+
+-- Makes the loader serve this reader, from the item that it wants next.
+local function attach(self)
+  local pool = self.pool
+  if self.is_lost then
+    check.raise("cannot go on: another loop has begun, and this prefetch is "
+      .. "read as completed (order = false)")
+  end
+  detach(pool)
+  lib.check(C.neap_seek(pool.loader, self.epoch, self.wanted - 1, lib.error))
+  pool.reader = self
+end
+
+-- Releases the run that is read out, and gets the next. False at the end.
+local function next_run(self)
+  local pool, run = self.pool, self.run
+  pool:check_open()
+  if pool.reader ~= self then
+    attach(self)
+  end
+  let_go(self)
+  if not pool:next_run(run) then
+    detach(pool)
+    self.is_done = true
+    return false
+  end
+  self.loan:aim(run.slot)
+  self.k, self.count = 0, run.count
+  self.first, self.cells = tonumber(run.first) + 1, run.cells
+  return true
+end
+
+-- -- Stepping ----------------------------------------------------------------
+
+-- Where an iterator of unknown size has ended: so does the loop.
+local function step_past_end(self, e)
+  if not self.node.source:may_end() then
+    if not self.record then
+      errors.raise(e)
+    end
+    table.insert(self.record, e)
+  end
+  detach(self.pool)
+  self.is_done = true
+  return nil
+end
+
+local step
+
+-- What is not a number: other items, failures, and the end of a run. It has no
+-- loop of its own, or LuaJIT would not compile the user's.
+local function step_slowly(self)
+  if self.is_done then
+    return nil
+  elseif self.pool.reader ~= self or self.k >= self.count then
+    if not next_run(self) then
+      return nil
+    end
+    return step(self)
+  end
+  local pool, stage, k = self.pool, self.stage, self.k
+  self.k = k + 1
+  self.wanted = self.first + k + 1
+  self.loan:advance()
+  local x, is_failure = failure.read(self.run, k, self.loan, stage,
+    pool.options)
+  if is_failure and x.kind == "room" then
+    x, is_failure = pool:get(self.wanted - 1, self.epoch, stage)
+  end
+  if not is_failure then
+    return self.first + k, x
+  elseif x.kind == "end" and self.node.length == math.huge then
+    return step_past_end(self, x)
+  elseif not self.record then
+    errors.raise(x)
+  end
+  table.insert(self.record, x)
+  return step(self)
+end
+
+--- Steps a `for` over a reader.
+function step(self)
+  local k = self.k
+  if k < self.count and self.run.slot >= 0 and self.cells[k].type == NUMBER then
+    self.k = k + 1
+    self.wanted = self.first + k + 1
+    return self.first + k, number_in(self.cells[k])
+  end
+  return step_slowly(self)
+end
+
+reader.step = step
+
+--- The same, with items that stay valid after the loop has gone on.
+function reader.kept_step(self)
+  local i, x = step(self)
+  hold.keep(x)
+  self.loan.has_tensors = false -- none is lent
+  return i, x
+end
+
+-- -- Without workers ---------------------------------------------------------
+
+local function step_in_place(self, i)
+  self.pool:check_open()
+  self.wanted = i + 2
+  local at, x = self.step(self.state, i)
+  if at then
+    self.wanted = at + 1
+  else
+    self.pool.reader = false
+  end
+  return at, x
+end
+
+--- The source's own iteration, which keeps the position as others do; what a
+-- `for` wants.
+function reader.in_place(pool, step_source, state)
+  pool:check_open()
+  local start = pool.start
+  pool.start = 1
+  pool.reader = {
+    pool = pool, wanted = start, step = step_source, state = state,
+  }
+  return step_in_place, pool.reader, start - 1
+end
+
+return reader
