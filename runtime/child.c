@@ -103,25 +103,25 @@ int neap__child_greet(neap__child *child, int32_t worker, neap_error *error) {
 
 /* -- Listening -- */
 
-void neap__child_listen(neap__child *child, neap_error *why) {
+bool neap__child_listen(neap__child *child, neap_error *why) {
   char message[sizeof why->text + 1];
   const ssize_t length =
       recv(child->socket, message, sizeof message - 1, MSG_DONTWAIT);
-  if (length < 0) return;
+  if (length < 0) return false;
   if (length == 0) { /* its end is closed: the pidfd tells the rest */
     shut(&child->socket);
-    return;
+    return false;
   }
   message[length] = '\0';
   switch (message[0]) {
   case NEAP__SAYS_ATTACHED: child->state = NEAP__CHILD_ATTACHED; break;
   case NEAP__SAYS_READY: child->state = NEAP__CHILD_READY; break;
   case NEAP__SAYS_WHY_NOT:
-    child->state = NEAP__CHILD_REFUSING;
     neap__error_set(why, NEAP_EWORKER, 0, "%s", message + 1);
-    break;
+    return true;
   default: break; /* a worker gone wild */
   }
+  return false;
 }
 
 static bool takes_words(int out) {

@@ -21,8 +21,7 @@ enum { NEAP__TAIL_BYTES = 1000 };
 enum neap__child_state {
   NEAP__CHILD_STARTED,
   NEAP__CHILD_ATTACHED,
-  NEAP__CHILD_READY,
-  NEAP__CHILD_REFUSING /* it has said why it cannot be ready */
+  NEAP__CHILD_READY
 };
 
 /* The supervisor's thread owns it. */
@@ -50,8 +49,8 @@ typedef struct neap__child {
 int neap__child_start(neap__child *child, const char *path, const char *lua_dir,
                       const int inherit[NEAP__INHERITED], neap_error *error);
 int neap__child_greet(neap__child *child, int32_t worker, neap_error *error);
-/* Takes a message, without waiting; `why` is what it says if it refuses. */
-void neap__child_listen(neap__child *child, neap_error *why);
+/* Takes a message, without waiting; whether it refuses just now, and why. */
+bool neap__child_listen(neap__child *child, neap_error *why);
 /*
  * Passes some words on to `out` (-1: nowhere), without waiting for either.
  * False if there are none left just now.

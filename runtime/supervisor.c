@@ -42,8 +42,7 @@ static void give_up(neap__supervisor *s, const neap_error *why) {
 
 static void listen_to(neap__supervisor *s, neap__child *child) {
   neap_error why;
-  neap__child_listen(child, &why);
-  if (child->state == NEAP__CHILD_REFUSING) give_up(s, &why);
+  if (neap__child_listen(child, &why)) give_up(s, &why);
 }
 
 /* Deaths of a run, now at this item and now at that, that count as one at the
