@@ -22,60 +22,49 @@ enum { PIPE_BYTES_MAX = 1 << 20 };
 
 /* -- Starting -- */
 
-/* Moves `theirs` out of the way of what a worker inherits, ours of stdio. */
-static int set_apart(int pair[2], int *ours, int *theirs) {
-  *theirs = neap__descriptor_copy(pair[1], NEAP__FD_COUNT);
-  const int reason = errno;
-  close(pair[1]);
-  *ours = neap__descriptor_raise(pair[0]);
-  if (*ours >= 0 && *theirs >= 0) return 0;
-  const int failure = *ours < 0 ? errno : reason;
-  if (*ours >= 0) close(*ours);
-  if (*theirs >= 0) close(*theirs);
-  *ours = *theirs = -1;
-  return failure;
-}
-
-static int open_socket(int *ours, int *theirs, neap_error *error) {
-  int pair[2], failure = 0;
-  *ours = *theirs = -1;
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
-    failure = errno;
-  else
-    failure = set_apart(pair, ours, theirs);
-  if (failure == 0) return NEAP_OK;
-  return neap__error_set(error, NEAP_ESYSTEM, failure,
-                         "cannot open a worker's socket");
-}
-
-static int open_words(int *ours, int *theirs, neap_error *error) {
-  int pair[2], failure = 0;
-  *ours = *theirs = -1;
-  if (pipe2(pair, O_CLOEXEC) != 0)
-    failure = errno;
-  else
-    failure = set_apart(pair, ours, theirs);
-  if (failure == 0 && fcntl(*ours, F_SETFL, O_NONBLOCK) == 0) return NEAP_OK;
-  return neap__error_set(error, NEAP_ESYSTEM, failure == 0 ? errno : failure,
-                         "cannot open a pipe for a worker's stderr");
-}
-
 static void shut(int *fd) {
   if (*fd >= 0) close(*fd);
   *fd = -1;
 }
 
+/*
+ * Parts a pair that was just opened, unless rc says that it was not: theirs
+ * lies out of the way of what a worker inherits; ours, out of stdio's, never
+ * makes us wait.
+ */
+static int part(int rc, const int pair[2], int *ours, int *theirs,
+                const char *what, neap_error *error) {
+  int reason = errno;
+  *ours = *theirs = -1;
+  if (rc == 0) {
+    *theirs = neap__descriptor_copy(pair[1], NEAP__FD_COUNT);
+    reason = errno;
+    close(pair[1]);
+    *ours = neap__descriptor_raise(pair[0]);
+    if (*ours < 0 || fcntl(*ours, F_SETFL, O_NONBLOCK) != 0)
+      reason = errno;
+    else if (*theirs >= 0)
+      return NEAP_OK;
+  }
+  shut(ours);
+  shut(theirs);
+  return neap__error_set(error, NEAP_ESYSTEM, reason, "cannot open %s", what);
+}
+
 int neap__child_start(neap__child *child, const char *path, const char *lua_dir,
                       const int inherit[NEAP__INHERITED], neap_error *error) {
-  int socket = -1, words = -1;
+  int pair[2], socket = -1, words = -1;
   int handed[NEAP__INHERITED];
   child->state = NEAP__CHILD_STARTED;
   child->started_ns = neap__now_ns();
   child->is_muffled = false;
   child->pace = (neap__pace){0};
   child->tail_bytes = 0;
-  int rc = open_socket(&child->socket, &socket, error);
-  if (rc == NEAP_OK) rc = open_words(&child->words, &words, error);
+  int rc = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
+  rc = part(rc, pair, &child->socket, &socket, "a worker's socket", error);
+  if (rc == NEAP_OK)
+    rc = part(pipe2(pair, O_CLOEXEC), pair, &child->words, &words,
+              "a pipe for a worker's stderr", error);
   if (rc == NEAP_OK) {
     memcpy(handed, inherit, sizeof handed);
     handed[NEAP__FD_SOCKET - NEAP__FD_CONTROL] = socket;
@@ -105,8 +94,7 @@ int neap__child_greet(neap__child *child, int32_t worker, neap_error *error) {
 
 bool neap__child_listen(neap__child *child, neap_error *why) {
   char message[sizeof why->text + 1];
-  const ssize_t length =
-      recv(child->socket, message, sizeof message - 1, MSG_DONTWAIT);
+  const ssize_t length = recv(child->socket, message, sizeof message - 1, 0);
   if (length < 0) return false;
   if (length == 0) { /* its end is closed: the pidfd tells the rest */
     shut(&child->socket);
