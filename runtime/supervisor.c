@@ -95,7 +95,7 @@ static void start_or_give_up(neap__supervisor *s, uint32_t w) {
 static bool is_hopeless(neap__supervisor *s, uint32_t w, bool was_ready) {
   neap__child *child = &s->children[w];
   const int64_t runs = atomic_load(&s->ring->corners[w].runs);
-  if (s->dead_had_work || child->pace.is_overdue || runs != child->runs_before)
+  if (s->dead_had_work || runs != child->runs_before)
     child->vain_deaths = 0;
   else if (!was_ready || neap__ring_has_work(s->ring))
     child->vain_deaths++;
