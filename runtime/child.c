@@ -52,9 +52,9 @@ static int part(int rc, const int pair[2], int *ours, int *theirs,
 }
 
 int neap__child_start(neap__child *child, const char *path, const char *lua_dir,
-                      const int inherit[NEAP__INHERITED], neap_error *error) {
+                      const int inherit[NEAP__FD_COUNT], neap_error *error) {
   int pair[2], socket = -1, words = -1;
-  int handed[NEAP__INHERITED];
+  int handed[NEAP__FD_COUNT];
   child->state = NEAP__CHILD_STARTED;
   child->started_ns = neap__now_ns();
   child->is_muffled = false;
@@ -67,7 +67,7 @@ int neap__child_start(neap__child *child, const char *path, const char *lua_dir,
               "a pipe for a worker's stderr", error);
   if (rc == NEAP_OK) {
     memcpy(handed, inherit, sizeof handed);
-    handed[NEAP__FD_SOCKET - NEAP__FD_CONTROL] = socket;
+    handed[NEAP__FD_SOCKET] = socket;
     rc = neap__spawn(path, lua_dir, handed, words, &child->pid, &child->pidfd,
                      error);
   }

@@ -47,7 +47,7 @@ typedef struct neap__child {
  * inherit is as neap__spawn wants it, but its socket is made here.
  */
 int neap__child_start(neap__child *child, const char *path, const char *lua_dir,
-                      const int inherit[NEAP__INHERITED], neap_error *error);
+                      const int inherit[NEAP__FD_COUNT], neap_error *error);
 int neap__child_greet(neap__child *child, int32_t worker, neap_error *error);
 /* Takes a message, without waiting; whether it refuses just now, and why. */
 bool neap__child_listen(neap__child *child, neap_error *why);

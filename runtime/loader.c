@@ -175,12 +175,13 @@ static int open_supervisor(neap_loader *loader, const neap_options *options,
   s->timeout_ns = options->timeout_ns;
   s->slots = &loader->slots;
   s->slot_bytes = loader->slot_bytes;
-  s->inherit[0] = move_up(loader->control.fd);
-  s->inherit[1] = move_up(loader->slots.fd);
-  s->inherit[3] = move_up(options->heap_fd);
-  s->inherit[4] = move_up(STDERR_FILENO); /* which may be closed */
-  if (s->inherit[0] < 0 || s->inherit[1] < 0 ||
-      (options->heap_fd >= 0 && s->inherit[3] < 0))
+  int *inherit = s->inherit;
+  inherit[NEAP__FD_CONTROL] = move_up(loader->control.fd);
+  inherit[NEAP__FD_SLOTS] = move_up(loader->slots.fd);
+  inherit[NEAP__FD_HEAP] = move_up(options->heap_fd);
+  inherit[NEAP__FD_STDERR] = move_up(STDERR_FILENO); /* which may be closed */
+  if (inherit[NEAP__FD_CONTROL] < 0 || inherit[NEAP__FD_SLOTS] < 0 ||
+      (options->heap_fd >= 0 && inherit[NEAP__FD_HEAP] < 0))
     return neap__error_set(error, NEAP_ESYSTEM, errno,
                            "cannot open a loader: descriptors are short");
   strncpy(s->lua_dir, options->lua_dir, sizeof s->lua_dir - 1);
@@ -203,8 +204,8 @@ int neap_open(const neap_options *options, neap_loader **out,
                            "cannot open a loader: memory is short");
   loader->pid = getpid();
   loader->control.fd = loader->slots.fd = loader->supervisor.bell = -1;
-  for (int k = 0; k < NEAP__INHERITED; k++)
-    loader->supervisor.inherit[k] = -1;
+  for (int fd = 0; fd < NEAP__FD_COUNT; fd++)
+    loader->supervisor.inherit[fd] = -1;
   loader->length =
       options->length == NEAP_ENDLESS ? INT64_MAX : options->length;
   loader->buffered = options->buffered;
@@ -239,8 +240,8 @@ void neap_close(neap_loader *loader) {
   neap__supervisor *s = &loader->supervisor;
   if (loader->pid == getpid()) neap__supervisor_stop(s);
   neap__supervisor_fini(s);
-  for (int k = 0; k < NEAP__INHERITED; k++)
-    if (s->inherit[k] >= 0) close(s->inherit[k]);
+  for (int fd = 0; fd < NEAP__FD_COUNT; fd++)
+    if (s->inherit[fd] >= 0) close(s->inherit[fd]);
   neap__segment_close(&loader->control);
   free(loader->asked);
   loader->asked = NULL;

@@ -85,14 +85,12 @@ int neap__spawn_find(const char *wish, char *path, size_t size,
 
 /* What becomes of a worker's descriptors. Answers an errno, or 0. */
 static int add_descriptors(posix_spawn_file_actions_t *actions,
-                           const int inherit[NEAP__INHERITED], int words) {
+                           const int inherit[NEAP__FD_COUNT], int words) {
   int failure = posix_spawn_file_actions_adddup2(actions, words, STDERR_FILENO);
-  for (int k = 0; k < NEAP__INHERITED && failure == 0; k++) {
-    const int fd = NEAP__FD_CONTROL + k;
-    failure = inherit[k] >= 0
-                  ? posix_spawn_file_actions_adddup2(actions, inherit[k], fd)
+  for (int fd = NEAP__FD_CONTROL; fd < NEAP__FD_COUNT && failure == 0; fd++)
+    failure = inherit[fd] >= 0
+                  ? posix_spawn_file_actions_adddup2(actions, inherit[fd], fd)
                   : posix_spawn_file_actions_addclose(actions, fd);
-  }
   return failure;
 }
 
@@ -108,7 +106,7 @@ static void reset_signals(posix_spawnattr_t *attributes) {
 
 /* Answers an errno, or 0. */
 static int start(const char *path, const char *lua_dir,
-                 const int inherit[NEAP__INHERITED], int words, pid_t *pid) {
+                 const int inherit[NEAP__FD_COUNT], int words, pid_t *pid) {
   char name[] = "neap", form[] = "--worker", folder[PATH_MAX];
   char *const argv[] = {name, form, folder, NULL};
   snprintf(folder, sizeof folder, "%s", lua_dir);
@@ -129,7 +127,7 @@ static int start(const char *path, const char *lua_dir,
 }
 
 int neap__spawn(const char *path, const char *lua_dir,
-                const int inherit[NEAP__INHERITED], int words, pid_t *pid,
+                const int inherit[NEAP__FD_COUNT], int words, pid_t *pid,
                 int *pidfd, neap_error *error) {
   *pidfd = -1;
   const int failure = start(path, lua_dir, inherit, words, pid);

@@ -14,8 +14,7 @@ enum {
   NEAP__FD_SOCKET = 5,
   NEAP__FD_HEAP = 6,   /* may be closed: no shared tensors */
   NEAP__FD_STDERR = 7, /* the host's, until it is the worker's; or closed */
-  NEAP__FD_COUNT = 8,
-  NEAP__INHERITED = NEAP__FD_COUNT - NEAP__FD_CONTROL
+  NEAP__FD_COUNT = 8
 };
 
 /* The first message on a worker's socket. */
@@ -39,13 +38,13 @@ int neap__spawn_find(const char *wish, char *path, size_t size,
                      neap_error *error);
 
 /*
- * Starts `path --worker lua_dir`. inherit[k] becomes descriptor
- * NEAP__FD_CONTROL + k, -1 for none; each must be NEAP__FD_COUNT or more, and
- * so must `words`, which becomes its stderr. Answers its pid and a pidfd. No
- * fork of the host's memory.
+ * Starts `path --worker lua_dir`. From NEAP__FD_CONTROL on, inherit[fd] becomes
+ * descriptor fd, -1 for none; each must be NEAP__FD_COUNT or more, and so must
+ * `words`, which becomes its stderr. Answers its pid and a pidfd. No fork of
+ * the host's memory.
  */
 int neap__spawn(const char *path, const char *lua_dir,
-                const int inherit[NEAP__INHERITED], int words, pid_t *pid,
+                const int inherit[NEAP__FD_COUNT], int words, pid_t *pid,
                 int *pidfd, neap_error *error);
 
 #endif

@@ -28,7 +28,6 @@
 enum { LOOKS_A_TIMEOUT = 4, LOOK_MS_MIN = 10, LOOK_MS_MAX = 1000 };
 /* How soon to try again whether the host's stderr takes words. */
 enum { MUFFLED_MS = 100 };
-enum { INHERIT_STDERR = NEAP__FD_STDERR - NEAP__FD_CONTROL };
 
 /* -- Failing as a whole -- */
 
@@ -189,7 +188,7 @@ static void bury(neap__supervisor *s, uint32_t w) {
   neap__child *child = &s->children[w];
   if (child->socket >= 0) listen_to(s, child);
   const bool was_ready = child->state == NEAP__CHILD_READY;
-  const int status = neap__child_reap(child, s->inherit[INHERIT_STDERR]);
+  const int status = neap__child_reap(child, s->inherit[NEAP__FD_STDERR]);
   atomic_store(&s->pids[w], 0);
   s->dead = w;
   s->dead_status = status;
@@ -248,7 +247,7 @@ static int hear(neap__supervisor *s) {
     neap__child *child = &s->children[w];
     if (child->words < 0) continue;
     if (child->is_muffled || polls_of(s, w)[WORDS].revents != 0)
-      neap__child_hear(child, s->inherit[INHERIT_STDERR]);
+      neap__child_hear(child, s->inherit[NEAP__FD_STDERR]);
     if (child->is_muffled) again_ms = MUFFLED_MS;
   }
   return again_ms;
@@ -281,7 +280,7 @@ static void end_children(neap__supervisor *s) {
     for (uint32_t w = 0; w < s->ring->worker_count; w++)
       if (s->children[w].pid != 0 &&
           (is_blind || polls_of(s, w)[PIDFD].revents != 0))
-        neap__child_reap(&s->children[w], s->inherit[INHERIT_STDERR]);
+        neap__child_reap(&s->children[w], s->inherit[NEAP__FD_STDERR]);
     hear(s);
     ms = (deadline - neap__now_ns()) / 1000000;
   }

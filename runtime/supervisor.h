@@ -33,7 +33,7 @@ typedef struct neap__supervisor {
   neap__ring *ring;
   neap__segment *slots; /* slot_bytes each */
   uint64_t slot_bytes;
-  int inherit[NEAP__INHERITED]; /* as neap__child_start wants it */
+  int inherit[NEAP__FD_COUNT]; /* as neap__child_start wants it */
   char path[PATH_MAX];
   char lua_dir[PATH_MAX];
   int32_t retries;
