@@ -52,13 +52,12 @@ typedef struct neap__supervisor {
   /* The thread's own. */
   neap__child *children;
   struct pollfd *polls;
-  int64_t looked_ns;  /* when the clocks were looked at last */
-  uint32_t dead;      /* the worker that is being recovered, */
-  int dead_status;    /* how it ended, */
-  bool dead_had_work; /* whether it had claimed a run, */
-  bool
-      dead_is_innocent; /* or was killed for an item that it had done by then */
-  int bell;             /* an eventfd that rings for the end; -1 */
+  int64_t looked_ns;     /* when the clocks were looked at last */
+  uint32_t dead;         /* the worker that is being recovered, */
+  int dead_status;       /* how it ended, */
+  bool dead_had_work;    /* whether it had claimed a run, */
+  bool dead_is_innocent; /* and had done the item that it was killed for */
+  int bell;              /* an eventfd that rings for the end; -1 */
   pthread_t thread;
   int is_running;
 } neap__supervisor;

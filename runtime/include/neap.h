@@ -299,6 +299,7 @@ typedef struct neap_turns {
  */
 int64_t neap_seq_turns(const neap_seq *seq, neap_turns *turns, int64_t epoch,
                        int64_t index, int32_t *leaf);
+
 /*
  * The permutation of a shuffle of n items: position -> item, and back. Both
  * are 0 .. n - 1, and n is 2^62 at most; -1 for any other. Later versions keep
