@@ -148,14 +148,13 @@ static int64_t look_at_starts(neap__supervisor *s, int64_t now) {
   for (uint32_t w = 0; w < s->ring->worker_count; w++) {
     const neap__child *child = &s->children[w];
     if (child->pid == 0 || child->state != NEAP__CHILD_STARTED) continue;
-    const int64_t left_ns =
-        child->started_ns + NEAP__ATTACH_MS_MAX * 1000000ll - now;
+    const int64_t left_ns = child->started_ns + s->attach_ms * 1000000ll - now;
     if (left_ns < look_ns) look_ns = left_ns;
     if (left_ns > 0) continue;
     neap_error why;
     neap__error_set(&why, NEAP_EWORKER, 0,
                     "cannot start workers: no word from %s within %d s",
-                    s->path, NEAP__ATTACH_MS_MAX / 1000);
+                    s->path, s->attach_ms / 1000);
     give_up(s, &why);
   }
   return look_ns;

@@ -38,6 +38,7 @@ typedef struct neap__supervisor {
   char lua_dir[PATH_MAX];
   int32_t retries;
   int64_t timeout_ns; /* of an item; 0: none */
+  int32_t attach_ms;  /* NEAP__ATTACH_MS_MAX, or less for a test */
 
   /* Between the thread and the consumer. */
   pthread_mutex_t lock; /* of fates and failure; never held while waiting */
