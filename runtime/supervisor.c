@@ -106,8 +106,9 @@ static bool is_hopeless(neap__supervisor *s, uint32_t w, bool was_ready) {
 
 /* -- Clocks -- */
 
-static void kill_child(const neap__child *child) {
-  syscall(SYS_pidfd_send_signal, child->pidfd, SIGKILL, NULL, 0);
+/* False while the host lacks the right to, as under another user's id. */
+static bool kill_child(const neap__child *child) {
+  return syscall(SYS_pidfd_send_signal, child->pidfd, SIGKILL, NULL, 0) == 0;
 }
 
 static int64_t within(int64_t value, int64_t least, int64_t most) {
@@ -130,12 +131,10 @@ static int64_t look_at_items(neap__supervisor *s, int64_t now) {
     if (pace->began_ns == 0) continue;
     if (busy_ns < look_ns) look_ns = busy_ns;
     const int64_t left_ns = pace->since_ns + s->timeout_ns - now;
-    if (left_ns <= 0) {
-      pace->is_overdue = true;
-      kill_child(child);
-    } else if (left_ns < look_ns) {
+    if (left_ns <= 0)
+      pace->is_overdue = kill_child(child); /* if not, at the next look */
+    else if (left_ns < look_ns)
       look_ns = left_ns;
-    }
   }
   s->looked_ns = now;
   return look_ns;

@@ -188,6 +188,30 @@ static void any_call_may_fail_as_a_busy_one_is_closed(void **state) {
   fail_each(h, close_only, NULL, false);
 }
 
+/* Reads past the one item that never ends. */
+static void outwait_a_hang(host *h) {
+  neap_run run;
+  neap_loader *loader = open_and_read(h, 10);
+  nth_arm();
+  next_run(loader, &run);
+  nth_disarm();
+  assert_int_equal(run.first, 10);
+  assert_int_equal(run.is_overdue, 1);
+  read_in_order(h, loader, 1, 11, h->options.length);
+  neap_close(loader);
+}
+
+static void the_kill_of_an_overdue_worker_is_tried_again(void **state) {
+  host *h = *state;
+  small(h);
+  h->options.timeout_ns = 100000000;
+  h->program.event = SLEEP;
+  h->program.at = 10;
+  h->program.detail = INT32_MAX;
+  nth_plan("pidfd_send_signal", 1, false);
+  assert_int_equal(live_through(h, outwait_a_hang), 1);
+}
+
 /* -- In the worker -- */
 
 /* Where the host said so in the environment, its n-th call fails. */
@@ -361,6 +385,7 @@ int main(int argc, char **argv) {
       test_calls(any_call_may_fail_as_a_worker_is_replaced),
       test_calls(any_call_may_fail_as_it_is_closed),
       test_calls(any_call_may_fail_as_a_busy_one_is_closed),
+      test_calls(the_kill_of_an_overdue_worker_is_tried_again),
       test_calls(any_call_of_a_worker_may_fail),
       test_calls(a_heap_may_be_short_of_anything),
       test_calls(adapters_may_be_short_of_memory),
