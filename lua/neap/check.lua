@@ -166,10 +166,11 @@ local kinds = {
 }
 
 --- Checks an option table against {name = kind}, kinds as above.
--- @treturn table the options, an empty table for none
+-- @treturn table a copy, since the user's table may change later
 function check.options(narg, options, known)
+  local kept = {}
   if options == nil then
-    return {}
+    return kept
   end
   expect(narg, type(options) == "table", "table of options", options)
   for name, value in pairs(options) do
@@ -189,8 +190,9 @@ function check.options(narg, options, known)
       check.fail(narg, ("option '%s': %s expected, got %s"):format(
         name, what, got(value)))
     end
+    kept[name] = value
   end
-  return options
+  return kept
 end
 
 return check

@@ -74,6 +74,13 @@ describe("a prefetch", function()
       end
     end)
 
+    it("by the options that it was made with", function()
+      local options = { workers = 2, order = true }
+      local p = prefetch(neap.range(100), options)
+      options.order, options.buffered = false, "none"
+      assert.same(neap.range(100):totable(), p:totable())
+    end)
+
     it("in order where later items are ready first", function()
       local p = prefetch(neap.range(40):map(function(i)
         local until_ = os.clock() + (i % 7 == 1 and 0.01 or 0)
