@@ -41,10 +41,15 @@ function check.where()
   return ("%s:%d"):format(info.short_src, info.currentline)
 end
 
+--- A message with the line that called neap before it.
+function check.located(message)
+  local where = check.where()
+  return where == "?" and message or where .. ": " .. message
+end
+
 --- Raises a message at the line that called neap.
 function check.raise(message)
-  local where = check.where()
-  error(where == "?" and message or where .. ": " .. message, 0)
+  error(check.located(message), 0)
 end
 
 -- A function that a tail call or pcall calls has no name there; the module of

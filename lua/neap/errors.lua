@@ -170,6 +170,21 @@ function errors.make(fields)
   return Error:new(fields)
 end
 
+-- Kinds of errors that keep all items from being read, whichever is asked for.
+local OF_ALL_ITEMS = { worker = true, held = true, closed = true }
+
+--- Raises what is no single item's failure, as reading and iterating do alike.
+-- @tparam string kind "worker", "held" or "closed"
+-- @tparam string message told at the line that called neap
+function errors.refuse(kind, message)
+  error(Error:new({ kind = kind, message = check.located(message) }), 0)
+end
+
+--- Whether an error costs one item alone, and may be skipped.
+function errors.is_of_item(e)
+  return not OF_ALL_ITEMS[e.kind]
+end
+
 --- What a user's function gets of what the handler made, as the mode says.
 function errors.as_raised(e)
   if mode == "passthrough" and errors.is(e) and e.cause ~= nil then

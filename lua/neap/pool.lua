@@ -7,8 +7,8 @@
 -- @module neap.pool
 
 local ffi = require("ffi")
-local check = require("neap.check")
 local class = require("neap.class")
+local errors = require("neap.errors")
 local failure = require("neap.failure")
 local heap = require("neap.heap")
 local hold = require("neap.hold")
@@ -93,7 +93,7 @@ end
 
 function Pool:check_open()
   if self:is_closed() then
-    check.raise("cannot read: the prefetch is closed")
+    errors.refuse("closed", "cannot read: the prefetch is closed")
   end
 end
 
@@ -108,7 +108,7 @@ function Pool:run_workers()
   if not self.loader then
     local ok, why = pcall(open, self)
     if not ok then
-      check.raise(why)
+      errors.refuse("worker", why)
     end
   end
 end
@@ -133,7 +133,8 @@ local function read_run(read, ...)
     status = read(...)
   end
   if status < 0 then
-    check.raise(ffi.string(lib.error.text))
+    errors.refuse(status == C.NEAP_EHELD and "held" or "worker",
+      ffi.string(lib.error.text))
   end
   return status
 end

@@ -9,9 +9,10 @@ local sequence = require("neap.sequence")
 
 local Rescue = class("rescue", sequence.class)
 
--- That an iterator of unknown size has ended is no failure.
-local function pass_end(e)
-  if e.kind == "end" then
+-- What no other item can stand for: that an iterator of unknown size has ended,
+-- or that all items fail.
+local function pass_on(e, length)
+  if e.kind == "end" and length == math.huge or not errors.is_of_item(e) then
     error(e, 0)
   end
 end
@@ -21,9 +22,7 @@ function Rescue:emit(g, i, e)
   g:line("local %s, %s = %s(%s, %s, %s, %s)", ok, x, g:constant(xpcall),
     g:constant(g.compile(self.source)), g:constant(errors.handler), i, e)
   g:open("if not %s then", ok)
-  if self.length == math.huge then
-    g:line("%s(%s)", g:constant(pass_end), x)
-  end
+  g:line("%s(%s, %s)", g:constant(pass_on), x, g:constant(self.length))
   g:staged(self, i, "%s = %s(%s(%s), %s)", x, g:constant(self.f),
     g:constant(errors.as_raised), x, i)
   g:close()

@@ -16,7 +16,7 @@ local function attempt(self, getter, i, e)
     ok, x = xpcall(getter, errors.handler, i, e)
     if ok then
       return x
-    elseif x.kind == "end" then
+    elseif x.kind == "end" or not errors.is_of_item(x) then
       break
     elseif tries < self.times and self.delay > 0 then
       clock.sleep(self.delay)

@@ -218,6 +218,8 @@ local function step_skipping(state, i)
     local ok, x = xpcall(state.getter, errors.handler, k, 1)
     if ok then
       return k, x
+    elseif not errors.is_of_item(x) then
+      errors.raise(x)
     end
     local is_over = x.kind == "end" and state.length == math.huge
     if not (is_over and state.node:may_end()) then

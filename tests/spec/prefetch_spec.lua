@@ -536,8 +536,9 @@ describe("a prefetch", function()
         .. "release some items, clone what is to be kept, or raise buffered",
         message)
       assert.truthy(#kept >= 31)
-      assert.truthy(support.message(function() return p[500] end):find(
-        "all 32 slots", 1, true))
+      local e = support.raised(function() return p[500] end)
+      assert.equal("held", e.kind)
+      assert.truthy(e.message:find("all 32 slots", 1, true))
       assert.truthy(support.message(p.totable, p):find("all 32 slots", 1, true))
       for i = 1, #kept do
         assert.equal(i, kept[i][100])
@@ -638,9 +639,13 @@ describe("a prefetch", function()
             assert.equal(closed, support.message(function()
               return s:totable()
             end))
-            assert.equal(closed, support.message(function()
-              for _ in s:each() do end -- luacheck: ignore
-            end))
+            for _, mode in ipairs({ "raise", "skip" }) do
+              local e = support.raised(function()
+                for _ in s:each({ on_error = mode }) do end -- luacheck: ignore
+              end)
+              assert.equal("closed", e.kind)
+              assert.equal(e.message, tostring(e))
+            end
           end
           assert.equal("cannot seek: the prefetch is closed",
             support.message(function() p:seek(1) end))

@@ -264,6 +264,29 @@ describe("a worker", function()
       end
     end)
 
+    it("not, and says so alike however its items are read", function()
+      local p = prefetch(neap.range(5), { workers = 1, on_start = function()
+        error("not today", 0)
+      end })
+      local function skip(s)
+        for _ in s:each({ on_error = "skip" }) do end -- luacheck: ignore
+      end
+      local first = function(s) return s[1] end
+      for _, read_by in ipairs({ first, support.items, p.totable, skip }) do
+        for _, s in ipairs({ p, p:map(math.abs), p:rescue(function()
+          return 0
+        end), p:retry(3, { delay = 1e6 }) }) do
+          local e = support.raised(read_by, s)
+          assert.same({ "worker", "nil", "nil" },
+            { e.kind, tostring(e.index), tostring(e.stage) })
+          assert.truthy(support.message(read_by, s):find(
+            "^cannot start workers: not today\n"))
+          assert.equal(e.message, tostring(e))
+          assert.same({}, s:skipped())
+        end
+      end
+    end)
+
     it("not, where it dies of on_start, and three in a row are enough",
       function()
         for wanted, f in pairs({
