@@ -1,11 +1,11 @@
 -- SPDX-License-Identifier: MIT
 --- Where reads in order find their index: in what C has resolved ahead.
 --
--- A tree of index arithmetic that has long stretches of equal steps is asked
--- for one of these, one whose sources take turns for these, and any other for
--- a window of indexes. Each way has two
--- readers: `index(ahead, tree, i, e)` answers the index in the one leaf that
--- there is, `leaf` also the number of the leaf, from 0.
+-- Each tree of index arithmetic has a way that suits it: a stretch where long
+-- runs of items come from one leaf at equal steps, turns where sources take
+-- turns, and any other a window of indexes. A way has two readers: of
+-- `(ahead, tree, i, e)`, `index` answers the index in the one leaf that there
+-- is, `leaf` also the number of the leaf, from 0.
 -- @module neap.ahead
 
 local bit = require("bit")
@@ -97,24 +97,37 @@ function shift.leaf(ahead, tree, i, e)
   return j, leaf_out[0]
 end
 
--- Sources that take turns. Dividing is multiplying by the inverse, in 64-bit
--- integers, which are cdata to Lua but registers to its compiler.
+-- Sources that take turns. For who reads in order two tables tell whose turn
+-- it is: looking up k is all that an item waits for. For others dividing is
+-- multiplying by the inverse. The integers of 64 bits are cdata to Lua, but
+-- registers to its compiler.
 local turns = { new = ffi.typeof("neap_turns") }
 
 function turns.index(ahead, tree, i, e)
-  if i >= ahead.first and i < ahead.stop and e == ahead.epoch then
-    local k = 0LL + (i - ahead.first)
-    local round = rshift(k * ahead.inverse, 32)
-    return tobit(round) + ahead.offset[k - round * ahead.count]
+  local k = ahead.k
+  if i == ahead.next and k < ahead.near and e == ahead.epoch then
+    ahead.next, ahead.k = i + 1, k + 1
+    return ahead.round[k] + ahead.offset[ahead.turn[k]]
+  elseif i ~= ahead.next and i >= ahead.first and i < ahead.stop
+    and e == ahead.epoch then
+    local past = 0LL + (i - ahead.first)
+    local round = rshift(past * ahead.inverse, 32)
+    return tobit(round) + ahead.offset[past - round * ahead.count]
   end
   return (take_turns(ahead, tree, i, e))
 end
 
 function turns.leaf(ahead, tree, i, e)
-  if i >= ahead.first and i < ahead.stop and e == ahead.epoch then
-    local k = 0LL + (i - ahead.first)
-    local round = rshift(k * ahead.inverse, 32)
-    local turn = k - round * ahead.count
+  local k = ahead.k
+  if i == ahead.next and k < ahead.near and e == ahead.epoch then
+    ahead.next, ahead.k = i + 1, k + 1
+    local turn = ahead.turn[k]
+    return ahead.round[k] + ahead.offset[turn], ahead.leaf[turn]
+  elseif i ~= ahead.next and i >= ahead.first and i < ahead.stop
+    and e == ahead.epoch then
+    local past = 0LL + (i - ahead.first)
+    local round = rshift(past * ahead.inverse, 32)
+    local turn = past - round * ahead.count
     return tobit(round) + ahead.offset[turn], ahead.leaf[turn]
   end
   local j = take_turns(ahead, tree, i, e)

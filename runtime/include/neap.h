@@ -291,11 +291,17 @@ typedef struct neap_turns {
   int64_t inverse; /* (k * inverse >> 32 is k / count) */
   int32_t offset[NEAP_TURNS_MAX]; /* ... item k / count + offset[t] of ... */
   int32_t leaf[NEAP_TURNS_MAX];   /* ... leaf number leaf[t] */
+  double next;          /* Who reads this item next, and counts on, ... */
+  int64_t k;            /* ... finds its k here, and, ... */
+  int64_t near;         /* ... below this, ... */
+  const uint8_t *turn;  /* ... t = turn[k] ... */
+  const uint8_t *round; /* ... and k / count = round[k]: constants. */
 } neap_turns;
 
 /*
  * The same for an interleave of NEAP_TURNS_MAX sources at most, each of which
  * is a leaf or has long stretches of step 1: finds how far these take turns.
+ * The struct is all zeros at first.
  */
 int64_t neap_seq_turns(const neap_seq *seq, neap_turns *turns, int64_t epoch,
                        int64_t index, int32_t *leaf);

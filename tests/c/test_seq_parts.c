@@ -309,7 +309,7 @@ static void turns_are_what_resolves(void **state) {
       parts[p] = random_unit_source(&leaves);
     assert_int_equal(neap_seq_interleave(parts, n, &seq, NULL), NEAP_OK);
     for (int64_t i = 0; i < neap_seq_length(seq); i++) {
-      neap_turns turns;
+      neap_turns turns = {0};
       const int64_t at = neap_seq_resolve_one(seq, 1, i, &one);
       assert_int_equal(neap_seq_turns(seq, &turns, 1, i, &which), at);
       assert_int_equal(which, one);
@@ -320,11 +320,45 @@ static void turns_are_what_resolves(void **state) {
   }
 }
 
+/* As one reads in order: by the tables while they last. */
+static int64_t read_on(const neap_seq *seq, neap_turns *turns, int64_t i,
+                       int32_t *which) {
+  const int64_t k = turns->k;
+  if (turns->next != (double)i + 1 || k >= turns->near)
+    return neap_seq_turns(seq, turns, 1, i, which);
+  turns->next++;
+  turns->k++;
+  *which = turns->leaf[turns->turn[k]];
+  return turns->round[k] + turns->offset[turns->turn[k]] - 1;
+}
+
+static void turns_are_read_in_order(void **state) {
+  (void)state;
+  for (int32_t n = 1; n <= NEAP_TURNS_MAX; n++) {
+    neap_seq *seq, *parts[NEAP_TURNS_MAX];
+    neap_turns turns = {0};
+    int32_t which, one;
+    int64_t asked = 0;
+    for (int32_t p = 0; p < n; p++)
+      parts[p] = leaf(1000 - 7 * (p % 3), p);
+    assert_int_equal(neap_seq_interleave(parts, n, &seq, NULL), NEAP_OK);
+    for (int64_t i = 0; i < neap_seq_length(seq); i++) {
+      const int64_t at = neap_seq_resolve_one(seq, 1, i, &one);
+      asked += turns.next != (double)i + 1 || turns.k >= turns.near;
+      assert_int_equal(read_on(seq, &turns, i, &which), at);
+      assert_int_equal(which, one);
+      if (i % 97 == 0) check_turns(seq, &turns, (int64_t)turns.first - 1);
+    }
+    assert_true(asked <= neap_seq_length(seq) / 200 + 5);
+    neap_seq_free(seq);
+  }
+}
+
 /* The longest run, and what is left to resolving one by one. */
 static void turns_stay_exact(void **state) {
   (void)state;
   neap_seq *seq, *parts[NEAP_TURNS_MAX + 1];
-  neap_turns turns;
+  neap_turns turns = {0};
   int32_t which;
   for (int32_t n = 1; n <= NEAP_TURNS_MAX; n++) {
     for (int32_t p = 0; p < n; p++)
@@ -413,6 +447,7 @@ int main(void) {
       cmocka_unit_test(what_is_ahead_is_what_resolves),
       cmocka_unit_test(what_is_ahead_stays_exact),
       cmocka_unit_test(turns_are_what_resolves),
+      cmocka_unit_test(turns_are_read_in_order),
       cmocka_unit_test(turns_stay_exact),
       cmocka_unit_test(bad_arguments_are_refused),
   };
