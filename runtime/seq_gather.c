@@ -1,22 +1,39 @@
 /* SPDX-License-Identifier: MIT */
-/* Item i is source[indexes[i]]; the indexes are checked once, when made. */
+/*
+ * Item i is source[indexes[i]]; the indexes are checked once, when made. Lua's
+ * are doubles that count from 1: it reads them without C where it can, and
+ * would have to turn an integer into a double for each item.
+ */
 #include "seq.h"
 
 #include <inttypes.h>
+#include <math.h>
 
 #include "error.h"
 
 struct gather {
   neap_seq base;
   neap_seq *source;
-  const int64_t *indexes; /* the caller's */
+  const int64_t *indexes; /* the caller's; NULL: ... */
+  const double *numbers;  /* ... these */
 };
+
+/* No number up to 2^63 is lost; any other, NaN too, is no index. */
+static int64_t index_of(double number) {
+  return number >= 1 && number < 0x1p63 && number == trunc(number)
+             ? (int64_t)number - 1
+             : -1;
+}
 
 static void resolve(const neap_seq *seq, int64_t epoch, int64_t *index,
                     int32_t *leaf, int64_t count) {
   const struct gather *self = (const struct gather *)seq;
-  for (int64_t k = 0; k < count; k++)
-    index[k] = self->indexes[index[k]];
+  if (self->indexes != NULL)
+    for (int64_t k = 0; k < count; k++)
+      index[k] = self->indexes[index[k]];
+  else
+    for (int64_t k = 0; k < count; k++)
+      index[k] = (int64_t)self->numbers[index[k]] - 1;
   neap__seq_resolve(self->source, epoch, index, leaf, count);
 }
 
@@ -37,21 +54,21 @@ static int check(const struct gather *self, neap_error *error) {
     return neap__error_set(error, NEAP_EINVAL, 0,
                            "cannot gather: the count is %" PRId64, count);
   }
-  if (count > 0 && self->indexes == NULL) {
+  if (count > 0 && self->indexes == NULL && self->numbers == NULL) {
     return neap__error_set(error, NEAP_EINVAL, 0,
                            "cannot gather: the indexes are NULL");
   }
   for (int64_t k = 0; k < count; k++) {
-    if (!neap__seq_holds(self->source, self->indexes[k])) {
-      return neap__seq_out_of_range(&ops, self->source, k, self->indexes[k],
-                                    error);
-    }
+    const int64_t index =
+        self->indexes != NULL ? self->indexes[k] : index_of(self->numbers[k]);
+    if (!neap__seq_holds(self->source, index))
+      return neap__seq_out_of_range(&ops, self->source, k, index, error);
   }
   return NEAP_OK;
 }
 
-int neap_seq_gather(neap_seq *source, const int64_t *indexes, int64_t count,
-                    neap_seq **out, neap_error *error) {
+static int make(neap_seq *source, const int64_t *indexes, const double *numbers,
+                int64_t count, neap_seq **out, neap_error *error) {
   *out = NULL;
   neap_seq *seq;
   int rc = neap__seq_new(&ops, &source, 1, &seq, error);
@@ -60,6 +77,7 @@ int neap_seq_gather(neap_seq *source, const int64_t *indexes, int64_t count,
   self->base.length = count;
   self->source = source;
   self->indexes = indexes;
+  self->numbers = numbers;
   if ((rc = check(self, error)) != NEAP_OK) goto fail;
   *out = seq;
   return NEAP_OK;
@@ -67,4 +85,14 @@ int neap_seq_gather(neap_seq *source, const int64_t *indexes, int64_t count,
 fail:
   neap_seq_free(seq);
   return rc;
+}
+
+int neap_seq_gather(neap_seq *source, const int64_t *indexes, int64_t count,
+                    neap_seq **out, neap_error *error) {
+  return make(source, indexes, NULL, count, out, error);
+}
+
+int neap_seq_gather_numbers(neap_seq *source, const double *numbers,
+                            int64_t count, neap_seq **out, neap_error *error) {
+  return make(source, NULL, numbers, count, out, error);
 }

@@ -13,15 +13,10 @@ local tensor = require("neap.tensor")
 
 local Gather = class("gather", Index)
 
--- `indexes` is an i64 tensor, counted from 0; it lives as long as the node.
+-- `indexes` is an f64 tensor, counted from 1; it lives as long as the node.
 function Gather:tree(source)
-  return self.build(lib.C.neap_seq_gather, source, self.indexes:ptr(),
+  return self.build(lib.C.neap_seq_gather_numbers, source, self.indexes:ptr(),
     self.length)
-end
-
-local function place_of(indexes, i)
-  local j = tonumber(indexes[i - 1]) + 1
-  return j
 end
 
 -- Straight over a node that does not rearrange, C has nothing to add.
@@ -31,8 +26,7 @@ function Gather:emit(g, i, e)
   end
   local j = g:name("i")
   g:constant(self.indexes) -- keeps what the pointer points to
-  g:line("local %s = %s(%s, %s)", j, g:constant(place_of),
-    g:constant(self.indexes:ptr()), i)
+  g:line("local %s = %s[%s - 1]", j, g:constant(self.indexes:ptr()), i)
   return g:value(self.source, j, e)
 end
 
@@ -41,14 +35,14 @@ function Gather:describe()
 end
 
 local function copy_indexes(indexes, n)
-  local kept = tensor.empty("i64", { #indexes })
-  local to = ffi.cast("int64_t *", kept:ptr())
+  local kept = tensor.empty("f64", { #indexes })
+  local to = ffi.cast("double *", kept:ptr())
   for k = 1, #indexes do
     local j, why = lazy.place(indexes[k], n)
     if not j then
       check.fail(2, ("index at position %d: %s"):format(k, why))
     end
-    to[k - 1] = j - 1
+    to[k - 1] = j
   end
   return kept
 end

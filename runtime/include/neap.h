@@ -201,6 +201,9 @@ int neap_seq_slice(neap_seq *source, int64_t first, int64_t step, int64_t count,
  */
 int neap_seq_gather(neap_seq *source, const int64_t *indexes, int64_t count,
                     neap_seq **out, neap_error *error);
+/* The same of indexes as Lua has them: doubles that count from 1. */
+int neap_seq_gather_numbers(neap_seq *source, const double *numbers,
+                            int64_t count, neap_seq **out, neap_error *error);
 /*
  * A permutation keyed by (seed, epoch), in O(1) memory. The source ends, after
  * 2^62 items at most. Of two shuffles in a tree, give each its own seed.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Sequences: each adapter, what it refuses, and random trees of them. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -229,6 +230,24 @@ static void a_gather_picks_by_index(void **state) {
   assert_items(seq, NULL, 0);
 }
 
+static void a_gather_takes_numbers_as_lua_has_them(void **state) {
+  (void)state;
+  static const double numbers[] = {5, 1, 0x1p62, 4};
+  static const double bad[] = {0, 0.5, -1, 11, 0x1p63, INFINITY, NAN};
+  neap_seq *seq;
+  neap_error error;
+  assert_int_equal(
+      neap_seq_gather_numbers(new_leaf(NEAP_ENDLESS), numbers, 4, &seq, &error),
+      NEAP_OK);
+  assert_items(seq, (const int64_t[]){4, 0, (INT64_C(1) << 62) - 1, 3}, 4);
+  for (size_t k = 0; k < sizeof bad / sizeof *bad; k++)
+    assert_int_equal(
+        neap_seq_gather_numbers(new_leaf(10), &bad[k], 1, &seq, &error),
+        NEAP_EINVAL);
+  assert_int_equal(neap_seq_gather_numbers(new_leaf(10), NULL, 1, &seq, &error),
+                   NEAP_EINVAL);
+}
+
 static void a_gather_refuses_what_its_source_has_not(void **state) {
   (void)state;
   static const int64_t high[] = {0, 9, 3, 12}, low[] = {-1};
@@ -383,6 +402,7 @@ int main(void) {
       cmocka_unit_test(a_slice_refuses_what_overflows),
       cmocka_unit_test(slices_collapse_however_many),
       cmocka_unit_test(a_gather_picks_by_index),
+      cmocka_unit_test(a_gather_takes_numbers_as_lua_has_them),
       cmocka_unit_test(a_gather_refuses_what_its_source_has_not),
       cmocka_unit_test(a_shuffle_permutes_by_seed_and_epoch),
       cmocka_unit_test(a_shuffle_refuses_the_endless_and_the_huge),
