@@ -352,7 +352,7 @@ inline rouse(enough) {
   od
 }
 
-/* -- The consumer: loader.c -- */
+/* -- The consumer: consumer.c -- */
 
 /* neap__ring_open */
 inline open_entry(e, item) {

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The slots that the caller holds: lent with a run, given back when nothing of
+ * it is held any more, without the memory that slots have not needed lately.
+ */
+#include "loader.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "error.h"
+
+/* Bytes of a slot that are never given back to the system. */
+enum { SLOT_BYTES_KEPT = 1 << 20 };
+
+/* Under NEAP_DEBUG, who reads a slot that he has released is stopped there. */
+static void permit(neap_loader *loader, uint32_t slot, int access) {
+  if (!loader->is_strict) return;
+  (void)mprotect(loader->slots.base + slot * loader->slot_bytes,
+                 loader->slot_bytes, access);
+}
+
+/* Gives back pages far above what slots have needed lately. */
+static void trim(neap_loader *loader, uint32_t slot) {
+  _Atomic uint64_t *touched = &loader->ring.slots[slot].touched;
+  uint64_t keep = loader->used_recently * 2;
+  if (keep < SLOT_BYTES_KEPT) keep = SLOT_BYTES_KEPT;
+  if (atomic_load_explicit(touched, memory_order_relaxed) <= keep) return;
+  const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+  keep = (keep + page - 1) / page * page;
+  if (keep < loader->slot_bytes)
+    neap__segment_trim(&loader->slots, slot * loader->slot_bytes + keep,
+                       loader->slot_bytes - keep);
+  atomic_store_explicit(touched, keep, memory_order_relaxed);
+}
+
+static void note_use(neap_loader *loader, uint64_t used) {
+  const uint64_t faded = loader->used_recently - loader->used_recently / 64;
+  loader->used_recently = used > faded ? used : faded;
+}
+
+void neap__loader_lend(neap_loader *loader, uint32_t slot, uint64_t used) {
+  note_use(loader, used);
+  permit(loader, slot, PROT_READ | PROT_WRITE);
+  loader->refs[slot] = 1;
+  loader->held++;
+}
+
+void neap_run_retain(neap_loader *loader, int32_t slot) {
+  if (slot < 0) return;
+  NEAP_ASSERT(loader->refs[slot] > 0);
+  loader->refs[slot]++;
+}
+
+void neap_run_release(neap_loader *loader, int32_t slot) {
+  if (slot < 0) return;
+  NEAP_ASSERT(loader->refs[slot] > 0);
+  if (--loader->refs[slot] > 0) return;
+  loader->held--;
+  if (loader->is_closed) {
+    neap__loader_free_if_done(loader);
+    return;
+  }
+  permit(loader, (uint32_t)slot, PROT_NONE);
+  trim(loader, (uint32_t)slot);
+  neap__slot_release(&loader->ring, (uint32_t)slot);
+}
+
+int32_t neap_held(const neap_loader *loader) {
+  return loader->held;
+}
+
+int32_t neap_held_max(const neap_loader *loader) {
+  return loader->held_max;
+}
