@@ -45,16 +45,8 @@ end
 local methods = setmetatable({}, { __index = sequence.class.methods })
 Monitor.methods = methods
 
-local function node_of(s)
-  local node = sequence.is(s) and sequence.node(s)
-  if not node or node.class_name ~= "monitor" then
-    check.fail(1, "monitor expected, got " .. check.got(s))
-  end
-  return node
-end
-
 local function measured(s, what)
-  local node = node_of(s)
+  local node = check.self(s, "monitor")
   if node.count == 0 then
     check.raise(("cannot tell the %s before the first item is read"):format(
       what))
@@ -76,7 +68,7 @@ end
 
 --- Begins to count anew.
 function methods.reset(s)
-  local node = node_of(s)
+  local node = check.self(s, "monitor")
   node.count, node.seconds = 0, 0
 end
 

@@ -111,17 +111,8 @@ end
 local methods = setmetatable({}, { __index = sequence.class.methods })
 Prefetch.methods = methods
 
--- The node of a method's self.
-local function node_of(s)
-  local node = sequence.is(s) and sequence.node(s)
-  if not node or node.class_name ~= "prefetch" then
-    check.fail(1, "prefetch expected, got " .. check.got(s))
-  end
-  return node
-end
-
 local function pool_of(s)
-  return node_of(s).pool
+  return check.self(s, "prefetch").pool
 end
 
 --- Ends the workers now; items that are kept stay valid.
@@ -141,15 +132,15 @@ end
 
 --- Lets the next each() begin at item i.
 function methods.seek(s, i)
-  local node = node_of(s)
+  local pool = pool_of(s)
   check.integer(2, i)
-  if node.pool:is_closed() then
+  if pool:is_closed() then
     check.raise("cannot seek: the prefetch is closed")
-  elseif i < 1 or i > node.length + 1 then
+  elseif i < 1 or i > pool.length + 1 then
     check.fail(2, ("index %d is out of range 1..%.0f"):format(i,
-      node.length + 1))
+      pool.length + 1))
   end
-  node.pool.start = i
+  pool.start = i
 end
 
 --- Counters: items, runs, bytes, seconds busy, idle and waited, restarts and

@@ -85,6 +85,15 @@ function check.finite(narg, value)
   return node
 end
 
+--- Checks the self of a method that only one class has; answers its node.
+function check.self(s, class_name)
+  local node = sequence.is(s) and sequence.node(s)
+  if not node or node.class_name ~= class_name then
+    check.fail(1, ("%s expected, got %s"):format(class_name, check.got(s)))
+  end
+  return node
+end
+
 --- Gives all handles a method.
 function sequence.method(name, f)
   methods[name] = f
