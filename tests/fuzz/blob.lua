@@ -109,17 +109,7 @@ local function with_header(body)
 end
 
 local function read_blob(text, collects)
-  local ok, x = pcall(blob.unpack, text)
-  if not ok then
-    assert(x:find("^cannot read the chain: "), x)
-    return false
-  end
-  common.look(x)
-  if collects then
-    collectgarbage()
-    common.look(x)
-  end
-  return true
+  return (common.read(collects, "^cannot read the chain: ", blob.unpack, text))
 end
 
 local function read(address, size, collects)

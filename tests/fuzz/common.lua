@@ -99,4 +99,21 @@ function common.look(x)
   setmetatable({ left = VALUES_MAX, seen = {} }, Budget):spend(x)
 end
 
+--- Reads, and looks at what was read: once more after a collection, if told.
+-- What cannot be read must be refused in words that match.
+-- @return whether it could be read, and what f answers
+function common.read(collects, refusal, f, ...)
+  local ok, x, more = pcall(f, ...)
+  if not ok then
+    assert(x:find(refusal), x)
+    return false
+  end
+  common.look(x)
+  if collects then
+    collectgarbage()
+    common.look(x)
+  end
+  return true, x, more
+end
+
 return common

@@ -24,20 +24,12 @@ local loan = hold.new(nil)
 -- Whether the item could be read.
 local function read_item(k, collects)
   loan:advance()
-  local ok, x, is_failure = pcall(value.read, run, k, loan)
-  if not ok then
-    assert(x:find("^cannot read an item: its slot is damaged %("), x)
-    return false
-  end
-  common.look(x)
+  local ok, x, is_failure = common.read(collects,
+    "^cannot read an item: its slot is damaged %(", value.read, run, k, loan)
   if is_failure then
     pcall(tostring, errors.make(x))
   end
-  if collects then
-    collectgarbage()
-    common.look(x)
-  end
-  return true
+  return ok
 end
 
 local function read(address, size, collects)

@@ -373,13 +373,18 @@ local function failing(n)
   return neap.from(value, n), model, bad
 end
 
-local function any(list)
-  local keys = {}
-  for key in pairs(list) do
-    keys[#keys + 1] = key
+local function names_of(list)
+  local names = {}
+  for name in pairs(list) do
+    names[#names + 1] = name
   end
-  table.sort(keys)
-  return list[keys[math.random(#keys)]]
+  table.sort(names)
+  return names
+end
+
+local function any(list)
+  local names = names_of(list)
+  return list[names[math.random(#names)]]
 end
 
 -- One more adapter, of those that the chain can have.
@@ -411,15 +416,6 @@ local function model_items(model)
     items[i] = model.at(i, 1)
   end
   return items
-end
-
-local function names_of(list)
-  local names = {}
-  for name in pairs(list) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  return names
 end
 
 describe("random chains", function()

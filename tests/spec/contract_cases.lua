@@ -67,6 +67,10 @@ local function mixed(lengths, weights, seed)
   return list
 end
 
+local function no_thirty(x)
+  return x == 30 and error("no thirty") or x
+end
+
 -- -- Adapters ----------------------------------------------------------------
 --
 -- Each makes a sequence from a sequence of N numbers, and tells item i of it
@@ -84,9 +88,7 @@ local ADAPTERS = {
     end,
     item = function(t, i) return t[i] + 1 end,
     own = function(s)
-      return neap.map(function(x)
-        return x == 30 and error("no thirty") or x
-      end, s)
+      return neap.map(no_thirty, s)
     end,
   },
   random_map = {
@@ -100,9 +102,7 @@ local ADAPTERS = {
       return { t[i], rng:integer(1, 1000), rng:uniform() }
     end,
     own = function(s)
-      return neap.random_map(function(x)
-        return x == 30 and error("no thirty") or x
-      end, s)
+      return neap.random_map(no_thirty, s)
     end,
   },
   zip = {
@@ -143,9 +143,7 @@ local ADAPTERS = {
     item = function() return 0 end,
     calls = function() return 2 end,
     own = function(s)
-      return neap.starmap(function(x)
-        return x == 30 and error("no thirty") or x
-      end, neap.zip(s))
+      return neap.starmap(no_thirty, neap.zip(s))
     end,
   },
   concat = {
@@ -216,9 +214,7 @@ local ADAPTERS = {
     item = function(_, i) return 3 * i end,
     count = 4,
     own = function(s)
-      return neap.where(s, function(x)
-        return x == 30 and error("no thirty") or x
-      end)
+      return neap.where(s, no_thirty)
     end,
     is_eager = true,
   },
@@ -278,9 +274,7 @@ local ADAPTERS = {
     item = function(_, i) return 3 * i end,
     count = 4,
     own = function(s)
-      return neap.where(s, function(x)
-        return x == 30 and error("no thirty") or x
-      end, { workers = 1 })
+      return neap.where(s, no_thirty, { workers = 1 })
     end,
     worker = 1,
     is_eager = true,

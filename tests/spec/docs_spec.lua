@@ -4,16 +4,12 @@
 -- (Pages of the guide are run by tests/examples.sh.)
 
 local neap = require("neap")
+local support = dofile("tests/spec/support.lua")
 
-local NEAP = os.getenv("NEAP_EXECUTABLE") or "build/bin/neap"
+local NEAP = support.NEAP
 local PICTURES = "docs/pictures"
 
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text
-end
+local read = support.read
 
 local function lines_of(command)
   local pipe = io.popen(command .. " 2>&1")

@@ -1,19 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --- The neap executable: what it runs, where it finds neap, how it fails.
 
-local NEAP = os.getenv("NEAP_EXECUTABLE") or "build/bin/neap"
+local support = dofile("tests/spec/support.lua")
 
--- Runs a shell command; answers all that it printed, and its exit status.
-local function shell(command)
-  local pipe = io.popen("{ " .. command .. "\n} 2>&1; echo status $?")
-  local said, status = pipe:read("*a"):match("^(.*)status (%d+)\n$")
-  pipe:close()
-  return said, tonumber(status)
-end
-
-local function quote(word)
-  return "'" .. word:gsub("'", "'\\''") .. "'"
-end
+local NEAP, quote, shell = support.NEAP, support.quote, support.shell
 
 local function neap(...)
   local words = { NEAP, ... }
@@ -27,15 +17,11 @@ describe("the neap executable", function()
   local folder
 
   local function write(name, text)
-    local path = folder .. "/" .. name
-    local file = assert(io.open(path, "w"))
-    file:write(text)
-    file:close()
-    return path
+    return support.write(folder .. "/" .. name, text)
   end
 
   setup(function()
-    folder = shell("mktemp -d"):match("%S+")
+    folder = support.folder()
   end)
 
   teardown(function()

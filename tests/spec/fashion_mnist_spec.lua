@@ -2,21 +2,15 @@
 --- The Fashion-MNIST example: the same result by any number of workers, and one
 -- clear message for bad data.
 
-local NEAP = os.getenv("NEAP_EXECUTABLE") or "build/bin/neap"
+local support = dofile("tests/spec/support.lua")
+
 local EXAMPLE = "examples/fashion_mnist.lua"
 local DATA = "/usr/share/datasets/fashion-mnist"
 
--- Runs a shell command; answers all that it printed, and its exit status. It
--- reads until nobody holds the pipe any more: not the workers either.
-local function shell(command)
-  local pipe = io.popen("{ " .. command .. "\n} 2>&1; echo status $?")
-  local said, status = pipe:read("*a"):match("^(.*)status (%d+)\n$")
-  pipe:close()
-  return said, tonumber(status)
-end
+local shell = support.shell
 
 local function train(words)
-  return shell(("%s %s %s"):format(NEAP, EXAMPLE, words))
+  return shell(("%s %s %s"):format(support.NEAP, EXAMPLE, words))
 end
 
 local function exists(path)
@@ -69,15 +63,11 @@ describe("examples/fashion_mnist.lua", function()
     end
 
     local function write(name, text)
-      local path = folder .. "/" .. name
-      local file = assert(io.open(path, "wb"))
-      file:write(text)
-      file:close()
-      shell("gzip -nf " .. path)
+      shell("gzip -nf " .. support.write(folder .. "/" .. name, text))
     end
 
     before_each(function()
-      folder = shell("mktemp -d"):match("%S+")
+      folder = support.folder()
       write("train-images-idx3-ubyte", images(200))
       write("train-labels-idx1-ubyte", labels(200))
       write("t10k-images-idx3-ubyte", images(20))

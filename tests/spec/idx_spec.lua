@@ -17,23 +17,12 @@ local function idx(code, sizes, data)
 end
 
 local function write(name, text)
-  local path = folder .. "/" .. name
-  local file = assert(io.open(path, "wb"))
-  file:write(text)
-  file:close()
-  return path
+  return support.write(folder .. "/" .. name, text)
 end
 
 local function gzip(path)
   os.execute("gzip -k -f " .. path)
   return path .. ".gz"
-end
-
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text
 end
 
 local function message(path)
@@ -42,9 +31,7 @@ end
 
 describe("neap.idx", function()
   setup(function()
-    local pipe = io.popen("mktemp -d")
-    folder = pipe:read("*l")
-    pipe:close()
+    folder = support.folder()
   end)
 
   teardown(function()
@@ -145,7 +132,7 @@ describe("neap.idx", function()
 
   it("tells what is wrong with a gzipped file", function()
     local good = idx(8, { 300, 20 }, ("abcdefghijklmnopqrst"):rep(300))
-    local packed = read(gzip(write("good", good)))
+    local packed = support.read(gzip(write("good", good)))
     local path = write("cut.gz", packed:sub(1, -20))
     assert.equal("cannot read " .. path .. ": its gzip data is truncated",
       message(path))

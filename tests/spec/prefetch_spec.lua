@@ -36,23 +36,12 @@ local function block(i)
 end
 
 describe("a prefetch", function()
-  local opened = {}
-
-  -- Makes a prefetch that the test's end closes.
   local function prefetch(s, options)
-    local p = neap.prefetch(s, options)
-    opened[#opened + 1] = p
-    return p
+    return support.close_later(neap.prefetch(s, options))
   end
 
   before_each(support.remember)
-  after_each(function()
-    for _, p in ipairs(opened) do
-      p:close()
-    end
-    opened = {}
-    support.check_leaks()
-  end)
+  after_each(support.check_leaks)
 
   describe("delivers", function()
     it("items in order, whatever its options", function()

@@ -1,12 +1,14 @@
 -- SPDX-License-Identifier: MIT
 --- What specs share: counting what a test leaves behind, waiting with a
--- deadline, running a script in a process of its own, naive models.
+-- deadline, files, running a script in a process of its own, naive models.
 --
 -- A spec begins with `local support = dofile("tests/spec/support.lua")`, and
 -- each of its describe blocks that may start workers says
 --
 --     before_each(support.remember)
 --     after_each(support.check_leaks)
+--
+-- which also closes what support.close_later was told of.
 
 local ffi = require("ffi")
 local lib = require("neap.lib")
@@ -82,8 +84,9 @@ local function link(path)
   return length > 0 and ffi.string(text, length) or nil
 end
 
+-- "" where there is no such file: a process that is no more.
 local function text_of(path)
-  local file = io.open(path)
+  local file = io.open(path, "rb")
   local text = file and file:read("*a") or ""
   if file then
     file:close()
@@ -151,18 +154,62 @@ function support.leaks()
   return now
 end
 
---- Raises what it holds more of since then.
+local prefetches = {}
+
+--- Lets check_leaks() close a prefetch, however the test ends; answers it.
+function support.close_later(p)
+  prefetches[#prefetches + 1] = p
+  return p
+end
+
+--- Closes the prefetches of a test; raises what it holds more of since then.
 function support.check_leaks()
+  for _, p in ipairs(prefetches) do
+    p:close()
+  end
+  prefetches = {}
   local leaks = support.leaks()
   if #leaks > 0 then
     error("left behind:\n  " .. table.concat(leaks, "\n  "), 0)
   end
 end
 
+-- -- Files -------------------------------------------------------------------
+
+function support.read(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+--- Writes a file; answers its path.
+function support.write(path, text)
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+  return path
+end
+
 -- -- Processes ---------------------------------------------------------------
 
-local function quote(word)
+--- A word as the shell reads it.
+function support.quote(word)
   return "'" .. word:gsub("'", "'\\''") .. "'"
+end
+
+--- Runs a shell command; answers all that it printed, and its exit status. It
+-- reads until nobody holds the pipe any more: not the workers either.
+function support.shell(command)
+  local pipe = io.popen("{ " .. command .. "\n} 2>&1; echo status $?")
+  local said, status = pipe:read("*a"):match("^(.*)status (%d+)\n$")
+  pipe:close()
+  return said, tonumber(status)
+end
+
+--- A new folder.
+function support.folder()
+  return support.shell("mktemp -d"):match("%S+")
 end
 
 --- Runs a script in a fresh neap process.
@@ -172,14 +219,11 @@ end
 -- @treturn table out, err, status (124: it did not end in time)
 function support.run(script, how)
   how = how or {}
-  local path = os.tmpname()
-  local file = assert(io.open(path, "w"))
-  file:write(script)
-  file:close()
+  local path = support.write(os.tmpname(), script)
   local command = ("exec 2>/dev/null; (%s %s timeout -k 1 %d %s %s >%s.out "
     .. "2>%s.err %s)"):format(
-    how.shell or "", how.env or "", how.limit or 20, quote(support.NEAP), path,
-    path, path, how.redirect or "")
+    how.shell or "", how.env or "", how.limit or 20,
+    support.quote(support.NEAP), path, path, path, how.redirect or "")
   local pipe = assert(io.popen(command .. "\necho $?"))
   local status = tonumber(pipe:read("*a"):match("(%d+)%s*$"))
   pipe:close()

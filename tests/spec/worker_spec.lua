@@ -27,22 +27,12 @@ local function read(p)
 end
 
 describe("a worker", function()
-  local opened = {}
-
   local function prefetch(s, options)
-    local p = neap.prefetch(s, options)
-    opened[#opened + 1] = p
-    return p
+    return support.close_later(neap.prefetch(s, options))
   end
 
   before_each(support.remember)
-  after_each(function()
-    for _, p in ipairs(opened) do
-      p:close()
-    end
-    opened = {}
-    support.check_leaks()
-  end)
+  after_each(support.check_leaks)
 
   describe("has", function()
     it("the upvalues of its functions, shared where they were", function()
