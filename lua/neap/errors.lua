@@ -4,7 +4,8 @@
 --
 -- The evaluator calls the user's functions from generated code; its line
 -- tells the stage, and a local of it the index at that stage. So an error
--- costs nothing until it is raised.
+-- costs nothing until it is raised. What keeps all items from being read is an
+-- error of the same class without a stage and an index, and never passed over.
 -- @module neap.errors
 
 local check = require("neap.check")
