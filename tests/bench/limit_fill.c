@@ -7,6 +7,7 @@
  * Rows of 602,112 bytes (3 x 224 x 224); ROWS of them make a buffer. "fill"
  * sets a row to one value; "convert" makes it from a u8 row, of SOURCE rows.
  */
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -17,14 +18,20 @@
 enum { ROW = 3 * 224 * 224 };
 
 typedef struct meeting {
-  _Atomic int begin, end; /* processes that have come there */
-  _Atomic long next;      /* the row to write next */
+  pthread_barrier_t barrier; /* of all processes, at begin and end */
+  _Atomic long next;         /* the row to write next */
+  double began_s;            /* by who wrote the first */
 } meeting;
 
-static void meet(_Atomic int *arrived, int count) {
-  atomic_fetch_add(arrived, 1);
-  while (atomic_load(arrived) < count)
-    usleep(100);
+static meeting *call_meeting(unsigned processes) {
+  meeting *m = limit_share(sizeof *m);
+  pthread_barrierattr_t shared;
+  limit_need(pthread_barrierattr_init(&shared) == 0 &&
+                 pthread_barrierattr_setpshared(&shared,
+                                                PTHREAD_PROCESS_SHARED) == 0 &&
+                 pthread_barrier_init(&m->barrier, &shared, processes) == 0,
+             "barrier");
+  return m;
 }
 
 static neap_tensor row_at(void *data, int64_t *shape, uint8_t code,
@@ -60,7 +67,7 @@ int main(int argc, char **argv) {
   const int is_fill = strcmp(argv[1], "fill") == 0;
   float *const memory = limit_share((size_t)rows * ROW * sizeof *memory);
   uint8_t *source = limit_share((size_t)sources * ROW);
-  meeting *const shared = limit_share(sizeof *shared);
+  meeting *const m = call_meeting((unsigned)processes + 1);
   memset(memory, 1, (size_t)rows * ROW * sizeof *memory);
   memset(source, 1, (size_t)sources * ROW);
 
@@ -68,17 +75,18 @@ int main(int argc, char **argv) {
     if (fork() == 0) {
       for (long k = 0; k < rows; k++) /* maps them in this process, too */
         write_row(memory + k * ROW, NULL, k);
-      meet(&shared->begin, processes + 1);
-      for (long k; (k = atomic_fetch_add(&shared->next, 1)) < total;)
+      pthread_barrier_wait(&m->barrier);
+      for (long k; (k = atomic_fetch_add(&m->next, 1)) < total;) {
+        if (k == 0) m->began_s = limit_now_s();
         write_row(memory + k % rows * ROW,
                   is_fill ? NULL : source + k % sources * ROW, k);
-      meet(&shared->end, processes + 1);
+      }
+      pthread_barrier_wait(&m->barrier);
       _exit(0);
     }
-  meet(&shared->begin, processes + 1);
-  const double since = limit_now_s();
-  meet(&shared->end, processes + 1);
-  const double seconds = limit_now_s() - since;
+  pthread_barrier_wait(&m->barrier);
+  pthread_barrier_wait(&m->barrier);
+  const double seconds = limit_now_s() - m->began_s;
   limit_await_children();
   printf("%.9g\n", (double)total / seconds);
   return 0;
