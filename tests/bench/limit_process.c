@@ -41,7 +41,7 @@ static double end(long count) {
     }
   for (long k = 0; k < count; k++)
     limit_need(read(ready[0], &byte, 1) == 1, "read");
-  usleep(10000); /* until the last one reads */
+  /* The last one may be about to read: that takes no longer than waking. */
   const double since = limit_now_s();
   close(hold[1]);
   limit_await_children();
