@@ -161,6 +161,13 @@ static inline int tear_down(void **state) {
 #define test(function) \
   cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
+/* What is to go wrong, and at which item. */
+static inline void plan(host *h, enum event event, int32_t detail, int64_t at) {
+  h->program.event = event;
+  h->program.detail = detail;
+  h->program.at = at;
+}
+
 /* Forgets what the workers counted. */
 static inline void forget(host *h) {
   memset(h->tally, 0, sizeof *h->tally);
@@ -232,6 +239,40 @@ static inline void assert_end(neap_loader *loader) {
   assert_int_equal(run.slot, -1);
 }
 
+/*
+ * Reads from `from` to the end. Items that the program's event meets fail,
+ * each alone, after that many attempts; answers how many.
+ */
+static inline int read_past_failures(const host *h, neap_loader *loader,
+                                     int64_t from, int32_t attempts) {
+  const program *p = &h->program;
+  const bool is_overdue = p->event == SLEEP;
+  int failures = 0;
+  while (from < h->options.length) {
+    neap_run run;
+    next_run(loader, &run);
+    assert_int_equal(run.first, from);
+    assert_int_equal(is_affected(p, from), run.slot < 0);
+    from += run.count;
+    if (run.slot >= 0) {
+      check_run(h, &run);
+      for (int64_t i = run.first; i < from; i++)
+        assert_false(is_affected(p, i));
+      neap_run_release(loader, run.slot);
+    } else {
+      assert_int_equal(run.count, 1);
+      assert_int_equal(run.attempts, attempts);
+      assert_int_equal(run.is_overdue, is_overdue);
+      assert_true(WIFSIGNALED(run.wait_status));
+      assert_int_equal(WTERMSIG(run.wait_status),
+                       is_overdue ? SIGKILL : p->detail);
+      failures++;
+    }
+  }
+  assert_end(loader);
+  return failures;
+}
+
 /* A loader from its start to its end. */
 static inline void read_all(host *h) {
   neap_loader *loader = open_loader(h);
@@ -250,6 +291,12 @@ static inline int64_t now_ms(void) {
 static inline int32_t pid_of(const neap_loader *loader, int32_t worker) {
   neap_stats stats;
   return neap_worker_stats(loader, worker, &stats);
+}
+
+static inline int64_t restarts_of(const neap_loader *loader) {
+  neap_stats stats;
+  neap_loader_stats(loader, &stats);
+  return stats.restarts;
 }
 
 #endif

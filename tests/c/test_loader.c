@@ -135,9 +135,7 @@ static void a_slow_item_delays_only_its_reader(void **state) {
   h->options.ordered = 0;
   h->options.length = 100;
   h->options.chunk = 1;
-  h->program.event = SLEEP;
-  h->program.at = 3;
-  h->program.detail = 300000;
+  plan(h, SLEEP, 300000, 3);
   neap_loader *loader = open_loader(h);
   for (int k = 0; k < 100; k++) {
     neap_run run;

@@ -182,9 +182,7 @@ static void any_call_may_fail_as_it_is_closed(void **state) {
 static void any_call_may_fail_as_a_busy_one_is_closed(void **state) {
   host *h = *state;
   small(h);
-  h->program.event = SLEEP;
-  h->program.at = 10;
-  h->program.detail = INT32_MAX;
+  plan(h, SLEEP, INT32_MAX, 10);
   fail_each(h, close_only, NULL, false);
 }
 
@@ -205,9 +203,7 @@ static void the_kill_of_an_overdue_worker_is_tried_again(void **state) {
   host *h = *state;
   small(h);
   h->options.timeout_ns = 100000000;
-  h->program.event = SLEEP;
-  h->program.at = 10;
-  h->program.detail = INT32_MAX;
+  plan(h, SLEEP, INT32_MAX, 10);
   nth_plan("pidfd_send_signal", 1, false);
   assert_int_equal(live_through(h, outwait_a_hang), 1);
 }

@@ -33,13 +33,10 @@ static void assert_fails(host *h, const char *text) {
 static void workers_that_die_at_start_are_told(void **state) {
   host *h = *state;
   h->program.moment = AT_START;
-  h->program.at = ANY_INDEX;
-  h->program.event = EXIT;
-  h->program.detail = 7;
+  plan(h, EXIT, 7, ANY_INDEX);
   assert_fails(h, "the last ended with exit status 7");
   assert_in_range(atomic_load(&h->tally->starts), 3, 6);
-  h->program.event = DIE;
-  h->program.detail = SIGKILL;
+  plan(h, DIE, SIGKILL, ANY_INDEX);
   assert_fails(h, "the last was ended by signal 9 (Killed)");
   h->options.workers = 1;
   h->program.detail = SIGTERM;
@@ -52,9 +49,7 @@ static void two_deaths_at_start_are_forgiven(void **state) {
   host *h = *state;
   h->options.workers = 1;
   h->program.moment = AT_START;
-  h->program.at = ANY_INDEX;
-  h->program.event = EXIT;
-  h->program.detail = 7;
+  plan(h, EXIT, 7, ANY_INDEX);
   h->program.times = 2;
   read_all(h);
   assert_int_equal(atomic_load(&h->tally->starts), 3);
@@ -64,9 +59,7 @@ static void two_deaths_at_start_are_forgiven(void **state) {
 static void workers_that_die_when_ready_are_told(void **state) {
   host *h = *state;
   h->program.moment = WHEN_READY;
-  h->program.at = ANY_INDEX;
-  h->program.event = EXIT;
-  h->program.detail = 9;
+  plan(h, EXIT, 9, ANY_INDEX);
   assert_fails(h, "the last ended with exit status 9");
 }
 
@@ -89,33 +82,6 @@ static void programs_that_are_no_worker_are_told(void **state) {
 
 /* -- Workers that die of an item -- */
 
-/* The only failure there may be is that of items at, at + step ... */
-static int read_failures(host *h, neap_loader *loader, int32_t attempts) {
-  const program *p = &h->program;
-  int failures = 0;
-  for (int64_t at = 0; at < h->options.length;) {
-    neap_run run;
-    next_run(loader, &run);
-    assert_int_equal(run.first, at);
-    at += run.count;
-    if (run.slot >= 0) {
-      check_run(h, &run);
-      for (int64_t i = run.first; i < at; i++)
-        assert_false(is_affected(p, i));
-      neap_run_release(loader, run.slot);
-    } else {
-      assert_int_equal(run.count, 1);
-      assert_true(is_affected(p, run.first));
-      assert_int_equal(run.attempts, attempts);
-      assert_true(WIFSIGNALED(run.wait_status));
-      assert_int_equal(WTERMSIG(run.wait_status), p->detail);
-      failures++;
-    }
-  }
-  assert_end(loader);
-  return failures;
-}
-
 static void an_item_that_kills_once_is_computed_again(void **state) {
   host *h = *state;
   const int32_t chunks[] = {1, 0, 7};
@@ -123,17 +89,14 @@ static void an_item_that_kills_once_is_computed_again(void **state) {
     forget(h);
     h->options.chunk = chunks[k];
     h->options.buffered = 100;
-    h->program.event = DIE;
-    h->program.detail = SIGKILL;
-    h->program.at = 333;
+    plan(h, DIE, SIGKILL, 333);
     h->program.times = 1;
     neap_stats stats;
     neap_loader *loader = open_loader(h);
     read_in_order(h, loader, 1, 0, 1000);
     assert_end(loader);
-    do
-      neap_loader_stats(loader, &stats);
-    while (stats.restarts == 0);
+    await(restarts_of(loader) > 0);
+    neap_loader_stats(loader, &stats);
     assert_int_equal(stats.restarts, 1);
     assert_int_equal(stats.retries, 1);
     assert_int_equal(atomic_load(&h->tally->computed[333]), 2);
@@ -147,16 +110,14 @@ static void an_item_that_kills_always_fails_alone(void **state) {
   const int64_t places[] = {0, 3, 6, 99};
   h->options.length = 100;
   h->options.buffered = 32;
-  h->program.event = DIE;
-  h->program.detail = SIGABRT;
   for (int k = 0; k < 16; k++) {
     forget(h);
     h->options.chunk = chunks[k % 4];
     h->options.retries = k % 3;
     h->program.kind = k % 2 ? NUMBERS : STRINGS;
-    h->program.at = places[k / 4];
+    plan(h, DIE, SIGABRT, places[k / 4]);
     neap_loader *loader = open_loader(h);
-    assert_int_equal(read_failures(h, loader, 1 + k % 3), 1);
+    assert_int_equal(read_past_failures(h, loader, 0, 1 + k % 3), 1);
     assert_int_equal(atomic_load(&h->tally->events), 1 + k % 3);
     neap_close(loader);
   }
@@ -168,12 +129,10 @@ static void many_items_of_a_run_may_fail(void **state) {
   h->options.chunk = 16;
   h->options.buffered = 64;
   h->options.retries = 1;
-  h->program.event = DIE;
-  h->program.detail = SIGKILL;
-  h->program.at = 15;
+  plan(h, DIE, SIGKILL, 15);
   h->program.step = 3;
   neap_loader *loader = open_loader(h);
-  assert_int_equal(read_failures(h, loader, 2), 17);
+  assert_int_equal(read_past_failures(h, loader, 0, 2), 17);
   neap_close(loader);
 }
 
@@ -182,11 +141,9 @@ static void each_item_may_fail(void **state) {
   h->options.length = 20;
   h->options.chunk = 7;
   h->options.retries = 0;
-  h->program.event = DIE;
-  h->program.detail = SIGKILL;
-  h->program.at = ANY_INDEX;
+  plan(h, DIE, SIGKILL, ANY_INDEX);
   neap_loader *loader = open_loader(h);
-  assert_int_equal(read_failures(h, loader, 1), 20);
+  assert_int_equal(read_past_failures(h, loader, 0, 1), 20);
   neap_close(loader);
 }
 
@@ -195,9 +152,7 @@ static void a_failure_comes_unordered_too(void **state) {
   h->options.ordered = 0;
   h->options.length = 200;
   h->options.chunk = 5;
-  h->program.event = DIE;
-  h->program.detail = SIGKILL;
-  h->program.at = 42;
+  plan(h, DIE, SIGKILL, 42);
   int64_t sum = 0;
   int failures = 0;
   neap_loader *loader = open_loader(h);
@@ -223,9 +178,7 @@ static void a_failure_comes_unordered_too(void **state) {
 
 static void a_single_item_may_fail(void **state) {
   host *h = *state;
-  h->program.event = EXIT;
-  h->program.detail = 3;
-  h->program.at = 500;
+  plan(h, EXIT, 3, 500);
   neap_run run;
   neap_loader *loader = open_loader(h);
   for (int k = 0; k < 3; k++) {
@@ -251,9 +204,7 @@ static void jumps_and_failures_go_together(void **state) {
   h->options.buffered = 32;
   h->options.retries = 0;
   h->options.length = 64;
-  h->program.event = DIE;
-  h->program.detail = SIGKILL;
-  h->program.at = 12;
+  plan(h, DIE, SIGKILL, 12);
   neap_loader *loader = open_loader(h);
   for (int64_t from = 0; from < 30; from++) {
     read_in_order(h, loader, 1, 0, 8);
@@ -416,9 +367,7 @@ static void a_death_at_any_step_loses_nothing(void **state) {
   h->options.length = 200;
   h->options.buffered = 8;
   h->options.chunk = 1;
-  h->program.event = SLEEP;
-  h->program.detail = 300;
-  h->program.at = 100;
+  plan(h, SLEEP, 300, 100);
   h->program.step = 1;
   /* A worker's death must not wake the consumer by the way. */
   sigset_t deaths, before;
@@ -494,9 +443,7 @@ static void a_host_may_ignore_its_children(void **state) {
   sigaction(SIGCHLD, &ignore, &before);
   h->options.retries = 1000;
   h->options.chunk = 1;
-  h->program.event = DIE;
-  h->program.detail = SIGKILL;
-  h->program.at = 77;
+  plan(h, DIE, SIGKILL, 77);
   h->program.step = 1;
   h->program.times = 100;
   read_all(h);
@@ -505,9 +452,7 @@ static void a_host_may_ignore_its_children(void **state) {
 
 static void a_host_may_reap_all_children(void **state) {
   host *h = *state;
-  h->program.event = DIE;
-  h->program.detail = SIGKILL;
-  h->program.at = 20;
+  plan(h, DIE, SIGKILL, 20);
   h->program.step = 1;
   h->program.times = 100;
   h->options.chunk = 1;
@@ -535,14 +480,10 @@ static void workers_have_plain_signals(void **state) {
   read_in_order(h, loader, 1, 0, 1);
   const int signals[] = {SIGTERM, SIGINT};
   for (int k = 0; k < 2; k++) {
-    neap_stats stats;
     int32_t pid;
     await((pid = pid_of(loader, 0)) > 0);
     kill(pid, signals[k]);
-    do {
-      sleep_us(500);
-      neap_loader_stats(loader, &stats);
-    } while (stats.restarts < k + 1);
+    await(restarts_of(loader) > k);
   }
   neap_close(loader);
   sigaction(SIGINT, &action, NULL);
@@ -631,9 +572,7 @@ static void idle_workers_end_at_once(void **state) {
 static void busy_workers_are_killed(void **state) {
   host *h = *state;
   h->options.workers = 4;
-  h->program.event = SLEEP;
-  h->program.detail = 30000000;
-  h->program.at = 1;
+  plan(h, SLEEP, 30000000, 1);
   h->program.step = 1;
   neap_loader *loader = open_loader(h);
   read_in_order(h, loader, 1, 0, 1);
@@ -696,9 +635,7 @@ static void read_to_some_end(host *h, enum target target) {
 static void read_while_scribbling(host *h, int32_t times) {
   h->options.length = 300;
   h->options.buffered = 8;
-  h->program.event = SCRIBBLE;
   h->program.times = times;
-  h->program.at = 50;
   h->program.step = 10;
   h->program.item_us = 100;
   for (int target = 0; target < TARGET_COUNT; target++)
@@ -706,7 +643,7 @@ static void read_while_scribbling(host *h, int32_t times) {
       forget(h);
       h->options.chunk = round;
       h->options.ordered = round;
-      h->program.detail = target;
+      plan(h, SCRIBBLE, target, 50);
       read_to_some_end(h, (enum target)target);
     }
 }

@@ -92,9 +92,7 @@ static bool is_claimed(const watch *w, int number) {
 static void deaths_at_cancelled_runs_are_not_in_vain(void **state) {
   host *h = *state;
   watch w;
-  h->program.event = SLEEP;
-  h->program.at = ANY_INDEX;
-  h->program.detail = INT32_MAX;
+  plan(h, SLEEP, INT32_MAX, ANY_INDEX);
   open_watch(&w, h, "", NEAP__ATTACH_MS_MAX);
   open_entry(&w, 0);
   for (int k = 0; k < DEATHS; k++) {

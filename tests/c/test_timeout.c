@@ -10,42 +10,8 @@ enum { TIMEOUT_MS = 500, FOREVER_US = 100000000 };
 /* Item `at`, and each `step`-th after it, never ends. */
 static void hang(host *h, int64_t at, int32_t step) {
   h->options.timeout_ns = TIMEOUT_MS * 1000000ll;
-  h->program.event = SLEEP;
-  h->program.detail = FOREVER_US;
-  h->program.at = at;
   h->program.step = step;
-}
-
-static bool hangs(const host *h, int64_t index) {
-  return is_affected(&h->program, index);
-}
-
-/* Reads from `from` to the end; items that hang are failures, alone. */
-static void read_past_hangs(host *h, neap_loader *loader, int64_t from) {
-  neap_run run;
-  while (from < h->options.length) {
-    next_run(loader, &run);
-    assert_int_equal(run.first, from);
-    if (run.slot < 0) {
-      assert_true(hangs(h, from));
-      assert_int_equal(run.count, 1);
-      assert_int_equal(run.is_overdue, 1);
-      assert_int_equal(run.attempts, 1);
-      from++;
-      continue;
-    }
-    for (int32_t k = 0; k < run.count; k++, from++)
-      assert_false(hangs(h, from));
-    check_run(h, &run);
-    neap_run_release(loader, run.slot);
-  }
-  assert_end(loader);
-}
-
-static int64_t restarts_of(const neap_loader *loader) {
-  neap_stats stats;
-  neap_loader_stats(loader, &stats);
-  return stats.restarts;
+  plan(h, SLEEP, FOREVER_US, at);
 }
 
 static void an_overdue_item_fails_alone(void **state) {
@@ -53,7 +19,7 @@ static void an_overdue_item_fails_alone(void **state) {
   hang(h, 40, 0);
   neap_loader *loader = open_loader(h);
   const int64_t since = now_ms();
-  read_past_hangs(h, loader, 0);
+  assert_int_equal(read_past_failures(h, loader, 0, 1), 1);
   assert_true(now_ms() - since >= TIMEOUT_MS);
   await(restarts_of(loader) == 1);
   assert_int_equal(atomic_load(&h->tally->computed[40]), 1);
@@ -67,7 +33,7 @@ static void overdue_items_fail_in_the_midst_of_runs(void **state) {
   h->options.length = 200;
   hang(h, 3, 67);
   neap_loader *loader = open_loader(h);
-  read_past_hangs(h, loader, 0);
+  assert_int_equal(read_past_failures(h, loader, 0, 1), 3);
   await(restarts_of(loader) == 3);
   neap_close(loader);
 }
@@ -80,7 +46,7 @@ static void an_overdue_item_read_alone_fails(void **state) {
   assert_int_equal(neap_run_get(loader, 1, 5, &run, NULL), NEAP_OK);
   assert_int_equal(run.slot, -1);
   assert_int_equal(run.is_overdue, 1);
-  read_past_hangs(h, loader, 0);
+  assert_int_equal(read_past_failures(h, loader, 0, 1), 1);
   neap_close(loader);
 }
 
@@ -106,10 +72,8 @@ static void slow_starts_are_not_overdue(void **state) {
   h->options.workers = 1;
   h->options.chunk = 1;
   h->options.timeout_ns = TIMEOUT_MS * 1000000ll;
-  h->program.event = SLEEP;
   h->program.moment = AT_START;
-  h->program.at = ANY_INDEX;
-  h->program.detail = 2 * TIMEOUT_MS * 1000;
+  plan(h, SLEEP, 2 * TIMEOUT_MS * 1000, ANY_INDEX);
   neap_loader *loader = open_loader(h);
   read_in_order(h, loader, 1, 0, 100);
   kill(pid_of(loader, 0), SIGKILL);
@@ -140,9 +104,7 @@ static void deaths_are_still_deaths(void **state) {
   neap_run run;
   h->options.timeout_ns = 10000000000;
   h->options.retries = 1;
-  h->program.event = DIE;
-  h->program.detail = SIGABRT;
-  h->program.at = 0;
+  plan(h, DIE, SIGABRT, 0);
   neap_loader *loader = open_loader(h);
   next_run(loader, &run);
   assert_int_equal(run.slot, -1);
