@@ -98,5 +98,6 @@ void neap__seq_stride(const neap_seq *seq, int64_t epoch, neap__span *span) {
     return;
   }
   span->step = span->count = 1;
+  span->period = 0;
   neap__seq_resolve(seq, epoch, &span->index, &span->leaf, 1);
 }

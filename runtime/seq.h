@@ -18,6 +18,7 @@ typedef struct neap__span {
   int64_t index;
   int64_t step;
   int64_t count;
+  int64_t period; /* items after which all comes again; 0: unknown */
   int32_t leaf;
 } neap__span;
 
@@ -37,8 +38,8 @@ typedef struct neap__seq_ops {
                   int32_t *leaf, int64_t count);
   /*
    * Finds how far from span->index on the items come from one leaf at equal
-   * steps: sets index to the one in the leaf, and step, count (1 or more) and
-   * leaf. NULL: unknown, each index is asked for by itself.
+   * steps: sets index to the one in the leaf, and step, count (1 or more),
+   * period and leaf. NULL: unknown, each index is asked for by itself.
    */
   void (*stride)(const neap_seq *self, int64_t epoch, neap__span *span);
   /*

@@ -20,25 +20,52 @@ _Static_assert(WINDOW <= NEAP__SEQ_RUN_MAX, "a window is resolved in one run");
 enum { NEAR_MAX = 240 };
 #define EXACT (INT64_C(1) << 53) /* doubles are exact below */
 
-int64_t neap_seq_stride(const neap_seq *seq, neap_stretch *stretch,
-                        int64_t epoch, int64_t index, int32_t *leaf) {
-  neap__span span = {.index = index};
-  neap__seq_stride(seq, epoch, &span);
-  if (span.count > STRETCH_MAX) span.count = STRETCH_MAX;
+static void fill_stretch(neap_stretch *stretch, int64_t epoch, int64_t index,
+                         const neap__span *span) {
+  const int64_t count = span->count < STRETCH_MAX ? span->count : STRETCH_MAX;
+  const int64_t step = span->step < 0 ? -span->step : span->step;
   stretch->first = (double)index + 1;
   stretch->epoch = (double)epoch;
-  stretch->step = (double)span.step;
+  stretch->step = (double)span->step;
   stretch->offset =
-      (double)(span.index + 1) - (double)(index + 1) * (double)span.step;
-  stretch->leaf = span.leaf;
+      (double)(span->index + 1) - (double)(index + 1) * (double)span->step;
+  stretch->leaf = span->leaf;
+  stretch->period = (double)span->period;
   /* Where doubles are not exact, each index is asked for by itself. */
-  const int64_t step = span.step < 0 ? -span.step : span.step;
-  const bool is_exact = span.index < EXACT / 2 && step < STRETCH_MAX &&
+  const bool is_exact = span->index < EXACT / 2 && step < STRETCH_MAX &&
                         (index + STRETCH_MAX) / 2 < EXACT / 4 / step &&
                         (step != 1 || fabs(stretch->offset) < INT32_MAX);
   stretch->shift = is_exact && step == 1 ? (int32_t)stretch->offset : 0;
-  stretch->stop = stretch->first + (is_exact ? (double)span.count : 0);
+  stretch->stop = stretch->first + (is_exact ? (double)count : 0);
   stretch->near = stretch->stop < INT32_MAX ? stretch->stop : INT32_MAX;
+  stretch->next = stretch->stop;
+}
+
+/*
+ * Who jumps gets the stretch from the start, if that may be all there is to
+ * know, or none: one that is hit now and then would mislead who compiles.
+ */
+static int64_t jump(const neap_seq *seq, neap_stretch *stretch, int64_t epoch,
+                    int64_t index, int32_t *leaf) {
+  if ((double)epoch != stretch->epoch || stretch->period > 0) {
+    neap__span span = {.index = 0};
+    neap__seq_stride(seq, epoch, &span);
+    fill_stretch(stretch, epoch, 0, &span);
+    if (span.count < span.period) stretch->period = 0;
+  } else {
+    stretch->first = stretch->stop = stretch->near = 1;
+  }
+  stretch->next = (double)index + 2;
+  return neap_seq_resolve_one(seq, epoch, index, leaf);
+}
+
+int64_t neap_seq_stride(const neap_seq *seq, neap_stretch *stretch,
+                        int64_t epoch, int64_t index, int32_t *leaf) {
+  if ((double)epoch != stretch->epoch || (double)index + 1 != stretch->next)
+    return jump(seq, stretch, epoch, index, leaf);
+  neap__span span = {.index = index};
+  neap__seq_stride(seq, epoch, &span);
+  fill_stretch(stretch, epoch, index, &span);
   *leaf = span.leaf;
   return span.index;
 }

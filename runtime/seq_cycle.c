@@ -34,6 +34,7 @@ static void stride(const neap_seq *seq, int64_t epoch, neap__span *span) {
   const int64_t left = self->source->length - span->index;
   neap__seq_stride(self->source, epoch, span);
   if (span->count > left) span->count = left;
+  span->period = self->source->length;
 }
 
 static void fini(neap_seq *seq) {

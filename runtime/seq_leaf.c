@@ -23,6 +23,7 @@ static void resolve(const neap_seq *seq, int64_t epoch, int64_t *index,
 static void stride(const neap_seq *seq, int64_t epoch, neap__span *span) {
   (void)epoch;
   span->step = 1;
+  span->period = 0;
   span->count =
       seq->length == NEAP_ENDLESS ? INT64_MAX : seq->length - span->index;
   span->leaf = ((const struct leaf *)seq)->number;

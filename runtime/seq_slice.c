@@ -41,6 +41,7 @@ static void stride(const neap_seq *seq, int64_t epoch, neap__span *span) {
     count = seq->length - index;
   span->count = count;
   span->step *= self->step;
+  span->period = 0;
 }
 
 static void fini(neap_seq *seq) {

@@ -59,9 +59,28 @@ end
 
 local stretch = { new = ffi.typeof("neap_stretch") }
 
+-- For who jumps about in what comes again and again: the item of the first
+-- stretch that item i repeats, if there is one. A quotient that was rounded up
+-- leaves less than nothing.
+local function same(ahead, i, e)
+  if ahead.period > 0 and ahead.first == 1 and i ~= ahead.next and i < EXACT
+    and e == ahead.epoch then
+    local past = (i - 1) % ahead.period
+    if past >= 0 and past < ahead.stop - 1 then
+      ahead.next = i + 1
+      return 1 + past
+    end
+  end
+  return nil
+end
+
 function stretch.index(ahead, tree, i, e)
   if i >= ahead.first and i < ahead.stop and e == ahead.epoch then
     return i * ahead.step + ahead.offset
+  end
+  local again = same(ahead, i, e)
+  if again then
+    return again * ahead.step + ahead.offset
   end
   return (stride(ahead, tree, i, e))
 end
@@ -69,6 +88,10 @@ end
 function stretch.leaf(ahead, tree, i, e)
   if i >= ahead.first and i < ahead.stop and e == ahead.epoch then
     return i * ahead.step + ahead.offset, ahead.leaf
+  end
+  local again = same(ahead, i, e)
+  if again then
+    return again * ahead.step + ahead.offset, ahead.leaf
   end
   local j = stride(ahead, tree, i, e)
   return j, leaf_out[0]
@@ -81,20 +104,15 @@ local shift = { new = stretch.new }
 function shift.index(ahead, tree, i, e)
   if i >= ahead.first and i < ahead.near and e == ahead.epoch then
     return tobit(i) + ahead.shift
-  elseif i >= ahead.first and i < ahead.stop and e == ahead.epoch then
-    return i + ahead.offset
   end
-  return (stride(ahead, tree, i, e))
+  return (stretch.index(ahead, tree, i, e))
 end
 
 function shift.leaf(ahead, tree, i, e)
   if i >= ahead.first and i < ahead.near and e == ahead.epoch then
     return tobit(i) + ahead.shift, ahead.leaf
-  elseif i >= ahead.first and i < ahead.stop and e == ahead.epoch then
-    return i + ahead.offset, ahead.leaf
   end
-  local j = stride(ahead, tree, i, e)
-  return j, leaf_out[0]
+  return stretch.leaf(ahead, tree, i, e)
 end
 
 -- Sources that take turns. For who reads in order two tables tell whose turn

@@ -265,6 +265,8 @@ typedef struct neap_stretch {
   int32_t leaf;  /* ... this leaf */
   int32_t shift; /* the offset where step is 1: integers add up faster, ... */
   double near;   /* ... before this item, for they have 32 bits */
+  double period; /* items after which all comes again; 0: unknown */
+  double next;   /* who reads this item next, reads in order */
 } neap_stretch;
 
 /*
@@ -279,7 +281,8 @@ int64_t neap_seq_slide(const neap_seq *seq, neap_window *window, int64_t epoch,
 
 /*
  * The same for trees of slices, concats and cycles, in which long stretches of
- * items come from one leaf at equal steps: finds how far the stretch goes.
+ * items come from one leaf at equal steps: finds how far the stretch goes, at
+ * the first read, and for who reads in order; one that jumps is answered alone.
  */
 int64_t neap_seq_stride(const neap_seq *seq, neap_stretch *stretch,
                         int64_t epoch, int64_t index, int32_t *leaf);

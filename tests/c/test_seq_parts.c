@@ -231,6 +231,42 @@ static neap_seq *random_tree(int depth, int32_t *leaves) {
   return seq;
 }
 
+/* All that a stretch says of its items, and of those that repeat them. */
+static void check_stretch(const neap_seq *seq, const neap_stretch *ahead) {
+  const int64_t n = neap_seq_length(seq), period = (int64_t)ahead->period;
+  int32_t one;
+  assert_true(ahead->stop <= (double)n + 1 && ahead->near == ahead->stop);
+  for (int64_t k = (int64_t)ahead->first; k < (int64_t)ahead->stop; k++) {
+    const double place = (double)k * ahead->step + ahead->offset;
+    for (int64_t i = k - 1; i < n; i += period) {
+      assert_int_equal(neap_seq_resolve_one(seq, 1, i, &one),
+                       (int64_t)place - 1);
+      assert_int_equal(ahead->leaf, one);
+      if (period == 0) break;
+    }
+  }
+}
+
+static void check_read(const neap_seq *seq, neap_stretch *ahead, int64_t i) {
+  int32_t which, one;
+  const int64_t at = neap_seq_resolve_one(seq, 1, i, &one);
+  assert_int_equal(neap_seq_stride(seq, ahead, 1, i, &which), at);
+  assert_int_equal(which, one);
+  check_stretch(seq, ahead);
+}
+
+static void check_jump(const neap_seq *seq, neap_stretch *ahead, int64_t i) {
+  if (ahead->next == (double)i + 1) return;
+  check_read(seq, ahead, i);
+  assert_true(ahead->first == 1 && ahead->next == (double)i + 2);
+}
+
+static void check_next(const neap_seq *seq, neap_stretch *ahead, int64_t i) {
+  check_read(seq, ahead, i);
+  assert_true(ahead->first == (double)i + 1 && ahead->stop > ahead->first &&
+              ahead->next == ahead->stop);
+}
+
 static void what_is_ahead_is_what_resolves(void **state) {
   (void)state;
   srand(10);
@@ -241,18 +277,10 @@ static void what_is_ahead_is_what_resolves(void **state) {
     const int64_t n = neap_seq_length(seq);
     for (int64_t i = 0; i < n; i++) {
       neap_stretch ahead = {0};
-      const int64_t at = neap_seq_resolve_one(seq, 1, i, &one);
-      assert_int_equal(neap_seq_stride(seq, &ahead, 1, i, &which), at);
-      assert_int_equal(which, one);
-      assert_true(ahead.first == (double)i + 1 && ahead.stop > ahead.first &&
-                  ahead.stop <= (double)n + 1);
-      assert_true(ahead.near == ahead.stop);
-      for (int64_t k = i; k + 1 < (int64_t)ahead.stop; k++) {
-        const double place = (double)(k + 1) * ahead.step + ahead.offset;
-        assert_int_equal(neap_seq_resolve_one(seq, 1, k, &one),
-                         (int64_t)place - 1);
-        assert_int_equal(ahead.leaf, one);
-      }
+      check_jump(seq, &ahead, i);
+      if (i + 1 < n) check_next(seq, &ahead, i + 1);
+      check_jump(seq, &ahead, rand() % n);
+      check_jump(seq, &ahead, rand() % n);
     }
     for (int64_t i = 0; i < n; i += (int64_t)window.count) {
       assert_int_equal(neap_seq_slide(seq, &window, 1, i, &which),
@@ -392,11 +420,14 @@ static void turns_stay_exact(void **state) {
 static void what_is_ahead_stays_exact(void **state) {
   (void)state;
   neap_seq *seq;
-  neap_stretch ahead;
+  neap_stretch ahead = {0};
   neap_window window = {0};
   int32_t which;
   const int64_t end = INT64_C(10000000000000000) - 1;
   assert_int_equal(neap_seq_cycle(leaf(10, 3), (end + 1) / 10, &seq, NULL), 0);
+  assert_int_equal(neap_seq_stride(seq, &ahead, 1, end - 1, &which), 8);
+  assert_true(ahead.first == 1 && ahead.stop == 11 && ahead.period == 10);
+  ahead.next = (double)end + 1;
   assert_int_equal(neap_seq_stride(seq, &ahead, 1, end, &which), 9);
   assert_true(ahead.stop == ahead.first);
   assert_int_equal(neap_seq_slide(seq, &window, 1, end, &which), 9);
