@@ -110,14 +110,14 @@ static void begin_tables(neap_turns *turns) {
   const int64_t left = (int64_t)(turns->stop - turns->first);
   turns->near = left < whole ? left : whole;
   turns->k = 1;
-  turns->next = turns->first + 1;
+  turns->last = turns->first;
   turns->turn = turn_of[turns->count - 1];
   turns->round = round_of[turns->count - 1];
 }
 
 /* Who has read in order up to the tables' end goes on at their start. */
 static bool begin_again(neap_turns *turns, double epoch, double i) {
-  if (turns->count == 0 || i != turns->next || i >= turns->stop ||
+  if (turns->count == 0 || i != turns->last + 1 || i >= turns->stop ||
       epoch != turns->epoch || turns->k != turns->near)
     return false;
   for (int32_t t = 0; t < turns->count; t++)

@@ -123,10 +123,10 @@ local turns = { new = ffi.typeof("neap_turns") }
 
 function turns.index(ahead, tree, i, e)
   local k = ahead.k
-  if i == ahead.next and k < ahead.near and e == ahead.epoch then
-    ahead.next, ahead.k = i + 1, k + 1
+  if i == ahead.last + 1 and k < ahead.near and e == ahead.epoch then
+    ahead.last, ahead.k = i, k + 1
     return ahead.round[k] + ahead.offset[ahead.turn[k]]
-  elseif i ~= ahead.next and i >= ahead.first and i < ahead.stop
+  elseif i ~= ahead.last + 1 and i >= ahead.first and i < ahead.stop
     and e == ahead.epoch then
     local past = 0LL + (i - ahead.first)
     local round = rshift(past * ahead.inverse, 32)
@@ -137,11 +137,11 @@ end
 
 function turns.leaf(ahead, tree, i, e)
   local k = ahead.k
-  if i == ahead.next and k < ahead.near and e == ahead.epoch then
-    ahead.next, ahead.k = i + 1, k + 1
+  if i == ahead.last + 1 and k < ahead.near and e == ahead.epoch then
+    ahead.last, ahead.k = i, k + 1
     local turn = ahead.turn[k]
     return ahead.round[k] + ahead.offset[turn], ahead.leaf[turn]
-  elseif i ~= ahead.next and i >= ahead.first and i < ahead.stop
+  elseif i ~= ahead.last + 1 and i >= ahead.first and i < ahead.stop
     and e == ahead.epoch then
     local past = 0LL + (i - ahead.first)
     local round = rshift(past * ahead.inverse, 32)

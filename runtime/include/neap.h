@@ -297,7 +297,7 @@ typedef struct neap_turns {
   int64_t inverse; /* (k * inverse >> 32 is k / count) */
   int32_t offset[NEAP_TURNS_MAX]; /* ... item k / count + offset[t] of ... */
   int32_t leaf[NEAP_TURNS_MAX];   /* ... leaf number leaf[t] */
-  double next;          /* Who reads this item next, and counts on, ... */
+  double last;          /* Who reads the item after this, and counts on, ... */
   int64_t k;            /* ... finds its k here, and, ... */
   int64_t near;         /* ... below this, ... */
   const uint8_t *turn;  /* ... t = turn[k] ... */

@@ -352,9 +352,9 @@ static void turns_are_what_resolves(void **state) {
 static int64_t read_on(const neap_seq *seq, neap_turns *turns, int64_t i,
                        int32_t *which) {
   const int64_t k = turns->k;
-  if (turns->next != (double)i + 1 || k >= turns->near)
+  if (turns->last != (double)i || k >= turns->near)
     return neap_seq_turns(seq, turns, 1, i, which);
-  turns->next++;
+  turns->last++;
   turns->k++;
   *which = turns->leaf[turns->turn[k]];
   return turns->round[k] + turns->offset[turns->turn[k]] - 1;
@@ -372,7 +372,7 @@ static void turns_are_read_in_order(void **state) {
     assert_int_equal(neap_seq_interleave(parts, n, &seq, NULL), NEAP_OK);
     for (int64_t i = 0; i < neap_seq_length(seq); i++) {
       const int64_t at = neap_seq_resolve_one(seq, 1, i, &one);
-      asked += turns.next != (double)i + 1 || turns.k >= turns.near;
+      asked += turns.last != (double)i || turns.k >= turns.near;
       assert_int_equal(read_on(seq, &turns, i, &which), at);
       assert_int_equal(which, one);
       if (i % 97 == 0) check_turns(seq, &turns, (int64_t)turns.first - 1);
