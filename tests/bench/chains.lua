@@ -21,8 +21,9 @@ local function permutation(n)
   return order
 end
 
--- Each has a chain over n numbers, what is added up of its items, and the loop
--- by hand, which answers the same sum.
+-- Each has a chain over n numbers, what is added up of its items, the loop by
+-- hand, which answers the same sum, and, if one reads it at random too, what
+-- makes such a loop's function, which answers item i.
 local chains = {
   {
     name = "map of gather of map", target = "ratio 1.5",
@@ -45,6 +46,12 @@ local chains = {
       end
       return sum
     end,
+    item = function(order)
+      return function(i)
+        local x = order[i] * 2
+        return x + 1
+      end
+    end,
   },
   {
     name = "slice",
@@ -57,6 +64,11 @@ local chains = {
         sum = sum + k
       end
       return sum
+    end,
+    item = function()
+      return function(i)
+        return 2 * i - 1
+      end
     end,
   },
   {
@@ -121,6 +133,24 @@ table.insert(chains, {
     return neap.concat(unpack(parts)), parts
   end,
   hand = sum_arrays,
+  item = function(parts)
+    local starts = { 0 }
+    for p = 1, #parts do
+      starts[p + 1] = starts[p] + #parts[p]
+    end
+    return function(i)
+      local low, high = 1, #parts + 1
+      while high - low > 1 do
+        local middle = math.floor((low + high) / 2)
+        if starts[middle] < i then
+          low = middle
+        else
+          high = middle
+        end
+      end
+      return parts[low][i - starts[low]]
+    end
+  end,
 })
 
 table.insert(chains, {
@@ -138,6 +168,12 @@ table.insert(chains, {
     end
     return sum
   end,
+  item = function(part)
+    local count = #part
+    return function(i)
+      return part[(i - 1) % count + 1]
+    end
+  end,
 })
 
 table.insert(chains, {
@@ -154,6 +190,12 @@ table.insert(chains, {
       sum = sum + c[k]
     end
     return sum
+  end,
+  item = function(parts)
+    return function(i)
+      local round = math.floor((i - 1) / 3)
+      return parts[i - 3 * round][round + 1]
+    end
   end,
 })
 
@@ -198,6 +240,61 @@ local function seconds_of(f, ...)
   return measure.now() - since, sum
 end
 
+-- The numbers of NEAR items, in any order: they and theirs stay in the caches.
+local NEAR = 10000
+
+local function sum_random(s, indexes)
+  local sum = 0
+  for k = 1, #indexes do
+    sum = sum + s[indexes[k]]
+  end
+  return sum
+end
+
+local function sum_random_by_hand(item, indexes)
+  local sum = 0
+  for k = 1, #indexes do
+    sum = sum + item(indexes[k])
+  end
+  return sum
+end
+
+local function times(count, f, ...)
+  local sum = 0
+  for _ = 1, count do
+    sum = sum + f(...)
+  end
+  return sum
+end
+
+local function row_at_random(chain)
+  local s, item, indexes, repeats, sum, seconds
+  return {
+    name = chain.name .. ", s[i] at random", unit = "ns", target = "ratio 3",
+    limit_name = "by hand",
+    begin = function()
+      local extra
+      s, extra = chain.prepare(NEAR)
+      item, indexes = chain.item(extra), permutation(#s)
+      repeats = math.ceil(measure.count(TOTAL) / #s)
+    end,
+    run = function()
+      seconds, sum = seconds_of(times, repeats, sum_random, s, indexes)
+      return seconds / (repeats * #s) * 1e9
+    end,
+    limit = function()
+      local by_hand
+      seconds, by_hand = seconds_of(times, repeats, sum_random_by_hand, item,
+        indexes)
+      assert(sum == by_hand)
+      return seconds / (repeats * #s) * 1e9
+    end,
+    finish = function()
+      s, item, indexes = nil, nil, nil
+    end,
+  }
+end
+
 local function row(chain, way, read)
   local s, sum, seconds
   local n, extra
@@ -230,5 +327,8 @@ for _, chain in ipairs(chains) do
   local is_list = chain.size ~= nil
   rows[#rows + 1] = row(chain, "each()", is_list and sum_each_list or sum_each)
   rows[#rows + 1] = row(chain, "s[i]", is_list and sum_index_list or sum_index)
+  if chain.item then
+    rows[#rows + 1] = row_at_random(chain)
+  end
 end
 return rows
