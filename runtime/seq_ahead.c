@@ -45,8 +45,9 @@ static void fill_stretch(neap_stretch *stretch, int64_t epoch, int64_t index,
  * Who jumps gets the stretch from the start, if that may be all there is to
  * know, or none: one that is hit now and then would mislead who compiles.
  */
-static int64_t jump(const neap_seq *seq, neap_stretch *stretch, int64_t epoch,
-                    int64_t index, int32_t *leaf) {
+static int64_t jump(neap_stretch *stretch, int64_t epoch, int64_t index,
+                    int32_t *leaf) {
+  const neap_seq *seq = stretch->tree;
   if ((double)epoch != stretch->epoch || stretch->period > 0) {
     neap__span span = {.index = 0};
     neap__seq_stride(seq, epoch, &span);
@@ -59,10 +60,11 @@ static int64_t jump(const neap_seq *seq, neap_stretch *stretch, int64_t epoch,
   return neap_seq_resolve_one(seq, epoch, index, leaf);
 }
 
-int64_t neap_seq_stride(const neap_seq *seq, neap_stretch *stretch,
-                        int64_t epoch, int64_t index, int32_t *leaf) {
+int64_t neap_seq_stride(neap_stretch *stretch, int64_t epoch, int64_t index,
+                        int32_t *leaf) {
+  const neap_seq *seq = stretch->tree;
   if ((double)epoch != stretch->epoch || (double)index + 1 != stretch->next)
-    return jump(seq, stretch, epoch, index, leaf);
+    return jump(stretch, epoch, index, leaf);
   neap__span span = {.index = index};
   neap__seq_stride(seq, epoch, &span);
   fill_stretch(stretch, epoch, index, &span);
@@ -79,7 +81,8 @@ static int64_t items_of_turns(const neap__span *spans, int32_t count,
   if (items > TURNS_ITEMS_MAX) items = TURNS_ITEMS_MAX;
   if (index >= EXACT - items) return 0;
   for (int32_t t = 0; t < count && t < items; t++) {
-    if (spans[t].step != 1 || spans[t].index >= INT32_MAX - TURNS_ITEMS_MAX)
+    if (spans[t].step != 1 || spans[t].leaf > INT16_MAX ||
+        spans[t].index >= INT32_MAX - TURNS_ITEMS_MAX)
       return 0;
     if (spans[t].count < (items - t + count - 1) / count)
       items = spans[t].count * count + t;
@@ -100,7 +103,7 @@ static int64_t items_of_turns(const neap__span *spans, int32_t count,
 #define ROWS(op) \
   ROW(op, 1), ROW(op, 2), ROW(op, 3), ROW(op, 4), ROW(op, 5), ROW(op, 6), \
       ROW(op, 7), ROW(op, 8), ROW(op, 9), ROW(op, 10), ROW(op, 11), \
-      ROW(op, 12), ROW(op, 13), ROW(op, 14), ROW(op, 15), ROW(op, 16)
+      ROW(op, 12)
 static const uint8_t turn_of[NEAP_TURNS_MAX][NEAR_MAX] = {ROWS(%)};
 static const uint8_t round_of[NEAP_TURNS_MAX][NEAR_MAX] = {ROWS(/)};
 
@@ -127,8 +130,9 @@ static bool begin_again(neap_turns *turns, double epoch, double i) {
   return true;
 }
 
-int64_t neap_seq_turns(const neap_seq *seq, neap_turns *turns, int64_t epoch,
-                       int64_t index, int32_t *leaf) {
+int64_t neap_seq_turns(neap_turns *turns, int64_t epoch, int64_t index,
+                       int32_t *leaf) {
+  const neap_seq *seq = turns->tree;
   neap__span spans[NEAP_TURNS_MAX] = {0};
   int32_t count = 0;
   int64_t items = 0;
@@ -140,7 +144,8 @@ int64_t neap_seq_turns(const neap_seq *seq, neap_turns *turns, int64_t epoch,
     items = seq->ops->turns(seq, epoch, index, spans, &count);
   if (items == 0) count = 0;
   items = items_of_turns(spans, count, index, items);
-  *turns = (neap_turns){.first = (double)index + 1,
+  *turns = (neap_turns){.tree = turns->tree,
+                        .first = (double)index + 1,
                         .stop = (double)index + 1 + (double)items,
                         .epoch = (double)epoch};
   if (items == 0) return neap_seq_resolve_one(seq, epoch, index, leaf);
@@ -148,7 +153,7 @@ int64_t neap_seq_turns(const neap_seq *seq, neap_turns *turns, int64_t epoch,
   turns->inverse = ((INT64_C(1) << 32) + count - 1) / count;
   for (int32_t t = 0; t < count; t++) {
     turns->offset[t] = (int32_t)(spans[t].index + 1);
-    turns->leaf[t] = spans[t].leaf;
+    turns->leaf[t] = (int16_t)spans[t].leaf;
   }
   begin_tables(turns);
   *leaf = spans[0].leaf;
@@ -168,8 +173,9 @@ static void fill_window(neap_window *window, const int64_t *index,
   window->count = all < INT32_MAX ? (double)count : 0;
 }
 
-int64_t neap_seq_slide(const neap_seq *seq, neap_window *window, int64_t epoch,
-                       int64_t index, int32_t *leaf) {
+int64_t neap_seq_slide(neap_window *window, int64_t epoch, int64_t index,
+                       int32_t *leaf) {
+  const neap_seq *seq = window->tree;
   int64_t indexes[WINDOW];
   int32_t leaves[WINDOW];
   const double first = (double)index + 1;

@@ -24,7 +24,8 @@ struct stage {
 struct interleave {
   neap__parts parts;
   struct stage *stages; /* stage_count of them */
-  int32_t *turns;       /* the sources of each stage, in their order */
+  int32_t *turns;       /* the sources of each stage, in their order; behind
+                           the stages */
   int32_t stage_count;
 };
 
@@ -93,7 +94,6 @@ static int64_t turns(const neap_seq *seq, int64_t epoch, int64_t index,
 
 static void fini(neap_seq *seq) {
   free(((struct interleave *)seq)->stages);
-  free(((struct interleave *)seq)->turns);
   neap__parts_fini(seq);
 }
 
@@ -166,9 +166,10 @@ int neap_seq_interleave(neap_seq *const *sources, int32_t count, neap_seq **out,
   if (rc != NEAP_OK) return rc;
   struct interleave *self = (struct interleave *)seq;
   const size_t stages = (size_t)count_stages(&self->parts);
-  self->stages = calloc(stages, sizeof *self->stages);
-  self->turns = calloc(stages * (size_t)count, sizeof *self->turns);
-  if (self->stages == NULL || self->turns == NULL) {
+  self->stages = calloc(stages, sizeof *self->stages +
+                                    (size_t)count * sizeof *self->turns);
+  self->turns = (int32_t *)(void *)(self->stages + stages);
+  if (self->stages == NULL) {
     rc = neap__error_set(error, NEAP_EMEMORY, 0,
                          "cannot interleave: memory is short");
     goto fail;

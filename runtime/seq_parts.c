@@ -11,14 +11,14 @@
 /* Stretches of one source shorter than this, on the mean, are worth sorting. */
 enum { STRETCH_MIN = 8 };
 
-/* Notes the sources' numbers if all are leaves; without memory, it does not. */
-static void note_leaves(neap__parts *parts) {
+/* Notes the sources' numbers if all are leaves. */
+static void note_leaves(neap__parts *parts, int32_t *leaves) {
   int64_t index = 0;
   for (int32_t k = 0; k < parts->count; k++)
     if (parts->sources[k]->depth != 1) return;
-  parts->leaves = calloc((size_t)parts->count, sizeof *parts->leaves);
-  for (int32_t k = 0; parts->leaves != NULL && k < parts->count; k++)
-    neap__seq_resolve(parts->sources[k], 1, &index, &parts->leaves[k], 1);
+  parts->leaves = leaves;
+  for (int32_t k = 0; k < parts->count; k++)
+    neap__seq_resolve(parts->sources[k], 1, &index, &leaves[k], 1);
 }
 
 int neap__parts_new(const neap__seq_ops *ops, neap_seq *const *sources,
@@ -35,7 +35,8 @@ int neap__parts_new(const neap__seq_ops *ops, neap_seq *const *sources,
   const int rc = neap__seq_new(ops, sources, count, &seq, error);
   if (rc != NEAP_OK) return rc;
   neap__parts *parts = (neap__parts *)seq;
-  parts->sources = calloc((size_t)count, sizeof *parts->sources);
+  parts->sources =
+      calloc((size_t)count, sizeof *parts->sources + sizeof *parts->leaves);
   if (parts->sources == NULL) {
     for (int32_t k = 0; k < count; k++)
       neap_seq_free(sources[k]);
@@ -45,7 +46,7 @@ int neap__parts_new(const neap__seq_ops *ops, neap_seq *const *sources,
   }
   memcpy(parts->sources, sources, (size_t)count * sizeof *sources);
   parts->count = count;
-  note_leaves(parts);
+  note_leaves(parts, (int32_t *)(void *)(parts->sources + count));
   *out = seq;
   return NEAP_OK;
 }
@@ -55,7 +56,6 @@ void neap__parts_fini(neap_seq *seq) {
   for (int32_t k = 0; k < parts->count; k++)
     neap_seq_free(parts->sources[k]);
   free(parts->sources);
-  free(parts->leaves);
 }
 
 static int64_t stretch_at(const int32_t *part, int64_t start, int64_t count) {

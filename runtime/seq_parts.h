@@ -13,7 +13,7 @@
 typedef struct neap__parts {
   neap_seq base;
   neap_seq **sources; /* count of them, owned */
-  int32_t *leaves;    /* their numbers if all are leaves, else NULL */
+  int32_t *leaves; /* their numbers if all are leaves, else NULL; not freed */
   int32_t count;
 } neap__parts;
 

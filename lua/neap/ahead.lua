@@ -4,8 +4,8 @@
 -- Each tree of index arithmetic has a way that suits it: a stretch where long
 -- runs of items come from one leaf at equal steps, turns where sources take
 -- turns, and any other a window of indexes. A way has two readers: of
--- `(ahead, tree, i, e)`, `index` answers the index in the one leaf that there
--- is, `leaf` also the number of the leaf, from 0.
+-- `(ahead, i, e)`, `index` answers the index in the one leaf that there is,
+-- `leaf` also the number of the leaf, from 0. What is ahead owns its tree.
 -- @module neap.ahead
 
 local bit = require("bit")
@@ -20,44 +20,58 @@ local int64 = ffi.typeof("int64_t")
 local leaf_out = ffi.new("int32_t[1]")
 
 -- Lua counts from 1 and C from 0; beyond 2^53 a number cannot take one away.
-local function ask(f, ahead, tree, i, e)
+local function ask(f, ahead, i, e)
   local index = i <= EXACT and i - 1 or int64(i) - 1
-  local j = tonumber(f(tree, ahead, e, index, leaf_out)) + 1
+  local j = tonumber(f(ahead, e, index, leaf_out)) + 1
   return j
 end
 
-local function slide(window, tree, i, e)
-  return (ask(C.neap_seq_slide, window, tree, i, e))
+local function free_tree(ahead)
+  C.neap_seq_free(ahead.tree)
+  ahead.tree = nil
 end
 
-local function stride(stretch, tree, i, e)
-  return (ask(C.neap_seq_stride, stretch, tree, i, e))
+-- What makes an `ahead` of a type: it takes a tree, and has nothing yet.
+local function maker(ahead_type)
+  return function(tree)
+    local ahead = ffi.gc(ahead_type(), free_tree)
+    ahead.tree = tree
+    return ahead
+  end
 end
 
-local function take_turns(turns, tree, i, e)
-  return (ask(C.neap_seq_turns, turns, tree, i, e))
+local function slide(window, i, e)
+  return (ask(C.neap_seq_slide, window, i, e))
 end
 
-local window = { new = ffi.typeof("neap_window") }
+local function stride(stretch, i, e)
+  return (ask(C.neap_seq_stride, stretch, i, e))
+end
 
-function window.index(ahead, tree, i, e)
+local function take_turns(turns, i, e)
+  return (ask(C.neap_seq_turns, turns, i, e))
+end
+
+local window = { new = maker(ffi.typeof("neap_window")) }
+
+function window.index(ahead, i, e)
   local k = i - ahead.first
   if k >= 0 and k < ahead.count and e == ahead.epoch then
     return ahead.place[k]
   end
-  return (slide(ahead, tree, i, e))
+  return (slide(ahead, i, e))
 end
 
-function window.leaf(ahead, tree, i, e)
+function window.leaf(ahead, i, e)
   local k = i - ahead.first
   if k >= 0 and k < ahead.count and e == ahead.epoch then
     return ahead.place[k], ahead.leaf[k]
   end
-  local j = slide(ahead, tree, i, e)
+  local j = slide(ahead, i, e)
   return j, leaf_out[0]
 end
 
-local stretch = { new = ffi.typeof("neap_stretch") }
+local stretch = { new = maker(ffi.typeof("neap_stretch")) }
 
 -- For who jumps about in what comes again and again: the item of the first
 -- stretch that item i repeats, if there is one. A quotient that was rounded up
@@ -74,7 +88,7 @@ local function same(ahead, i, e)
   return nil
 end
 
-function stretch.index(ahead, tree, i, e)
+function stretch.index(ahead, i, e)
   if i >= ahead.first and i < ahead.stop and e == ahead.epoch then
     return i * ahead.step + ahead.offset
   end
@@ -82,10 +96,10 @@ function stretch.index(ahead, tree, i, e)
   if again then
     return again * ahead.step + ahead.offset
   end
-  return (stride(ahead, tree, i, e))
+  return (stride(ahead, i, e))
 end
 
-function stretch.leaf(ahead, tree, i, e)
+function stretch.leaf(ahead, i, e)
   if i >= ahead.first and i < ahead.stop and e == ahead.epoch then
     return i * ahead.step + ahead.offset, ahead.leaf
   end
@@ -93,7 +107,7 @@ function stretch.leaf(ahead, tree, i, e)
   if again then
     return again * ahead.step + ahead.offset, ahead.leaf
   end
-  local j = stride(ahead, tree, i, e)
+  local j = stride(ahead, i, e)
   return j, leaf_out[0]
 end
 
@@ -101,27 +115,27 @@ end
 -- tobit makes it an integer without a look whether it is one.
 local shift = { new = stretch.new }
 
-function shift.index(ahead, tree, i, e)
+function shift.index(ahead, i, e)
   if i >= ahead.first and i < ahead.near and e == ahead.epoch then
     return tobit(i) + ahead.shift
   end
-  return (stretch.index(ahead, tree, i, e))
+  return (stretch.index(ahead, i, e))
 end
 
-function shift.leaf(ahead, tree, i, e)
+function shift.leaf(ahead, i, e)
   if i >= ahead.first and i < ahead.near and e == ahead.epoch then
     return tobit(i) + ahead.shift, ahead.leaf
   end
-  return stretch.leaf(ahead, tree, i, e)
+  return stretch.leaf(ahead, i, e)
 end
 
 -- Sources that take turns. For who reads in order two tables tell whose turn
 -- it is: looking up k is all that an item waits for. For others dividing is
 -- multiplying by the inverse. The integers of 64 bits are cdata to Lua, but
 -- registers to its compiler.
-local turns = { new = ffi.typeof("neap_turns") }
+local turns = { new = maker(ffi.typeof("neap_turns")) }
 
-function turns.index(ahead, tree, i, e)
+function turns.index(ahead, i, e)
   local k = ahead.k
   if i == ahead.last + 1 and k < ahead.near and e == ahead.epoch then
     ahead.last, ahead.k = i, k + 1
@@ -132,10 +146,10 @@ function turns.index(ahead, tree, i, e)
     local round = rshift(past * ahead.inverse, 32)
     return tobit(round) + ahead.offset[past - round * ahead.count]
   end
-  return (take_turns(ahead, tree, i, e))
+  return (take_turns(ahead, i, e))
 end
 
-function turns.leaf(ahead, tree, i, e)
+function turns.leaf(ahead, i, e)
   local k = ahead.k
   if i == ahead.last + 1 and k < ahead.near and e == ahead.epoch then
     ahead.last, ahead.k = i, k + 1
@@ -148,7 +162,7 @@ function turns.leaf(ahead, tree, i, e)
     local turn = past - round * ahead.count
     return tobit(round) + ahead.offset[turn], ahead.leaf[turn]
   end
-  local j = take_turns(ahead, tree, i, e)
+  local j = take_turns(ahead, i, e)
   return j, leaf_out[0]
 end
 
@@ -180,7 +194,8 @@ local function has_turns(node)
   return true
 end
 
---- The way that suits a node's tree: its readers, and `new` for their `ahead`.
+--- The way that suits a node's tree: its readers, and `new`, which answers an
+-- `ahead` that owns a tree.
 local function way(node)
   if has_turns(node) then
     return turns

@@ -25,7 +25,7 @@ local compile -- for parts that become functions of their own
 
 local function new_generator(node)
   return setmetatable({
-    lines = {}, constants = {}, names = 0, reserved = 0,
+    lines = {}, constants = {}, kept = {}, names = 0, reserved = 0,
     stages = { node:stage_name() }, -- the whole's name, then theirs
     stage_lines = {}, -- line -> {stage = which of them, index = a local's name}
     indent = "  ", compile = compile,
@@ -60,6 +60,11 @@ function Generator:constant(value)
   end
   constants[#constants + 1] = value
   return constant_name(#constants)
+end
+
+--- Keeps a value alive as long as the code: what that reads may be its own.
+function Generator:keep(value)
+  self.kept[#self.kept + 1] = self:constant(value)
 end
 
 --- Writes a call of a user's function on behalf of a stage.
@@ -147,20 +152,23 @@ function compile(node)
   if #g.stages > 1 then
     g:line("at = i") -- which an error wants to know
   end
-  local names = { "more" }
+  local names = {}
   for k = 1, math.min(#g.constants, CONSTANTS_MAX) do
-    names[k + 1] = constant_name(k)
+    names[k] = constant_name(k)
   end
+  local has_more = #g.constants > CONSTANTS_MAX
+  local kept = #g.kept > 0 and table.concat(g.kept, ", ") or "nil"
   local text = table.concat({
-    "local " .. table.concat(names, ", ") .. " = ...",
+    "local more" .. table.concat({ "", unpack(names) }, ", ") .. " = ...",
     "local at",
-    "return function(i, e) do local _ = more end", -- keep all constants
+    ("return function(i, e) do local _ = %s end"):format(kept),
     table.concat(g.lines, "\n"),
     "  return " .. x,
     "end",
   }, "\n")
   local shape = shape_of(text, g, node)
-  local getter = shape.make(g.constants, unpack(g.constants, 1, #names - 1))
+  local getter = shape.make(has_more and g.constants,
+    unpack(g.constants, 1, #names))
   errors.register(getter, shape.stage_lines, g.stages)
   node.getter = getter
   return getter

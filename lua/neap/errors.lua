@@ -18,9 +18,9 @@ local FRAMES_MAX = 10 -- of each end of the stack that a traceback shows
 local errors = { class = Error }
 local mode = "wrap"
 
--- Generated function -> names of stages: of the whole, whose index is the local
--- i, and of those that stand in it; and at 0, where these stand:
--- line -> {stage = which of them, index = a local's name}.
+-- Generated function -> name of the stage that it is, whose index is the local
+-- i; or, if other stages stand in it, the names of all, the whole's first; and
+-- at 0, where these stand: line -> {stage = which, index = a local's name}.
 local stages = setmetatable({}, { __mode = "k" })
 
 --- Sets how errors are raised: "wrap" or "passthrough"; answers the mode.
@@ -41,7 +41,7 @@ end
 -- @tparam table names of the stages, from 2; 1 is the whole's; kept, added to
 function errors.register(func, lines, names)
   names[0] = lines
-  stages[func] = names
+  stages[func] = #names > 1 and names or names[1]
 end
 
 function errors.is(value)
@@ -88,12 +88,13 @@ local function find_stages(level)
     end
     local names = stages[info.func]
     if names then
-      local at = names[0][info.currentline]
+      local is_list = type(names) == "table"
+      local at = is_list and names[0][info.currentline]
       if at and not found.stage then
         found.stage = names[at.stage]
         found.index = local_named(level + 1, at.index)
       end
-      found.outer_stage = names[1]
+      found.outer_stage = is_list and names[1] or names
       found.outer_index = local_named(level + 1, "i")
     end
     level = level + 1

@@ -25,7 +25,7 @@ function Gather:emit(g, i, e)
     return Index.emit(self, g, i, e)
   end
   local j = g:name("i")
-  g:constant(self.indexes) -- keeps what the pointer points to
+  g:keep(self.indexes) -- what the pointer points to
   g:line("local %s = %s[%s - 1]", j, g:constant(self.indexes:ptr()), i)
   return g:value(self.source, j, e)
 end

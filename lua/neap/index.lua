@@ -106,10 +106,10 @@ end
 
 function Index:emit(g, i, e)
   local leaves = {}
-  g:constant(self) -- whose nodes own what the tree reads
-  local tree = g:constant(ffi.gc(grow(self, leaves), C.neap_seq_free))
+  g:keep(self) -- whose nodes own what the tree reads
   local way = ahead.way(self)
-  local arguments = ("%s, %s, %s, %s"):format(g:constant(way.new()), tree, i, e)
+  local arguments = ("%s, %s, %s"):format(g:constant(way.new(grow(self,
+    leaves))), i, e)
   local j = g:name("i")
   if #leaves == 1 then
     g:line("local %s = %s(%s)", j, g:constant(way.index), arguments)

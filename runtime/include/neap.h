@@ -244,19 +244,22 @@ int64_t neap_seq_resolve_one(const neap_seq *seq, int64_t epoch, int64_t index,
 
 /*
  * Indexes resolved ahead, for reads in order, as their reader wants them, which
- * is Lua: counted from 1, in types that LuaJIT loads cheaply. Zero-filled, a
- * window holds nothing. Items first, first + 1, ... are, in epoch `epoch`, ...
+ * is Lua: counted from 1, in types that LuaJIT loads cheaply. All zeros but for
+ * the tree, which stays the caller's, a struct holds nothing yet. Items first,
+ * first + 1, ... are, in epoch `epoch`, ...
  */
 typedef struct neap_window {
+  neap_seq *tree;
   double first;
   double count;
   double epoch;
   double follows;    /* the item after the last one resolved */
-  int32_t place[64]; /* ... place[k] of ... */
-  int16_t leaf[64];  /* ... leaf number leaf[k] */
+  int32_t place[40]; /* ... place[k] of ... */
+  int16_t leaf[40];  /* ... leaf number leaf[k] */
 } neap_window;
 
 typedef struct neap_stretch {
+  neap_seq *tree;
   double first;
   double stop; /* before this item, they are ... */
   double epoch;
@@ -276,27 +279,28 @@ typedef struct neap_stretch {
  * out. No item is computed. Answers the index in its leaf, from 0, and the leaf
  * in *leaf.
  */
-int64_t neap_seq_slide(const neap_seq *seq, neap_window *window, int64_t epoch,
-                       int64_t index, int32_t *leaf);
+int64_t neap_seq_slide(neap_window *window, int64_t epoch, int64_t index,
+                       int32_t *leaf);
 
 /*
  * The same for trees of slices, concats and cycles, in which long stretches of
  * items come from one leaf at equal steps: finds how far the stretch goes, at
  * the first read, and for who reads in order; one that jumps is answered alone.
  */
-int64_t neap_seq_stride(const neap_seq *seq, neap_stretch *stretch,
-                        int64_t epoch, int64_t index, int32_t *leaf);
+int64_t neap_seq_stride(neap_stretch *stretch, int64_t epoch, int64_t index,
+                        int32_t *leaf);
 
-enum { NEAP_TURNS_MAX = 16 };
+enum { NEAP_TURNS_MAX = 12 };
 
 typedef struct neap_turns {
+  neap_seq *tree;
   double first;
   double stop; /* before this item, they are ... */
   double epoch;
   int64_t count;   /* ... with k = i - first and t = k % count, ... */
   int64_t inverse; /* (k * inverse >> 32 is k / count) */
   int32_t offset[NEAP_TURNS_MAX]; /* ... item k / count + offset[t] of ... */
-  int32_t leaf[NEAP_TURNS_MAX];   /* ... leaf number leaf[t] */
+  int16_t leaf[NEAP_TURNS_MAX];   /* ... leaf number leaf[t] */
   double last;          /* Who reads the item after this, and counts on, ... */
   int64_t k;            /* ... finds its k here, and, ... */
   int64_t near;         /* ... below this, ... */
@@ -307,10 +311,9 @@ typedef struct neap_turns {
 /*
  * The same for an interleave of NEAP_TURNS_MAX sources at most, each of which
  * is a leaf or has long stretches of step 1: finds how far these take turns.
- * The struct is all zeros at first.
  */
-int64_t neap_seq_turns(const neap_seq *seq, neap_turns *turns, int64_t epoch,
-                       int64_t index, int32_t *leaf);
+int64_t neap_seq_turns(neap_turns *turns, int64_t epoch, int64_t index,
+                       int32_t *leaf);
 
 /*
  * The permutation of a shuffle of n items: position -> item, and back. Both

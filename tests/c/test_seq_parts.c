@@ -232,7 +232,8 @@ static neap_seq *random_tree(int depth, int32_t *leaves) {
 }
 
 /* All that a stretch says of its items, and of those that repeat them. */
-static void check_stretch(const neap_seq *seq, const neap_stretch *ahead) {
+static void check_stretch(const neap_stretch *ahead) {
+  const neap_seq *seq = ahead->tree;
   const int64_t n = neap_seq_length(seq), period = (int64_t)ahead->period;
   int32_t one;
   assert_true(ahead->stop <= (double)n + 1 && ahead->near == ahead->stop);
@@ -247,22 +248,23 @@ static void check_stretch(const neap_seq *seq, const neap_stretch *ahead) {
   }
 }
 
-static void check_read(const neap_seq *seq, neap_stretch *ahead, int64_t i) {
+static void check_read(neap_stretch *ahead, int64_t i) {
+  const neap_seq *seq = ahead->tree;
   int32_t which, one;
   const int64_t at = neap_seq_resolve_one(seq, 1, i, &one);
-  assert_int_equal(neap_seq_stride(seq, ahead, 1, i, &which), at);
+  assert_int_equal(neap_seq_stride(ahead, 1, i, &which), at);
   assert_int_equal(which, one);
-  check_stretch(seq, ahead);
+  check_stretch(ahead);
 }
 
-static void check_jump(const neap_seq *seq, neap_stretch *ahead, int64_t i) {
+static void check_jump(neap_stretch *ahead, int64_t i) {
   if (ahead->next == (double)i + 1) return;
-  check_read(seq, ahead, i);
+  check_read(ahead, i);
   assert_true(ahead->first == 1 && ahead->next == (double)i + 2);
 }
 
-static void check_next(const neap_seq *seq, neap_stretch *ahead, int64_t i) {
-  check_read(seq, ahead, i);
+static void check_next(neap_stretch *ahead, int64_t i) {
+  check_read(ahead, i);
   assert_true(ahead->first == (double)i + 1 && ahead->stop > ahead->first &&
               ahead->next == ahead->stop);
 }
@@ -273,17 +275,17 @@ static void what_is_ahead_is_what_resolves(void **state) {
   for (int trial = 0; trial < 300; trial++) {
     int32_t leaves = 0, which, one;
     neap_seq *seq = random_tree(rand() % 5, &leaves);
-    neap_window window = {0};
+    neap_window window = {.tree = seq};
     const int64_t n = neap_seq_length(seq);
     for (int64_t i = 0; i < n; i++) {
-      neap_stretch ahead = {0};
-      check_jump(seq, &ahead, i);
-      if (i + 1 < n) check_next(seq, &ahead, i + 1);
-      check_jump(seq, &ahead, rand() % n);
-      check_jump(seq, &ahead, rand() % n);
+      neap_stretch ahead = {.tree = seq};
+      check_jump(&ahead, i);
+      if (i + 1 < n) check_next(&ahead, i + 1);
+      check_jump(&ahead, rand() % n);
+      check_jump(&ahead, rand() % n);
     }
     for (int64_t i = 0; i < n; i += (int64_t)window.count) {
-      assert_int_equal(neap_seq_slide(seq, &window, 1, i, &which),
+      assert_int_equal(neap_seq_slide(&window, 1, i, &which),
                        neap_seq_resolve_one(seq, 1, i, &one));
       assert_int_equal(which, one);
       assert_true(window.count >= 1);
@@ -337,9 +339,9 @@ static void turns_are_what_resolves(void **state) {
       parts[p] = random_unit_source(&leaves);
     assert_int_equal(neap_seq_interleave(parts, n, &seq, NULL), NEAP_OK);
     for (int64_t i = 0; i < neap_seq_length(seq); i++) {
-      neap_turns turns = {0};
+      neap_turns turns = {.tree = seq};
       const int64_t at = neap_seq_resolve_one(seq, 1, i, &one);
-      assert_int_equal(neap_seq_turns(seq, &turns, 1, i, &which), at);
+      assert_int_equal(neap_seq_turns(&turns, 1, i, &which), at);
       assert_int_equal(which, one);
       assert_true(turns.stop > turns.first);
       check_turns(seq, &turns, i);
@@ -349,11 +351,10 @@ static void turns_are_what_resolves(void **state) {
 }
 
 /* As one reads in order: by the tables while they last. */
-static int64_t read_on(const neap_seq *seq, neap_turns *turns, int64_t i,
-                       int32_t *which) {
+static int64_t read_on(neap_turns *turns, int64_t i, int32_t *which) {
   const int64_t k = turns->k;
   if (turns->last != (double)i || k >= turns->near)
-    return neap_seq_turns(seq, turns, 1, i, which);
+    return neap_seq_turns(turns, 1, i, which);
   turns->last++;
   turns->k++;
   *which = turns->leaf[turns->turn[k]];
@@ -370,10 +371,11 @@ static void turns_are_read_in_order(void **state) {
     for (int32_t p = 0; p < n; p++)
       parts[p] = leaf(1000 - 7 * (p % 3), p);
     assert_int_equal(neap_seq_interleave(parts, n, &seq, NULL), NEAP_OK);
+    turns.tree = seq;
     for (int64_t i = 0; i < neap_seq_length(seq); i++) {
       const int64_t at = neap_seq_resolve_one(seq, 1, i, &one);
       asked += turns.last != (double)i || turns.k >= turns.near;
-      assert_int_equal(read_on(seq, &turns, i, &which), at);
+      assert_int_equal(read_on(&turns, i, &which), at);
       assert_int_equal(which, one);
       if (i % 97 == 0) check_turns(seq, &turns, (int64_t)turns.first - 1);
     }
@@ -386,19 +388,19 @@ static void turns_are_read_in_order(void **state) {
 static void turns_stay_exact(void **state) {
   (void)state;
   neap_seq *seq, *parts[NEAP_TURNS_MAX + 1];
-  neap_turns turns = {0};
   int32_t which;
   for (int32_t n = 1; n <= NEAP_TURNS_MAX; n++) {
     for (int32_t p = 0; p < n; p++)
       parts[p] = leaf(NEAP_ENDLESS, p);
     assert_int_equal(neap_seq_interleave(parts, n, &seq, NULL), NEAP_OK);
-    assert_int_equal(neap_seq_turns(seq, &turns, 1, 5, &which), 5 / n);
+    neap_turns turns = {.tree = seq};
+    assert_int_equal(neap_seq_turns(&turns, 1, 5, &which), 5 / n);
     const int64_t items = (int64_t)(turns.stop - turns.first);
     assert_true(items > 1 << 20);
     for (int64_t k = items - 100; k < items; k++)
       assert_int_equal(k * turns.inverse >> 32, k / n);
     const int64_t far = INT64_C(1) << 53;
-    assert_int_equal(neap_seq_turns(seq, &turns, 1, far, &which), far / n);
+    assert_int_equal(neap_seq_turns(&turns, 1, far, &which), far / n);
     assert_int_equal(which, far % n);
     assert_true(turns.stop == turns.first);
     neap_seq_free(seq);
@@ -407,12 +409,13 @@ static void turns_stay_exact(void **state) {
     parts[p] = leaf(4, p);
   assert_int_equal(neap_seq_interleave(parts, NEAP_TURNS_MAX + 1, &seq, NULL),
                    NEAP_OK);
-  assert_int_equal(neap_seq_turns(seq, &turns, 1, 20, &which), 1);
-  assert_int_equal(which, 3);
+  neap_turns turns = {.tree = seq};
+  assert_int_equal(neap_seq_turns(&turns, 1, 20, &which), 1);
+  assert_int_equal(which, 20 % (NEAP_TURNS_MAX + 1));
   assert_true(turns.stop == turns.first);
   neap_seq_free(seq);
-  seq = leaf(9, 2);
-  assert_int_equal(neap_seq_turns(seq, &turns, 1, 7, &which), 7);
+  turns.tree = seq = leaf(9, 2);
+  assert_int_equal(neap_seq_turns(&turns, 1, 7, &which), 7);
   assert_true(turns.stop == turns.first && which == 2);
   neap_seq_free(seq);
 }
@@ -420,21 +423,21 @@ static void turns_stay_exact(void **state) {
 static void what_is_ahead_stays_exact(void **state) {
   (void)state;
   neap_seq *seq;
-  neap_stretch ahead = {0};
-  neap_window window = {0};
   int32_t which;
   const int64_t end = INT64_C(10000000000000000) - 1;
   assert_int_equal(neap_seq_cycle(leaf(10, 3), (end + 1) / 10, &seq, NULL), 0);
-  assert_int_equal(neap_seq_stride(seq, &ahead, 1, end - 1, &which), 8);
+  neap_stretch ahead = {.tree = seq};
+  neap_window window = {.tree = seq};
+  assert_int_equal(neap_seq_stride(&ahead, 1, end - 1, &which), 8);
   assert_true(ahead.first == 1 && ahead.stop == 11 && ahead.period == 10);
   ahead.next = (double)end + 1;
-  assert_int_equal(neap_seq_stride(seq, &ahead, 1, end, &which), 9);
+  assert_int_equal(neap_seq_stride(&ahead, 1, end, &which), 9);
   assert_true(ahead.stop == ahead.first);
-  assert_int_equal(neap_seq_slide(seq, &window, 1, end, &which), 9);
+  assert_int_equal(neap_seq_slide(&window, 1, end, &which), 9);
   assert_true(window.count == 0);
   neap_seq_free(seq);
-  seq = leaf(INT64_C(1) << 40, 0);
-  assert_int_equal(neap_seq_slide(seq, &window, 1, INT64_C(1) << 39, &which),
+  window.tree = seq = leaf(INT64_C(1) << 40, 0);
+  assert_int_equal(neap_seq_slide(&window, 1, INT64_C(1) << 39, &which),
                    INT64_C(1) << 39);
   assert_true(window.count == 0);
   neap_seq_free(seq);
