@@ -169,6 +169,16 @@ local function make(kind, ndim, dims, count)
   return t, is_zero
 end
 
+local function read_size(shape, k, level)
+  local size = shape[k]
+  if type(size) ~= "number" or size < 0 or size ~= floor(size)
+      or size > 2^53 then
+    error(("size %d of a shape must be a whole number from 0, got %s")
+      :format(k, tostring(size)), level + 2)
+  end
+  wanted[k - 1] = size
+end
+
 -- Checks a shape; the result stands in `wanted` until the next call.
 local function read_shape(shape, level)
   if type(shape) ~= "table" then
@@ -179,14 +189,13 @@ local function read_shape(shape, level)
     error(("a tensor has %d dimensions at most, got %d"):format(DIMS, ndim),
       level + 1)
   end
-  for k = 1, ndim do
-    local size = shape[k]
-    if type(size) ~= "number" or size < 0 or size ~= floor(size)
-        or size > 2^53 then
-      error(("size %d of a shape must be a whole number from 0, got %s")
-        :format(k, tostring(size)), level + 1)
-    end
-    wanted[k - 1] = size
+  -- LuaJIT compiles no loop around one of so few turns.
+  if ndim >= 1 then read_size(shape, 1, level) end
+  if ndim >= 2 then read_size(shape, 2, level) end
+  if ndim >= 3 then read_size(shape, 3, level) end
+  if ndim >= 4 then read_size(shape, 4, level) end
+  for k = 5, ndim do
+    read_size(shape, k, level)
   end
   local count = tonumber(C.neap_tensor_strides(ndim, wanted, nil))
   if count < 0 then

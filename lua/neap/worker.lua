@@ -81,29 +81,21 @@ local function compute_with_less(worker, ...)
   return ok, e
 end
 
-local function run_task(worker, task, getter, progress, number)
-  local first, epoch = tonumber(task.first), tonumber(task.epoch)
-  value.begin(task.base, tonumber(task.bytes), task.count)
-  for k = 0, task.count - 1 do
-    progress[0] = k
-    local ok, e = xpcall(compute, errors.handler, worker, getter, k,
-      first + k + 1, epoch)
-    if not ok and e == NO_MEMORY then
-      ok, e = compute_with_less(worker, getter, k, first + k + 1, epoch)
-    end
-    if not ok then -- a stack that overflows has run no handler either
-      send_failure(worker, k, errors.is(e) and e or errors.handler(e), number)
-    end
+-- What becomes of item k that raised; a stack that overflows has run no
+-- handler either.
+local function recover(worker, getter, number, k, i, epoch, e)
+  local ok = false
+  if e == NO_MEMORY then
+    ok, e = compute_with_less(worker, getter, k, i, epoch)
   end
-  return value.finish()
+  if not ok then
+    send_failure(worker, k, errors.is(e) and e or errors.handler(e), number)
+  end
 end
 
-local function serve(worker, getter, number)
-  local task = ffi.new("neap_task")
-  local progress = C.neap_worker_progress(worker)
-  local word = lease.take()
-  place.enable()
-  tensor.set_allocator(function(nbytes, code, bits, shape, ndim)
+-- The memory of tensors that are made while an item is computed.
+local function allocator(word)
+  return function(nbytes, code, bits, shape, ndim)
     local data, own = place.find(code, bits, shape, ndim)
     if data ~= nil then
       return data, own, own[0]
@@ -112,9 +104,41 @@ local function serve(worker, getter, number)
     if data ~= nil then
       return data, word, word[0]
     end
-  end)
+  end
+end
+
+-- Computes the items of a run. LuaJIT compiles no loop that is left at once,
+-- nor any around it: where the run is one item, there is none.
+local function run_task(worker, task, getter, progress, number)
+  local i, epoch = tonumber(task.first) + 1, tonumber(task.epoch)
+  if task.count == 1 then
+    progress[0] = 0
+    local ok, e = xpcall(compute, errors.handler, worker, getter, 0, i, epoch)
+    if not ok then
+      recover(worker, getter, number, 0, i, epoch, e)
+    end
+    return
+  end
+  for k = 0, task.count - 1 do
+    progress[0] = k
+    local ok, e = xpcall(compute, errors.handler, worker, getter, k, i + k,
+      epoch)
+    if not ok then
+      recover(worker, getter, number, k, i + k, epoch, e)
+    end
+  end
+end
+
+local function serve(worker, getter, number)
+  local task = ffi.new("neap_task")
+  local progress = C.neap_worker_progress(worker)
+  local word = lease.take()
+  place.enable()
+  tensor.set_allocator(allocator(word))
   while lib.check(C.neap_worker_next(worker, task, lib.error)) == C.NEAP_OK do
-    local used = run_task(worker, task, getter, progress, number)
+    value.begin(task.base, tonumber(task.bytes), task.count)
+    run_task(worker, task, getter, progress, number)
+    local used = value.finish()
     lease.bump(word)
     place.reset()
     C.neap_worker_publish(worker, used)
