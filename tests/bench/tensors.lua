@@ -10,11 +10,12 @@ local SHAPE = { 3, 224, 224 }
 local NBYTES = 4 * 3 * 224 * 224
 local SOURCE = 256 -- images to make batches from
 local BATCH = 32
+local BUFFERED = 16
 
 -- Reads s, which is endless enough, until `warm` and then `count` items have
 -- gone by. Answers the seconds of the latter, and how many slots were used.
 local function read(s, warm, count)
-  local p = s:prefetch({ workers = 2 })
+  local p = s:prefetch({ workers = 2, buffered = BUFFERED })
   local step, state, at = p:each()
   local slots, used, since = {}, 0, nil
   for i, x in step, state, at do
@@ -58,14 +59,15 @@ local function batches(count)
     :batch(BATCH, { collate = neap.stack })
 end
 
-local function row(name, target, program, make, rows, warm, total)
+-- `limit` is what is run with the number of slots that were used.
+local function row(name, target, limit_name, limit, make, rows, warm, total)
   local used
   local function gigabytes(items_a_second)
     return items_a_second * NBYTES / 1e9
   end
   return {
     name = name, unit = "GB/s", target = target,
-    limit_name = "2 processes, as many warm buffers",
+    limit_name = limit_name,
     run = function()
       local count = measure.count(total)
       local seconds
@@ -73,15 +75,32 @@ local function row(name, target, program, make, rows, warm, total)
       return gigabytes(count * rows / seconds)
     end,
     limit = function()
-      return gigabytes(measure.limit("limit_fill %s 2 %d %d %d %d", program,
-        used, rows, SOURCE, measure.count(total) * rows))
+      return gigabytes(limit(used, measure.count(total)))
     end,
   }
 end
 
+local FILLING = "2 processes, as many warm buffers"
+local HANDING = "the same and a reader woken for each"
+
+local function fill(used, count)
+  return measure.limit("limit_fill fill 2 %d 1 %d %d", used, SOURCE, count)
+end
+
+local function hand(used, count)
+  return measure.limit("limit_hand 2 %d %d %d", used, BUFFERED, count)
+end
+
+local function convert(used, count)
+  return measure.limit("limit_fill convert 2 %d %d %d %d", used, BATCH, SOURCE,
+    count * BATCH)
+end
+
+local NAME = "tensors, filled in their slots"
+
 return {
-  row("tensors, filled in their slots", "ratio 0.9", "fill", filled, 1, 500,
-    10000),
-  row("batches of 32, u8 to f32", "ratio 0.85", "convert", batches, BATCH, 60,
-    240),
+  row(NAME, "ratio 0.9", FILLING, fill, filled, 1, 500, 10000),
+  row(NAME .. ", and read", "ratio 0.9", HANDING, hand, filled, 1, 500, 10000),
+  row("batches of 32, u8 to f32", "ratio 0.85", FILLING, convert, batches,
+    BATCH, 60, 240),
 }
