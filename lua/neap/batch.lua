@@ -12,11 +12,6 @@ local Batch = class("batch", sequence.class)
 
 Batch.takes_several = true
 
--- Items of the source in batch i; `stride` from one batch to the next.
-local function count_in(self, i)
-  return math.min(self.k, self.source.length - (i - 1) * self.stride)
-end
-
 local function put(state, j, item, count, outer)
   place.done(outer)
   state = state or stack.begin(item, count)
@@ -26,14 +21,17 @@ local function put(state, j, item, count, outer)
 end
 
 -- A loop over the batch's items, with the source's code as its body.
-local function emit_loop(self, g, i, e, body)
+local function emit_loop(self, g, i, e, is_guarded, body)
   local n, j, inner = g:name("n"), g:name("j"), g:name("i")
-  g:line("local %s = %s(%s, %s)", n, g:constant(count_in), g:constant(self), i)
+  local before = g:name("i") -- the index before the batch's first
+  g:line("local %s = (%s - 1) * %s", before, i, g:constant(self.stride))
+  g:line("local %s = %s(%s, %s - %s)", n, g:constant(math.min),
+    g:constant(self.k), g:constant(self.source.length), before)
   g:open("for %s = 1, %s do", j, n)
-  g:line("local %s = (%s - 1) * %s + %s", inner, i, g:constant(self.stride),
-    j)
+  g:line("local %s = %s + %s", inner, before, j)
   body(n, j, function()
-    return g:value(self.source, inner, e)
+    return is_guarded and g:guarded(self.source, inner, e)
+      or g:value(self.source, inner, e)
   end)
   g:close()
   return n
@@ -50,7 +48,7 @@ local function emit_stack(self, g, i, e)
     g:staged(self, i, "%s = %s(%s, %s, %s, %s, %s)", state, g:constant(put),
       state, j, y, total and g:constant(total) or n, outer)
   end
-  local n = emit_loop(self, g, i, e, body)
+  local n = emit_loop(self, g, i, e, false, body)
   if self.has_pad then
     g:staged(self, i, "for j = %s + 1, %s do %s(%s, j, %s) end", n,
       g:constant(self.k), g:constant(stack.put), state, g:constant(self.pad))
@@ -59,13 +57,19 @@ local function emit_stack(self, g, i, e)
   return x
 end
 
+-- Whether nothing but a source's item can fail.
+function Batch:is_guarded()
+  return self.collate == nil
+end
+
 function Batch:emit(g, i, e)
   if self.collate == stack then
     return emit_stack(self, g, i, e)
   end
   local list = g:name()
   g:line("local %s = {}", list)
-  local n = emit_loop(self, g, i, e, function(_, j, item)
+  local is_guarded = self:is_guarded() and g.node == self
+  local n = emit_loop(self, g, i, e, is_guarded, function(_, j, item)
     g:line("%s[%s] = %s", list, j, item())
   end)
   if self.has_pad then

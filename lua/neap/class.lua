@@ -8,6 +8,10 @@ local named = {}
 
 local class = {}
 
+local function new(cls, fields)
+  return setmetatable(fields, cls)
+end
+
 --- Makes a class. `name` is the module's last part: "map" for `neap.map`.
 -- @function class
 -- @tparam string name
@@ -20,13 +24,13 @@ local function make(_, name, base)
   end
   cls.__index = cls
   cls.class_name = name
-  function cls:new(fields)
-    return setmetatable(fields, self)
-  end
+  cls.new = new
   named[name] = cls
   named[cls] = name
   return cls
 end
+
+jit.off(make) -- a trace from its loop would go on into modules that load once
 
 --- The name of a class, or nil if the value is not one.
 function class.name_of(cls)

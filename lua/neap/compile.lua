@@ -25,7 +25,7 @@ local compile -- for parts that become functions of their own
 
 local function new_generator(node)
   return setmetatable({
-    lines = {}, constants = {}, kept = {}, names = 0, reserved = 0,
+    node = node, lines = {}, constants = {}, kept = {}, names = 0, reserved = 0,
     stages = { node:stage_name() }, -- the whole's name, then theirs
     stage_lines = {}, -- line -> {stage = which of them, index = a local's name}
     indent = "  ", compile = compile,
@@ -65,6 +65,26 @@ end
 --- Keeps a value alive as long as the code: what that reads may be its own.
 function Generator:keep(value)
   self.kept[#self.kept + 1] = self:constant(value)
+end
+
+-- What xpcall answers, or its error again.
+local function result(ok, x)
+  if not ok then
+    error(x, 0)
+  end
+  return x
+end
+
+--- Writes the code for an item of a node that a loop computes, so that what it
+-- raises is an error already: a function whose loop is so written need not be
+-- called through xpcall, and LuaJIT compiles no return from a loop through it.
+-- @treturn string the name of the local with the item
+function Generator:guarded(node, i, e)
+  local x = self:name()
+  self:line("local %s = %s(%s(%s, %s, %s, %s))", x, self:constant(result),
+    self:constant(xpcall), self:constant(compile(node)),
+    self:constant(errors.handler), i, e)
+  return x
 end
 
 --- Writes a call of a user's function on behalf of a stage.

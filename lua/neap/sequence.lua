@@ -184,12 +184,26 @@ local function place(node, i)
       n == math.huge and "inf" or ("%d"):format(n)))
 end
 
+-- Whether a node's function may be called without xpcall; see
+-- Generator:guarded.
+local function is_guarded(node)
+  return node:is_guarded() and errors.mode() == "wrap"
+end
+
 local function read(node, i)
+  if is_guarded(node) then
+    return (compiler.compile(node)(i, 1))
+  end
   local ok, x = xpcall(compiler.compile(node), errors.handler, i, 1)
   if not ok then
     errors.raise(x)
   end
   return x
+end
+
+--- Whether what its function raises is an error as it is.
+function Sequence:is_guarded()
+  return false
 end
 
 --- Whether a loop over this node ends where an iterator of unknown size below
@@ -219,6 +233,16 @@ local function step(state, i)
     return nil
   end
   errors.raise(x)
+end
+
+local function step_guarded(state, i)
+  if not is_guarded(state.node) then
+    return step(state, i)
+  end
+  i = i + 1
+  if i <= state.length then
+    return i, (state.getter(i, 1))
+  end
 end
 
 -- As step, but goes on after an item that raises, and keeps its error.
@@ -252,7 +276,8 @@ end
 --   keep (items stay valid after the loop has advanced)
 function Sequence:iterate(options)
   local is_skipping = options and options.on_error == "skip"
-  return is_skipping and step_skipping or step, {
+  local plain = self:is_guarded() and step_guarded or step
+  return is_skipping and step_skipping or plain, {
     node = self, getter = compiler.compile(self), length = self.length,
     record = is_skipping and self:new_record(),
   }, 0

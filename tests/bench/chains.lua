@@ -259,10 +259,10 @@ local function sum_random_by_hand(item, indexes)
   return sum
 end
 
-local function times(count, f, ...)
+local function times(count, f, items, indexes)
   local sum = 0
   for _ = 1, count do
-    sum = sum + f(...)
+    sum = sum + f(items, indexes)
   end
   return sum
 end
