@@ -202,7 +202,7 @@ local function read(node, i)
 end
 
 --- Whether what its function raises is an error as it is.
-function Sequence:is_guarded()
+function Sequence.is_guarded()
   return false
 end
 
