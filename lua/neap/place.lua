@@ -15,8 +15,8 @@ local place = {}
 
 local is_enabled = false
 local current -- the rows of the item that is being computed, or nil
-local depth = 0 -- batches within batches, and at each depth a lease
-local words = {}
+local depth = 0 -- batches within batches, and at each depth ...
+local frames = {} -- ... what `current` is there: {leaves, k, word = a lease}
 
 --- Lets batches place their items: in workers, where leases guard the memory.
 function place.enable()
@@ -26,8 +26,8 @@ end
 --- Forgets what a failed item left, and ends what all rows were lent for.
 function place.reset()
   current, depth = nil, 0
-  for k = 1, #words do
-    lease.bump(words[k])
+  for k = 1, #frames do
+    lease.bump(frames[k].word)
   end
 end
 
@@ -42,11 +42,18 @@ function place.aim(state, k)
   current, depth = nil, depth + 1
   if state and #state.leaves > 0 then
     local leaves = state.leaves
-    for n = 1, #leaves do
+    -- One, mostly, and LuaJIT compiles no loop around one of a single turn.
+    leaves[1].is_given = false
+    for n = 2, #leaves do
       leaves[n].is_given = false
     end
-    words[depth] = words[depth] or lease.take()
-    current = { leaves = leaves, k = k, word = words[depth] }
+    local frame = frames[depth]
+    if not frame then
+      frame = { leaves = false, k = 0, word = lease.take() }
+      frames[depth] = frame
+    end
+    frame.leaves, frame.k = leaves, k
+    current = frame
   end
   return outer or false
 end
@@ -61,23 +68,22 @@ end
 
 --- Says that the item computed last is stacked: its row is the batch's now.
 function place.settle()
-  local word = words[depth + 1]
-  if word then
-    lease.bump(word)
+  local frame = frames[depth + 1]
+  if frame then
+    lease.bump(frame.word)
   end
 end
 
-local function fits(leaf, code, bits, shape, ndim)
-  local result = leaf.result.d
-  if result.code ~= code or result.bits ~= bits or #leaf.dims ~= ndim then
-    return false
+-- The row of the first leaf from the n-th on that fits.
+local function find_from(leaves, n, code, bits, shape, ndim)
+  local leaf = leaves[n]
+  if not leaf.is_given and stack.is_like(leaf, code, bits, shape, ndim) then
+    leaf.is_given = true
+    return stack.row(leaf, current.k), current.word
+  elseif n < #leaves then
+    return find_from(leaves, n + 1, code, bits, shape, ndim)
   end
-  for n = 1, ndim do
-    if leaf.dims[n] ~= shape[n - 1] then
-      return false
-    end
-  end
-  return true
+  return nil
 end
 
 --- The row for a tensor that is being made, and the lease under which it is
@@ -86,15 +92,7 @@ function place.find(code, bits, shape, ndim)
   if current == nil then
     return nil
   end
-  local leaves = current.leaves
-  for n = 1, #leaves do
-    local leaf = leaves[n]
-    if not leaf.is_given and fits(leaf, code, bits, shape, ndim) then
-      leaf.is_given = true
-      return stack.row(leaf, current.k), current.word
-    end
-  end
-  return nil
+  return find_from(current.leaves, 1, code, bits, shape, ndim)
 end
 
 return place

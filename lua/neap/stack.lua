@@ -53,6 +53,12 @@ local make_node
 
 local makers = {}
 
+-- The sizes of a shape as bytes: LuaJIT compares strings at once, and compiles
+-- no loop around one of few turns.
+local function dims_of(dims, ndim)
+  return ffi.string(dims, ndim * 8)
+end
+
 local function flat(dtype, path, count)
   local result = tensor.empty(dtype, { count })
   return { path = path, type = dtype == "bool" and "boolean" or "number",
@@ -80,7 +86,9 @@ function makers.tensor(first, path, leaves, count)
   local result = tensor.empty(first.dtype, shape)
   local node = {
     path = path, type = "tensor", result = result, dtype = first.dtype,
-    text = shape_text(first), dims = first.shape, nbytes = first.nbytes,
+    text = shape_text(first), nbytes = first.nbytes,
+    code = first.d.code, bits = first.d.bits, ndim = first.d.ndim,
+    dims = dims_of(first.dims, first.d.ndim),
     data = ffi.cast(bytes, result:ptr()),
     is_given = false,  -- neap.place's: whether a tensor has the row's memory
   }
@@ -118,17 +126,15 @@ end
 -- Putting --------------------------------------------------------------------
 
 local function check_shape(node, k, value)
-  local same = value.d.ndim == #node.dims
-  for n = 1, #node.dims do
-    same = same and value.dims[n - 1] == node.dims[n]
-  end
-  if value.dtype ~= node.dtype then
+  local d = value.d
+  if stack.is_like(node, d.code, d.bits, value.dims, d.ndim) then
+    return
+  elseif value.dtype ~= node.dtype then
     raise("item %d is of dtype %s%s, item 1 of %s", k, value.dtype,
       at(node.path), node.dtype)
-  elseif not same then
-    raise("item %d has shape %s%s, item 1 has %s", k, shape_text(value),
-      at(node.path), node.text)
   end
+  raise("item %d has shape %s%s, item 1 has %s", k, shape_text(value),
+    at(node.path), node.text)
 end
 
 local function within(node, data)
@@ -207,11 +213,17 @@ end
 
 --- Begins a stack of `count` items that are like `first`; puts nothing.
 -- @treturn table a state, whose `leaves` are the tensors of an item: each with
---  path (".image"), dtype, dims (a table) and nbytes of a row
+--  path (".image"), dtype and nbytes of a row
 function stack.begin(first, count)
   local state = { leaves = {}, copies = {} }
   state.root = make_node(first, "", state.leaves, count, 1)
   return state
+end
+
+--- Whether a tensor is of a row's dtype and shape (int64_t *).
+function stack.is_like(leaf, code, bits, dims, ndim)
+  return ndim == leaf.ndim and code == leaf.code and bits == leaf.bits
+    and dims_of(dims, ndim) == leaf.dims
 end
 
 --- The address of row k (from 1) of a leaf, a `uint8_t *`.

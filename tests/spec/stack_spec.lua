@@ -105,7 +105,11 @@ describe("a stack that is put item by item", function()
     local leaf = state.leaves[1]
     assert.equal(".a[1]", leaf.path)
     assert.equal("u8", leaf.dtype)
-    assert.same({ 2, 3 }, leaf.dims)
+    local t, u = image(2), image(2, 3)
+    assert(stack.is_like(leaf, t.d.code, t.d.bits, t.dims, 2))
+    assert(not stack.is_like(leaf, t.d.code, 16, t.dims, 2))
+    assert(not stack.is_like(leaf, u.d.code, u.d.bits, u.dims, 2))
+    assert(not stack.is_like(leaf, t.d.code, t.d.bits, t.dims, 1))
     assert.equal(6, leaf.nbytes)
   end)
 
