@@ -139,7 +139,7 @@ function turns.index(ahead, i, e)
   local k = ahead.k
   if i == ahead.last + 1 and k < ahead.near and e == ahead.epoch then
     ahead.last, ahead.k = i, k + 1
-    return ahead.round[k] + ahead.offset[ahead.turn[k]]
+    return tobit(ahead.round[k] + ahead.offset[ahead.turn[k]])
   elseif i ~= ahead.last + 1 and i >= ahead.first and i < ahead.stop
     and e == ahead.epoch then
     local past = 0LL + (i - ahead.first)
@@ -154,7 +154,7 @@ function turns.leaf(ahead, i, e)
   if i == ahead.last + 1 and k < ahead.near and e == ahead.epoch then
     ahead.last, ahead.k = i, k + 1
     local turn = ahead.turn[k]
-    return ahead.round[k] + ahead.offset[turn], ahead.leaf[turn]
+    return tobit(ahead.round[k] + ahead.offset[turn]), ahead.leaf[turn]
   elseif i ~= ahead.last + 1 and i >= ahead.first and i < ahead.stop
     and e == ahead.epoch then
     local past = 0LL + (i - ahead.first)
