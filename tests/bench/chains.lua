@@ -271,6 +271,7 @@ local function row_at_random(chain)
   local s, item, indexes, repeats, sum, seconds
   return {
     name = chain.name .. ", s[i] at random", unit = "ns", target = "ratio 3",
+    is_alone = true,
     limit_name = "by hand",
     begin = function()
       local extra
@@ -299,7 +300,7 @@ local function row(chain, way, read)
   local s, sum, seconds
   local n, extra
   return {
-    name = chain.name .. ", " .. way, unit = "ns",
+    name = chain.name .. ", " .. way, unit = "ns", is_alone = true,
     target = chain.target or "ratio 3",
     limit_name = chain.hand_name or "loop by hand",
     begin = function()
