@@ -870,12 +870,13 @@ static void start(yard *y, uint64_t seed, pthread_t *supervisor) {
   open_ring(&y->ring, CREW, WINDOW, PILE);
   sem_init(&y->death, 0, 0);
   y->fate = (dice){seed ^ 0x5bd1e995};
-  pthread_create(supervisor, NULL, supervise, y);
   for (uint32_t w = 0; w < CREW; w++) {
     hand *h = &y->hands[w];
     *h = (hand){.yard = y, .number = w, .dice = {seed + (w + 1) * 7919}};
     pthread_create(&h->thread, NULL, work, h);
   }
+  /* Last: it looks at all hands when the first has died. */
+  pthread_create(supervisor, NULL, supervise, y);
 }
 
 static void stop(yard *y, pthread_t supervisor) {
