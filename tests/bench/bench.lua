@@ -7,7 +7,8 @@
 -- row and its limit, which is the plainest program that does the same work,
 -- take turns; what is shown of both is the median, least and most, and of the
 -- row the quotient of the two medians, or, where both keep to one thread, of
--- the two least of more turns: others on the machine can only add to these.
+-- the two least of more turns: others on the machine can only add to these, and
+-- do so for seconds on end, so these rows take one turn each, round by round.
 -- Nothing here passes or fails.
 --
 -- FILES each answer a list of rows. A row is a table:
@@ -15,7 +16,8 @@
 --   target        in words
 --   run()         measures once
 --   limit_name, limit()   the same for its limit
---   begin(), finish()     before the first turn and after the last; optional
+--   begin(), finish()     before the first turn and after the last, or around
+--                         each where others come between; optional
 --   is_alone      whether it keeps to one thread; optional
 
 local folder = arg[0]:match("^.*/") or "./"
@@ -74,28 +76,61 @@ local function summary(name, unit, values)
   }
 end
 
--- Measures a row: itself and its limit in turns.
-local function run(row, runs)
-  local values, limits = {}, {}
+-- Adds some turns of a row and its limit to what was measured of them.
+local function measure_turns(row, turns, count)
   if row.begin then
     row.begin()
   end
-  for k = 1, runs do
+  for _ = 1, count do
     jit.flush()
     collectgarbage()
-    values[k] = row.run()
-    limits[k] = row.limit()
+    table.insert(turns.values, row.run())
+    table.insert(turns.limits, row.limit())
   end
   if row.finish then
     row.finish()
   end
-  local value = summary(row.name, row.unit, values)
-  local limit = summary("limit: " .. row.limit_name, row.unit, limits)
+end
+
+-- Puts what was measured of a row and of its limit.
+local function report(row, turns)
+  local value = summary(row.name, row.unit, turns.values)
+  local limit = summary("limit: " .. row.limit_name, row.unit, turns.limits)
   value.limit = limit.value
   value.ratio = row.is_alone and value.min / limit.min
     or value.value / limit.value
   value.target = row.target
   return value, limit
+end
+
+-- From one row, those that are measured with it: itself, or it and all that
+-- keep to one thread, up to the next that does not.
+local function group_at(rows, first)
+  local group = { rows[first] }
+  while rows[first].is_alone and rows[first + #group]
+    and rows[first + #group].is_alone do
+    group[#group + 1] = rows[first + #group]
+  end
+  return group
+end
+
+-- Measures a group; answers what was measured of each row.
+local function run(group)
+  local runs = measure.is_quick and 5 or 7
+  local all = {}
+  for k = 1, #group do
+    all[k] = { values = {}, limits = {} }
+  end
+  if not group[1].is_alone then
+    measure_turns(group[1], all[1], runs)
+    return all
+  end
+  for _ = 1, 3 * runs do
+    for k, row in ipairs(group) do
+      measure_turns(row, all[k], 1)
+    end
+  end
+  return all
 end
 
 local function show(value)
@@ -126,12 +161,22 @@ local put = options["--json"] and show_json or show
 if put == show then
   io.write(HEAD:format("", "median", "least .. most", "ratio", "target"))
 end
-for _, row in ipairs(wanted_rows(names)) do
-  local runs = measure.is_quick and 5 or 7
-  local value, limit = run(row, row.is_alone and 3 * runs or runs)
+
+local function show_row(row, turns)
+  local value, limit = report(row, turns)
   put(value)
   limit.name = put == show and "  " .. limit.name
     or row.name .. ", " .. limit.name
   put(limit)
   io.flush()
+end
+
+local rows = wanted_rows(names)
+local first = 1
+while first <= #rows do
+  local group = group_at(rows, first)
+  for k, turns in ipairs(run(group)) do
+    show_row(group[k], turns)
+  end
+  first = first + #group
 end
