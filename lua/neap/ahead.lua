@@ -205,4 +205,8 @@ local function way(node)
   return have(node, "is_unit") and shift or stretch
 end
 
+jit.off(have, true) -- its loops are left at once
+jit.off(has_turns, true)
+jit.off(way)
+
 return { way = way }

@@ -81,9 +81,8 @@ end
 -- @treturn string the name of the local with the item
 function Generator:guarded(node, i, e)
   local x = self:name()
-  self:line("local %s = %s(%s(%s, %s, %s, %s))", x, self:constant(result),
-    self:constant(xpcall), self:constant(compile(node)),
-    self:constant(errors.handler), i, e)
+  self:line("local %s = %s(%s(%s, %s, %s))", x, self:constant(result),
+    self:constant(errors.try), self:constant(compile(node)), i, e)
   return x
 end
 
@@ -161,12 +160,7 @@ local function shape_of(text, g, node)
   return shape
 end
 
---- The function that computes items of a node; made once.
--- @treturn function item(i, epoch), i in range
-function compile(node)
-  if node.getter then
-    return node.getter
-  end
+local function build(node)
   local g = new_generator(node)
   local x = g:value(node, "i", "e")
   if #g.stages > 1 then
@@ -190,8 +184,16 @@ function compile(node)
   local getter = shape.make(has_more and g.constants,
     unpack(g.constants, 1, #names))
   errors.register(getter, shape.stage_lines, g.stages)
-  node.getter = getter
   return getter
+end
+
+--- The function that computes items of a node; made once.
+-- @treturn function item(i, epoch), i in range
+function compile(node)
+  if not node.getter then
+    node.getter = build(node)
+  end
+  return node.getter
 end
 
 --- The text that compile() would load: for tests and the curious.
@@ -200,5 +202,10 @@ local function text_of(node)
   local x = g:value(node, "i", "e")
   return table.concat(g.lines, "\n") .. "\n  return " .. x
 end
+
+-- What writes code runs too seldom to be worth compiling.
+jit.off(true, true)
+jit.on(compile)
+jit.on(result)
 
 return { compile = compile, text = text_of }

@@ -93,10 +93,10 @@ local function step_skipping(loop, i)
   if i > loop.length then
     return nil
   end
-  local ok, x = xpcall(loop.getter, errors.handler, i, 1)
+  local ok, x = errors.try(loop.getter, i, 1)
   if not ok and x.kind ~= "end" then
     table.insert(loop.record, x)
-    ok, x = xpcall(loop.getter, errors.handler, i, 1)
+    ok, x = errors.try(loop.getter, i, 1)
   end
   if ok then
     return i, x

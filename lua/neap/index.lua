@@ -127,4 +127,6 @@ function Index:set(i, value, e)
   leaves[which[0] + 1]:set(j, value, e)
 end
 
+jit.off(true, true) -- what writes code, as neap.compile
+
 return Index

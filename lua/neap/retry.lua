@@ -13,7 +13,7 @@ local Retry = class("retry", sequence.class)
 local function attempt(self, getter, i, e)
   local ok, x
   for tries = 0, self.times do
-    ok, x = xpcall(getter, errors.handler, i, e)
+    ok, x = errors.try(getter, i, e)
     if ok then
       return x
     elseif x.kind == "end" or not errors.is_of_item(x) then

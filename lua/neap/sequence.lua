@@ -36,8 +36,9 @@ function sequence.wrap(node)
   return handle_type(id)
 end
 
+-- In brackets, as LuaJIT compiles no function that is left by a call of C's.
 function sequence.is(value)
-  return ffi.istype("neap_handle", value)
+  return (ffi.istype("neap_handle", value))
 end
 
 -- A table of fields would pass for an empty array.
@@ -194,7 +195,7 @@ local function read(node, i)
   if is_guarded(node) then
     return (compiler.compile(node)(i, 1))
   end
-  local ok, x = xpcall(compiler.compile(node), errors.handler, i, 1)
+  local ok, x = errors.try(compiler.compile(node), i, 1)
   if not ok then
     errors.raise(x)
   end
@@ -226,7 +227,7 @@ local function step(state, i)
   if i > state.length then
     return nil
   end
-  local ok, x = xpcall(state.getter, errors.handler, i, 1)
+  local ok, x = errors.try(state.getter, i, 1)
   if ok then
     return i, x
   elseif x.kind == "end" and state.node:may_end() then
@@ -248,7 +249,7 @@ end
 -- As step, but goes on after an item that raises, and keeps its error.
 local function step_skipping(state, i)
   for k = i + 1, state.length do
-    local ok, x = xpcall(state.getter, errors.handler, k, 1)
+    local ok, x = errors.try(state.getter, k, 1)
     if ok then
       return k, x
     elseif not errors.is_of_item(x) then
@@ -313,7 +314,7 @@ function mt.__newindex(handle, key, value)
       check.got(key)))
   end
   local i = place(node, key)
-  local ok, e = xpcall(node.set, errors.handler, node, i, value, 1)
+  local ok, e = errors.try(node.set, node, i, value, 1)
   if not ok then
     raise_unset(e)
   end

@@ -83,11 +83,11 @@ local function check_lease(t)
 end
 
 local function count_of(t)
-  return tonumber(C.neap_tensor_count(t.d))
+  return (tonumber(C.neap_tensor_count(t.d)))
 end
 
 local function nbytes_of(t)
-  return tonumber(C.neap_tensor_nbytes(t.d))
+  return (tonumber(C.neap_tensor_nbytes(t.d)))
 end
 
 local function shape_text(ndim, dims)

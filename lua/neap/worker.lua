@@ -74,7 +74,7 @@ end
 local function compute_with_less(worker, ...)
   collectgarbage()
   collectgarbage()
-  local ok, e = xpcall(compute, errors.handler, worker, ...)
+  local ok, e = errors.try(compute, worker, ...)
   if not ok and e == NO_MEMORY then
     C.neap_worker_exhausted(worker)
   end
@@ -113,7 +113,7 @@ local function run_task(worker, task, getter, progress, number)
   local i, epoch = tonumber(task.first) + 1, tonumber(task.epoch)
   if task.count == 1 then
     progress[0] = 0
-    local ok, e = xpcall(compute, errors.handler, worker, getter, 0, i, epoch)
+    local ok, e = errors.try(compute, worker, getter, 0, i, epoch)
     if not ok then
       recover(worker, getter, number, 0, i, epoch, e)
     end
@@ -121,7 +121,7 @@ local function run_task(worker, task, getter, progress, number)
   end
   for k = 0, task.count - 1 do
     progress[0] = k
-    local ok, e = xpcall(compute, errors.handler, worker, getter, k, i + k,
+    local ok, e = errors.try(compute, worker, getter, k, i + k,
       epoch)
     if not ok then
       recover(worker, getter, number, k, i + k, epoch, e)

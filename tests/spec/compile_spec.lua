@@ -56,6 +56,35 @@ describe("neap.compile", function()
     assert.equal(compiler.compile(node), compiler.compile(node))
   end)
 
+  it("lets LuaJIT compile a chain's function by itself", function()
+    -- The caller is not compiled, and a fresh process has nothing else hot.
+    local run = support.run([[
+      local neap = require("neap")
+      local errors = require("neap.errors")
+      local sequence = require("neap.sequence")
+      local s = neap.range(9):slice(2):map(function(x) return 2 * x end)
+      local item = require("neap.compile").compile(sequence.node(s))
+      local function read()
+        for _ = 1, 2000 do
+          errors.try(item, 2, 1)
+        end
+      end
+      jit.off(read)
+      local util, hot = require("jit.util"), nil
+      jit.attach(function(what, _, f, pc)
+        if what == "start" then
+          hot = util.funcinfo(f, pc).loc
+        elseif what ~= "flush" then
+          print(what, hot)
+        end
+      end, "trace")
+      read()
+    ]])
+    assert.equal(0, run.status)
+    assert.is_nil(run.out:find("abort", 1, true), run.out)
+    assert.truthy(run.out:find("stop\tneap: map:3", 1, true), run.out)
+  end)
+
   it("bounds what it asks of LuaJIT, in depth", function()
     local s = neap.range(3)
     for _ = 1, 3000 do
