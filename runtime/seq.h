@@ -57,7 +57,8 @@ typedef struct neap__seq_ops {
 struct neap_seq {
   const neap__seq_ops *ops;
   int64_t length; /* or NEAP_ENDLESS */
-  int depth;      /* 1: a leaf */
+  int32_t depth;  /* 1: a leaf */
+  int32_t leaf;   /* a leaf's number */
 };
 
 /*

@@ -6,18 +6,12 @@
 
 #include "error.h"
 
-struct leaf {
-  neap_seq base;
-  int32_t number;
-};
-
 static void resolve(const neap_seq *seq, int64_t epoch, int64_t *index,
                     int32_t *leaf, int64_t count) {
-  const struct leaf *self = (const struct leaf *)seq;
   (void)epoch, (void)index;
   if (leaf == NULL) return;
   for (int64_t k = 0; k < count; k++)
-    leaf[k] = self->number;
+    leaf[k] = seq->leaf;
 }
 
 static void stride(const neap_seq *seq, int64_t epoch, neap__span *span) {
@@ -26,7 +20,7 @@ static void stride(const neap_seq *seq, int64_t epoch, neap__span *span) {
   span->period = 0;
   span->count =
       seq->length == NEAP_ENDLESS ? INT64_MAX : seq->length - span->index;
-  span->leaf = ((const struct leaf *)seq)->number;
+  span->leaf = seq->leaf;
 }
 
 static void fini(neap_seq *seq) {
@@ -35,7 +29,7 @@ static void fini(neap_seq *seq) {
 
 static const neap__seq_ops ops = {
     .deed = "make a leaf",
-    .size = sizeof(struct leaf),
+    .size = sizeof(neap_seq),
     .resolve = resolve,
     .stride = stride,
     .fini = fini,
@@ -53,7 +47,7 @@ int neap_seq_leaf(int64_t length, int32_t leaf, neap_seq **out,
   const int rc = neap__seq_new(&ops, NULL, 0, &seq, error);
   if (rc != NEAP_OK) return rc;
   seq->length = length;
-  ((struct leaf *)seq)->number = leaf;
+  seq->leaf = leaf;
   *out = seq;
   return NEAP_OK;
 }

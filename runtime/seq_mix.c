@@ -245,8 +245,9 @@ static void set_phases(const struct builder *b, int64_t seed) {
 static int plant(struct mix *self, const double *weights, int64_t seed,
                  neap_error *error) {
   const int32_t count = self->parts.count;
+  const size_t nodes = count > 1 ? (size_t)count - 1 : 1;
   struct weighed *list = calloc(2 * (size_t)count, sizeof *list);
-  self->nodes = calloc((size_t)count, sizeof *self->nodes);
+  self->nodes = calloc(nodes, sizeof *self->nodes);
   if (list == NULL || self->nodes == NULL) {
     free(list);
     return neap__error_set(error, NEAP_EMEMORY, 0,

@@ -13,12 +13,11 @@ enum { STRETCH_MIN = 8 };
 
 /* Notes the sources' numbers if all are leaves. */
 static void note_leaves(neap__parts *parts, int32_t *leaves) {
-  int64_t index = 0;
   for (int32_t k = 0; k < parts->count; k++)
     if (parts->sources[k]->depth != 1) return;
   parts->leaves = leaves;
   for (int32_t k = 0; k < parts->count; k++)
-    neap__seq_resolve(parts->sources[k], 1, &index, &leaves[k], 1);
+    leaves[k] = parts->sources[k]->leaf;
 }
 
 int neap__parts_new(const neap__seq_ops *ops, neap_seq *const *sources,

@@ -25,7 +25,7 @@ local function emit_loop(self, g, i, e, is_guarded, body)
   local n, j, inner = g:name("n"), g:name("j"), g:name("i")
   local before = g:name("i") -- the index before the batch's first
   g:line("local %s = (%s - 1) * %s", before, i, g:constant(self.stride))
-  g:line("local %s = %s(%s, %s - %s)", n, g:constant(math.min),
+  g:line("local %s = %s(%s, %s - %s)", n, g:own(math.min),
     g:constant(self.k), g:constant(self.source.length), before)
   g:open("for %s = 1, %s do", j, n)
   g:line("local %s = %s + %s", inner, before, j)
@@ -43,17 +43,17 @@ local function emit_stack(self, g, i, e)
   g:line("local %s", state)
   local function body(n, j, item)
     local outer = g:name("p")
-    g:line("local %s = %s(%s, %s)", outer, g:constant(place.aim), state, j)
+    g:line("local %s = %s(%s, %s)", outer, g:own(place.aim), state, j)
     local y = item()
-    g:staged(self, i, "%s = %s(%s, %s, %s, %s, %s)", state, g:constant(put),
+    g:staged(self, i, "%s = %s(%s, %s, %s, %s, %s)", state, g:own(put),
       state, j, y, total and g:constant(total) or n, outer)
   end
   local n = emit_loop(self, g, i, e, false, body)
   if self.has_pad then
     g:staged(self, i, "for j = %s + 1, %s do %s(%s, j, %s) end", n,
-      g:constant(self.k), g:constant(stack.put), state, g:constant(self.pad))
+      g:constant(self.k), g:own(stack.put), state, g:constant(self.pad))
   end
-  g:line("local %s = %s(%s)", x, g:constant(stack.finish), state)
+  g:line("local %s = %s(%s)", x, g:own(stack.finish), state)
   return x
 end
 

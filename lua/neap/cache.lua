@@ -11,16 +11,20 @@ local sequence = require("neap.sequence")
 local Cache = class("cache", sequence.class)
 
 Cache.transient = {
-  getter = true, record = true, kept = true, get_source = true,
+  getter = true, record = true, kept = true, kept_epoch = true,
 }
+
+local NIL = {} -- a nil that is kept
+
+-- Not by ==, to which a null pointer is a nil.
+local function is_nil(x)
+  return rawequal(x, nil)
+end
 
 -- What is kept: items by index, and the indexes in a ring from the one read
 -- last (`newer` and `older` of index 0 are its ends).
-local function new_kept(epoch)
-  return {
-    epoch = epoch, items = {}, has = {}, count = 0,
-    newer = { [0] = 0 }, older = { [0] = 0 },
-  }
+local function new_kept()
+  return { items = {}, count = 0, newer = { [0] = 0 }, older = { [0] = 0 } }
 end
 
 local function unlink(kept, i)
@@ -37,18 +41,21 @@ end
 local function forget_oldest(kept)
   local i = kept.newer[0]
   unlink(kept, i)
-  kept.items[i], kept.has[i] = nil, nil
+  kept.items[i] = nil
   kept.newer[i], kept.older[i] = nil, nil
   kept.count = kept.count - 1
 end
 
 local function add(self, kept, i, x)
-  if kept.has[i] then
+  if not is_nil(kept.items[i]) then
     unlink(kept, i)
   else
     kept.count = kept.count + 1
   end
-  kept.items[i], kept.has[i] = x, true
+  if is_nil(x) then
+    x = NIL
+  end
+  kept.items[i] = x
   link_newest(kept, i)
   if kept.count > self.size then
     forget_oldest(kept)
@@ -57,27 +64,30 @@ end
 
 function Cache:get(i, e)
   local kept = self.kept
-  if not kept or kept.epoch ~= e then
-    kept = new_kept(e)
-    self.kept = kept
-    self.get_source = compiler.compile(self.source)
+  if not kept or self.kept_epoch ~= e then
+    kept = new_kept()
+    self.kept, self.kept_epoch = kept, e
   end
-  if kept.has[i] then
+  local x = kept.items[i]
+  if not is_nil(x) then
     unlink(kept, i)
     link_newest(kept, i)
-    return kept.items[i]
+    if rawequal(x, NIL) then
+      return nil
+    end
+    return x
   end
-  local x = hold.keep(self.get_source(i, e))
+  x = hold.keep(compiler.compile(self.source)(i, e))
   add(self, kept, i, x)
   return x
 end
 
 function Cache:set(i, value, e)
   self.source:set(i, value, e)
-  if not self.kept or self.kept.epoch ~= e then
+  if not self.kept or self.kept_epoch ~= e then
     self.kept = false
-  elseif self.kept.has[i] then
-    self.kept.items[i] = value
+  elseif not is_nil(self.kept.items[i]) then
+    self.kept.items[i] = is_nil(value) and NIL or value
   end
 end
 
@@ -97,7 +107,7 @@ local function cache(source, k)
   return sequence.wrap(Cache:make({
     source = source, length = source.length,
     size = k == nil and math.huge or check.count(2, k),
-    kept = false, get_source = false,
+    kept = false, kept_epoch = 0,
   }))
 end
 

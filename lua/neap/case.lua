@@ -26,7 +26,7 @@ function Case:emit(g, i, e)
   for k = 2, #self.sources do
     getters[k - 1] = g.compile(self.sources[k])
   end
-  g:staged(self, i, "local %s = %s(%s, %d)", which, g:constant(checked),
+  g:staged(self, i, "local %s = %s(%s, %d)", which, g:own(checked),
     selected, #getters)
   g:line("local %s = %s[%s](%s, %s)", x, g:constant(getters), which, i, e)
   return x

@@ -13,7 +13,7 @@
 
 local errors = require("neap.errors")
 
-local CONSTANTS_MAX = 55 -- of the 60 upvalues; later ones are in a table
+local UPVALUES_MAX = 56 -- of 60; constants beyond are in a table
 local NAMES_MAX = 140 -- of 200 locals, and of 250 slots with a call's
 local HEAD = 3 -- lines before the first that a generator writes
 local NAMES_NODE = 8 -- that a node needs at most, beside one for each source
@@ -25,7 +25,9 @@ local compile -- for parts that become functions of their own
 
 local function new_generator(node)
   return setmetatable({
-    node = node, lines = {}, constants = {}, kept = {}, names = 0, reserved = 0,
+    node = node, lines = {}, names = 0, reserved = 0,
+    constants = {}, constant_names = {}, -- in the order met
+    shared = {}, shared_names = {}, kept = {}, upvalues = 0,
     stages = { node:stage_name() }, -- the whole's name, then theirs
     stage_lines = {}, -- line -> {stage = which of them, index = a local's name}
     indent = "  ", compile = compile,
@@ -46,20 +48,45 @@ function Generator:name(prefix)
   return (prefix or "x") .. self.names
 end
 
-local function constant_name(k)
-  return k <= CONSTANTS_MAX and "k" .. k or ("more[%d]"):format(k)
+-- Takes one of the upvalues, unless there is none left.
+local function take_upvalue(self)
+  local is_left = self.upvalues < UPVALUES_MAX
+  self.upvalues = self.upvalues + (is_left and 1 or 0)
+  return is_left
 end
 
 --- The name under which the code finds a value of this process.
 function Generator:constant(value)
-  local constants = self.constants
+  local constants, names = self.constants, self.constant_names
   for k = 1, #constants do
     if rawequal(constants[k], value) then
-      return constant_name(k)
+      return names[k]
     end
   end
-  constants[#constants + 1] = value
-  return constant_name(#constants)
+  local k = #constants + 1
+  constants[k] = value
+  names[k] = (take_upvalue(self) and "k%d" or "more[%d]"):format(k)
+  return names[k]
+end
+
+local own_names, own_count = {}, 0 -- function -> its name in all texts
+
+--- The same for a function of neap's own, which is no chain's: all chains of a
+-- shape share what holds it.
+function Generator:own(f)
+  if not own_names[f] then
+    own_count = own_count + 1
+    own_names[f] = "own" .. own_count
+  end
+  local name = own_names[f]
+  if not self.shared[name] then
+    if not take_upvalue(self) then
+      return self:constant(f)
+    end
+    self.shared[name] = f
+    table.insert(self.shared_names, name)
+  end
+  return name
 end
 
 --- Keeps a value alive as long as the code: what that reads may be its own.
@@ -81,8 +108,8 @@ end
 -- @treturn string the name of the local with the item
 function Generator:guarded(node, i, e)
   local x = self:name()
-  self:line("local %s = %s(%s(%s, %s, %s))", x, self:constant(result),
-    self:constant(errors.try), self:constant(compile(node)), i, e)
+  self:line("local %s = %s(%s(%s, %s, %s))", x, self:own(result),
+    self:own(errors.try), self:constant(compile(node)), i, e)
   return x
 end
 
@@ -145,10 +172,12 @@ local shapes, shape_count = {}, 0
 local function shape_of(text, g, node)
   local shape = shapes[text]
   if not shape then
-    shape = {
-      make = assert(loadstring(text, "=neap: " .. node.class_name)),
-      stage_lines = g.stage_lines,
-    }
+    local chunk = assert(loadstring(text, "=neap: " .. node.class_name))
+    local own = {}
+    for k, name in ipairs(g.shared_names) do
+      own[k] = g.shared[name]
+    end
+    shape = { make = chunk(unpack(own)), stage_lines = g.stage_lines }
     for _ = 1, CLOSURES do
       shape.make()
     end
@@ -160,6 +189,11 @@ local function shape_of(text, g, node)
   return shape
 end
 
+local function listed(names, none)
+  return #names > 0 and table.concat(names, ", ") or none
+end
+
+-- `at`, which is only written, is one for all chains of the shape.
 local function build(node)
   local g = new_generator(node)
   local x = g:value(node, "i", "e")
@@ -167,21 +201,19 @@ local function build(node)
     g:line("at = i") -- which an error wants to know
   end
   local names = {}
-  for k = 1, math.min(#g.constants, CONSTANTS_MAX) do
-    names[k] = constant_name(k)
+  for k, name in ipairs(g.constant_names) do
+    names[k] = name:match("^k.*")
   end
-  local has_more = #g.constants > CONSTANTS_MAX
-  local kept = #g.kept > 0 and table.concat(g.kept, ", ") or "nil"
   local text = table.concat({
-    "local more" .. table.concat({ "", unpack(names) }, ", ") .. " = ...",
-    "local at",
-    ("return function(i, e) do local _ = %s end"):format(kept),
+    ("local at, %s = nil, ..."):format(listed(g.shared_names, "_")),
+    ("return function(...) local more, %s = ..."):format(listed(names, "_")),
+    ("return function(i, e) do local _ = %s end"):format(listed(g.kept, "nil")),
     table.concat(g.lines, "\n"),
     "  return " .. x,
-    "end",
+    "end end",
   }, "\n")
   local shape = shape_of(text, g, node)
-  local getter = shape.make(has_more and g.constants,
+  local getter = shape.make(#g.constants > #names and g.constants,
     unpack(g.constants, 1, #names))
   errors.register(getter, shape.stage_lines, g.stages)
   return getter

@@ -13,6 +13,8 @@ local tensor = require("neap.tensor")
 
 local Gather = class("gather", Index)
 
+Gather.lends = true
+
 -- `indexes` is an f64 tensor, counted from 1; it lives as long as the node.
 function Gather:tree(source)
   return self.build(lib.C.neap_seq_gather_numbers, source, self.indexes:ptr(),

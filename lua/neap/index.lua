@@ -6,7 +6,7 @@
 -- `tree(source_trees, count)`, which answers the tree of its adapter, made by
 -- `Index.build`; and `is_stretchy` if its ops table has a `stride`, `is_unit`
 -- if that answers steps of 1 over sources that do, `takes_turns` if it has
--- `turns`.
+-- `turns`; `lends` if what the tree reads is the node's.
 -- @module neap.index
 
 local ffi = require("ffi")
@@ -104,19 +104,30 @@ local function emit_leaves(g, leaves, which, j, e)
   return x
 end
 
+-- Keeps what the tree of a node reads beside its own memory.
+local function keep_lenders(g, node)
+  if node.lends then
+    g:keep(node)
+  end
+  for _, source in ipairs(node.tree and (node.sources or { node.source })
+    or {}) do
+    keep_lenders(g, source)
+  end
+end
+
 function Index:emit(g, i, e)
   local leaves = {}
-  g:keep(self) -- whose nodes own what the tree reads
+  keep_lenders(g, self)
   local way = ahead.way(self)
   local arguments = ("%s, %s, %s"):format(g:constant(way.new(grow(self,
     leaves))), i, e)
   local j = g:name("i")
   if #leaves == 1 then
-    g:line("local %s = %s(%s)", j, g:constant(way.index), arguments)
+    g:line("local %s = %s(%s)", j, g:own(way.index), arguments)
     return g:value(leaves[1], j, e)
   end
   local which = g:name("w")
-  g:line("local %s, %s = %s(%s)", j, which, g:constant(way.leaf), arguments)
+  g:line("local %s, %s = %s(%s)", j, which, g:own(way.leaf), arguments)
   return emit_leaves(g, leaves, which, j, e)
 end
 

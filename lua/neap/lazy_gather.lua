@@ -37,7 +37,7 @@ end
 function LazyGather:emit(g, i, e)
   local at = g:value(self.sources[2], i, e)
   local j = g:name("i")
-  g:staged(self, i, "local %s = %s(%s, %s)", j, g:constant(checked), at,
+  g:staged(self, i, "local %s = %s(%s, %s)", j, g:own(checked), at,
     g:constant(self.sources[1].length))
   return g:value(self.sources[1], j, e)
 end

@@ -15,15 +15,19 @@ local Mix = class("mix", Index)
 
 Mix.takes_several = true
 
+-- `weights` is a string of doubles, as C wants them.
+local function weights_of(node)
+  return ffi.cast("const double *", node.weights)
+end
+
 function Mix:tree(sources, count)
-  local weights = ffi.new("double[?]", count, self.weights)
-  return self.build(C.neap_seq_mix, sources, weights, count, self.seed)
+  return self.build(C.neap_seq_mix, sources, weights_of(self), count, self.seed)
 end
 
 function Mix:describe()
-  local parts = {}
+  local parts, weights = {}, weights_of(self)
   for k, source in ipairs(self.sources) do
-    parts[k] = ("%s at %g"):format(source:describe(), self.weights[k])
+    parts[k] = ("%s at %g"):format(source:describe(), weights[k - 1])
   end
   return ("mix(%s)"):format(table.concat(parts, ", "))
 end
@@ -78,12 +82,13 @@ local function mix(sources, weights, options)
   end
   check_weights(weights, #nodes)
   options = check.options(3, options, { seed = "integer" })
-  local copies = {}
+  local packed = ffi.new("double[?]", #nodes)
   for k, weight in ipairs(weights) do
-    copies[k] = weight
+    packed[k - 1] = weight
   end
   local node = Mix:make({
-    sources = nodes, weights = copies, seed = options.seed or 1, length = 0,
+    sources = nodes, weights = ffi.string(packed, 8 * #nodes),
+    seed = options.seed or 1, length = 0,
   })
   node.length = measure(node)
   return sequence.wrap(node)

@@ -37,8 +37,7 @@ function Pool.make(options, length)
     has_started = false, -- on_start, in this process
     start = 1, -- where the next each() begins
     reader = false, -- the iteration that the loader serves
-    run = ffi.new("neap_run"), -- for single reads
-    loan = false, -- theirs
+    run = false, loan = false, -- for single reads, once workers run
     stream = false, -- the iteration that single reads in order become
     last = 0, -- index of the single read before
   })
@@ -83,7 +82,7 @@ local function open(pool)
   pool.loader = out[0]
   pool.handle = ffi.gc(ffi.new("neap_pool", out[0]), close_handle)
   pool.text = false
-  pool.loan = hold.new(pool.loader)
+  pool.run, pool.loan = ffi.new("neap_run"), hold.new(pool.loader)
 end
 
 --- Whether there are no workers any more.

@@ -86,7 +86,7 @@ end
 function Prefetch:emit(g, i, e)
   if self:is_in_place() then
     if self.pool then
-      g:line("%s(%s)", g:constant(Pool.check_open), g:constant(self.pool))
+      g:line("%s(%s)", g:own(Pool.check_open), g:constant(self.pool))
     end
     return g:value(self:start(), i, self.epoch and g:constant(self.epoch) or e)
   end

@@ -13,7 +13,7 @@ local RandomMap = class("random_map", sequence.class)
 function RandomMap:emit(g, i, e)
   local x = g:value(self.source, i, e)
   local rng = g:constant(random.new(self.seed, 1, 1))
-  g:line("%s(%s, %s, %s, %s)", g:constant(random.reset), rng,
+  g:line("%s(%s, %s, %s, %s)", g:own(random.reset), rng,
     g:constant(self.seed), e, i)
   return g:call(self, i, self.f, { x, rng })
 end

@@ -19,12 +19,12 @@ end
 
 function Rescue:emit(g, i, e)
   local ok, x = g:name("ok"), g:name()
-  g:line("local %s, %s = %s(%s, %s, %s)", ok, x, g:constant(errors.try),
+  g:line("local %s, %s = %s(%s, %s, %s)", ok, x, g:own(errors.try),
     g:constant(g.compile(self.source)), i, e)
   g:open("if not %s then", ok)
-  g:line("%s(%s, %s)", g:constant(pass_on), x, g:constant(self.length))
+  g:line("%s(%s, %s)", g:own(pass_on), x, g:constant(self.length))
   g:staged(self, i, "%s = %s(%s(%s), %s)", x, g:constant(self.f),
-    g:constant(errors.as_raised), x, i)
+    g:own(errors.as_raised), x, i)
   g:close()
   return x
 end

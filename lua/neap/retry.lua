@@ -27,7 +27,7 @@ end
 
 function Retry:emit(g, i, e)
   local x = g:name()
-  g:line("local %s = %s(%s, %s, %s, %s)", x, g:constant(attempt),
+  g:line("local %s = %s(%s, %s, %s, %s)", x, g:own(attempt),
     g:constant(self), g:constant(g.compile(self.source)), i, e)
   return x
 end

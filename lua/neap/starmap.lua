@@ -30,7 +30,7 @@ end
 function StarMap:emit(g, i, e)
   local arguments = g:value(self.source, i, e)
   local x = g:name()
-  g:staged(self, i, "local %s = %s(%s, %s)", x, g:constant(spread),
+  g:staged(self, i, "local %s = %s(%s, %s)", x, g:own(spread),
     g:constant(self.f), arguments)
   return x
 end

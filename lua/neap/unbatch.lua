@@ -33,10 +33,10 @@ function Unbatch:emit(g, i, e)
   g:open("if %s.at ~= %s or %s.epoch ~= %s then", state, at, state, e)
   local batch = g:value(self.source, at, e)
   g:line("%s.batch, %s.at, %s.epoch = %s(%s), %s, %s", state, state, state,
-    g:constant(hold.keep), batch, at, e)
+    g:own(hold.keep), batch, at, e)
   g:close()
   g:staged(self, i, "local %s = %s(%s.batch, %s - (%s - 1) * %s)", x,
-    g:constant(item_of), state, i, at, g:constant(self.k))
+    g:own(item_of), state, i, at, g:constant(self.k))
   return x
 end
 

@@ -254,8 +254,8 @@ typedef struct neap_window {
   double count;
   double epoch;
   double follows;    /* the item after the last one resolved */
-  int32_t place[40]; /* ... place[k] of ... */
-  int16_t leaf[40];  /* ... leaf number leaf[k] */
+  int32_t place[32]; /* ... place[k] of ... */
+  int16_t leaf[32];  /* ... leaf number leaf[k] */
 } neap_window;
 
 typedef struct neap_stretch {

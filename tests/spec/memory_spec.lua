@@ -18,10 +18,8 @@ ffi.cdef([[
 ]])
 
 local COUNT = 100
-local NODE_MAX = 1024 -- bytes of a node
-local READ_MAX = 1024 -- with its function, its tree, and what is resolved ahead
--- More are what keeps items, or draws lots, or has workers.
-local READ_MAX_OF = { cache = 1200, mix = 1300, prefetch = 1200 }
+local NODE_MAX = 1024 -- bytes of a node, of one that was read too: with its
+-- function, its tree, and what is resolved ahead
 local SPREAD = 16 -- bytes that chance may add to a node
 local ATTEMPTS = 5
 local LENGTHS = { 10, 1e6 }
@@ -137,7 +135,7 @@ local function check_all(list, source_of)
       end)
 
       it("of " .. name .. " is small after a read too", function()
-        check(make, source_of, true, READ_MAX_OF[name] or READ_MAX)
+        check(make, source_of, true, NODE_MAX)
       end)
     end
   end
