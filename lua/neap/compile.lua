@@ -7,8 +7,9 @@
 -- hand. A node that writes none is called through its method `get`.
 --
 -- A call of a user's function stands on a line of its own, by which an error
--- finds its stage; its index is stored once more after the call, so that the
--- local that holds it is still there when the call fails.
+-- finds its stage; its index is read once more after the call, so that the
+-- local that holds it is still there when the call fails. (Stored, it would keep
+-- LuaJIT from taking what stands in upvalues out of loops.)
 -- @module neap.compile
 
 local errors = require("neap.errors")
@@ -16,6 +17,7 @@ local errors = require("neap.errors")
 local UPVALUES_MAX = 56 -- of 60; constants beyond are in a table
 local NAMES_MAX = 140 -- of 200 locals, and of 250 slots with a call's
 local HEAD = 3 -- lines before the first that a generator writes
+local STILL = " do local _ = "
 local NAMES_NODE = 8 -- that a node needs at most, beside one for each source
 
 local Generator = {}
@@ -124,7 +126,7 @@ end
 
 --- Appends a line that may fail on behalf of a stage, at its index.
 function Generator:staged(node, i, text, ...)
-  self:line(text .. " at = " .. i, ...)
+  self:line(text .. STILL .. i .. " end", ...)
   self.stages[#self.stages + 1] = node:stage_name()
   self.stage_lines[#self.lines + HEAD] = { stage = #self.stages, index = i }
 end
@@ -193,19 +195,18 @@ local function listed(names, none)
   return #names > 0 and table.concat(names, ", ") or none
 end
 
--- `at`, which is only written, is one for all chains of the shape.
 local function build(node)
   local g = new_generator(node)
   local x = g:value(node, "i", "e")
   if #g.stages > 1 then
-    g:line("at = i") -- which an error wants to know
+    g:line(STILL .. "i end") -- which an error wants to know
   end
   local names = {}
   for k, name in ipairs(g.constant_names) do
     names[k] = name:match("^k.*")
   end
   local text = table.concat({
-    ("local at, %s = nil, ..."):format(listed(g.shared_names, "_")),
+    ("local %s = ..."):format(listed(g.shared_names, "_")),
     ("return function(...) local more, %s = ..."):format(listed(names, "_")),
     ("return function(i, e) do local _ = %s end"):format(listed(g.kept, "nil")),
     table.concat(g.lines, "\n"),
