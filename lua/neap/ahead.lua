@@ -74,13 +74,13 @@ end
 local stretch = { new = maker(ffi.typeof("neap_stretch")) }
 
 -- For who jumps about in what comes again and again: the item of the first
--- stretch that item i repeats, if there is one. A quotient that was rounded up
--- leaves less than nothing.
-local function same(ahead, i, e)
+-- stretch that item i repeats, if there is one before `stop`. A quotient that
+-- was rounded up leaves less than nothing.
+local function same(ahead, i, e, stop)
   if ahead.period > 0 and ahead.first == 1 and i ~= ahead.next and i < EXACT
     and e == ahead.epoch then
     local past = (i - 1) % ahead.period
-    if past >= 0 and past < ahead.stop - 1 then
+    if past >= 0 and past < stop - 1 then
       ahead.next = i + 1
       return 1 + past
     end
@@ -92,7 +92,7 @@ function stretch.index(ahead, i, e)
   if i >= ahead.first and i < ahead.stop and e == ahead.epoch then
     return i * ahead.step + ahead.offset
   end
-  local again = same(ahead, i, e)
+  local again = same(ahead, i, e, ahead.stop)
   if again then
     return again * ahead.step + ahead.offset
   end
@@ -103,7 +103,7 @@ function stretch.leaf(ahead, i, e)
   if i >= ahead.first and i < ahead.stop and e == ahead.epoch then
     return i * ahead.step + ahead.offset, ahead.leaf
   end
-  local again = same(ahead, i, e)
+  local again = same(ahead, i, e, ahead.stop)
   if again then
     return again * ahead.step + ahead.offset, ahead.leaf
   end
@@ -119,12 +119,20 @@ function shift.index(ahead, i, e)
   if i >= ahead.first and i < ahead.near and e == ahead.epoch then
     return tobit(i) + ahead.shift
   end
+  local again = same(ahead, i, e, ahead.near)
+  if again then
+    return tobit(again) + ahead.shift
+  end
   return (stretch.index(ahead, i, e))
 end
 
 function shift.leaf(ahead, i, e)
   if i >= ahead.first and i < ahead.near and e == ahead.epoch then
     return tobit(i) + ahead.shift, ahead.leaf
+  end
+  local again = same(ahead, i, e, ahead.near)
+  if again then
+    return tobit(again) + ahead.shift, ahead.leaf
   end
   return stretch.leaf(ahead, i, e)
 end
