@@ -152,9 +152,11 @@ int64_t neap_seq_turns(neap_turns *turns, int64_t epoch, int64_t index,
   if (items == 0) return neap_seq_resolve_one(seq, epoch, index, leaf);
   turns->count = count;
   turns->inverse = ((INT64_C(1) << 32) + count - 1) / count;
+  turns->is_straight = 1;
   for (int32_t t = 0; t < count; t++) {
     turns->offset[t] = (int32_t)(spans[t].index + 1);
     turns->leaf[t] = (int16_t)spans[t].leaf;
+    turns->is_straight &= spans[t].leaf == t;
   }
   begin_tables(turns);
   *leaf = spans[0].leaf;

@@ -162,7 +162,11 @@ function turns.leaf(ahead, i, e)
   if i == ahead.last + 1 and k < ahead.near and e == ahead.epoch then
     ahead.last, ahead.k = i, k + 1
     local turn = ahead.turn[k]
-    return tobit(ahead.round[k] + ahead.offset[turn]), ahead.leaf[turn]
+    local j = tobit(ahead.round[k] + ahead.offset[turn])
+    if ahead.is_straight ~= 0 then
+      return j, turn
+    end
+    return j, ahead.leaf[turn]
   elseif i ~= ahead.last + 1 and i >= ahead.first and i < ahead.stop
     and e == ahead.epoch then
     local past = 0LL + (i - ahead.first)

@@ -300,7 +300,8 @@ typedef struct neap_turns {
   int64_t count;   /* ... with k = i - first and t = k % count, ... */
   int64_t inverse; /* (k * inverse >> 32 is k / count) */
   int32_t offset[NEAP_TURNS_MAX]; /* ... item k / count + offset[t] of ... */
-  int16_t leaf[NEAP_TURNS_MAX];   /* ... leaf number leaf[t] */
+  int16_t leaf[NEAP_TURNS_MAX];   /* ... leaf number leaf[t], ... */
+  int64_t is_straight;            /* ... which is t, if this is not 0. */
   double last;          /* Who reads the item after this, and counts on, ... */
   int64_t k;            /* ... finds its k here, and, ... */
   int64_t near;         /* ... below this, ... */

@@ -358,6 +358,7 @@ static int64_t read_on(neap_turns *turns, int64_t i, int32_t *which) {
   turns->last++;
   turns->k++;
   *which = turns->leaf[turns->turn[k]];
+  if (turns->is_straight) assert_int_equal(*which, turns->turn[k]);
   return turns->round[k] + turns->offset[turns->turn[k]] - 1;
 }
 
@@ -378,6 +379,7 @@ static void turns_are_read_in_order(void **state) {
       assert_int_equal(read_on(&turns, i, &which), at);
       assert_int_equal(which, one);
       if (i % 97 == 0) check_turns(seq, &turns, (int64_t)turns.first - 1);
+      if (i < 900 * n) assert_true(turns.is_straight);
     }
     assert_true(asked <= neap_seq_length(seq) / 200 + 5);
     neap_seq_free(seq);

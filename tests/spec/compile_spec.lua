@@ -26,7 +26,8 @@ end
 describe("neap.compile", function()
   it("writes a call of the user's function on a line of its own", function()
     local code = text(neap.range(3):map(double))
-    assert.truthy(code:find("\n  local x%d+ = k1%(x%d+%) do local _ = i end\n"), code)
+    assert.truthy(code:find("\n  local x%d+ = k1%(x%d+%) do local _ = i end\n"),
+      code)
     assert.truthy(code:find("\n  return x%d+$"), code)
   end)
 

@@ -87,6 +87,23 @@ local function check(count, kinds)
   end
 end
 
+-- Stretches of items at and beyond what 32 bits hold, in any order; source t
+-- has t * OWN + 1, t * OWN + 2, ...
+local OWN = 1e14
+local STARTS = {
+  0, 2 ^ 31 - 300, 2 ^ 31 - 3, 2 ^ 31, 2 ^ 32 - 5, 2 ^ 32, 2 ^ 33 + 7, 2 ^ 40,
+}
+
+local function check_far(s, count)
+  for _ = 1, 100 do
+    local first = STARTS[math.random(#STARTS)] + math.random(500)
+    for i = first, first + math.random(600) do
+      local t = (i - 1) % count
+      assert(s[i] == t * OWN + (i - 1 - t) / count + 1, i)
+    end
+  end
+end
+
 describe("neap.interleave", function()
   before_each(function()
     math.randomseed(seed)
@@ -130,6 +147,20 @@ describe("neap.interleave", function()
     for _, p in ipairs({ 2 ^ 27, 2 ^ 31 - 2, 2 ^ 31, 2 ^ 40, 2 ^ 53 - 1 }) do
       local i = p + 1
       assert.equal(math.floor((i - 1) / 2) + 1, s[i])
+    end
+  end)
+
+  it("tells far items from near ones", function()
+    for _, count in ipairs({ 2, 3, 5, 12 }) do
+      local ranges, endless = {}, {}
+      for t = 0, count - 1 do
+        ranges[t + 1] = neap.range(t * OWN + 1, t * OWN + 2 ^ 45)
+        endless[t + 1] = neap.from(function(i)
+          return t * OWN + i
+        end)
+      end
+      check_far(neap.interleave(unpack(ranges)), count)
+      check_far(neap.interleave(unpack(endless)), count)
     end
   end)
 end)
