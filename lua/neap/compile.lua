@@ -8,7 +8,7 @@
 --
 -- A call of a user's function stands on a line of its own, by which an error
 -- finds its stage; its index is read once more after the call, so that the
--- local that holds it is still there when the call fails. (Stored, it would keep
+-- local that holds it is still there when the call fails. (A store would keep
 -- LuaJIT from taking what stands in upvalues out of loops.)
 -- @module neap.compile
 
