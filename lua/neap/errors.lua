@@ -167,12 +167,18 @@ function errors.handler(cause)
   })
 end
 
--- LuaJIT counts how often a function is entered, unless that has "...", and
--- compiles it on its own when it is hot; but none that returns through xpcall.
--- So what xpcall calls is not counted, and what is counted returns to Lua. The
--- last call must be a function of C's: one of Lua's would be counted.
+-- LuaJIT compiles no return through xpcall, unless the call is in the trace as
+-- well; one that tries to is given up, and after some times for good. So no
+-- trace must begin in what xpcall calls: a function that has "..." is not
+-- counted when it is entered, nor is one of C's, by which it ends. And none
+-- must come there that began below: where a trace that has left the functions
+-- that it began in meets a second "...", it ends, and the interpreter returns.
+local function inner(f, ...)
+  return (f(...))
+end
+
 local function enter(f, ...)
-  return select(1, (f(...)))
+  return select(1, (inner(f, ...)))
 end
 
 --- Evaluates: true and what f(...) answers, one value; or false and the error.

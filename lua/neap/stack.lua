@@ -29,7 +29,7 @@ local function type_of(value)
   elseif ffi.istype(int64, value) or ffi.istype(uint64, value) then
     return "64-bit integer"
   end
-  return type(value)
+  return (type(value))
 end
 
 local function join(path, key)

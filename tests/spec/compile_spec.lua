@@ -86,6 +86,26 @@ describe("neap.compile", function()
     assert.truthy(run.out:find("stop\tneap: map:3", 1, true), run.out)
   end)
 
+  it("lets LuaJIT compile the end of a chain's loop", function()
+    local run = support.run([[
+      local neap = require("neap")
+      local s = neap.range(3200):map(function(x) return 2 * x end)
+        :batch(32, { collate = neap.stack })
+      local told = require("jit.vmdef").traceerr
+      jit.attach(function(what, _, _, _, code)
+        if what == "abort" then
+          print(told[code])
+        end
+      end, "trace")
+      for _ = 1, 20 do
+        for _ in s:each() do
+        end
+      end
+    ]])
+    assert.equal(0, run.status)
+    assert.is_nil(run.out:find("lower frame", 1, true), run.out)
+  end)
+
   it("bounds what it asks of LuaJIT, in depth", function()
     local s = neap.range(3)
     for _ = 1, 3000 do
