@@ -17,7 +17,7 @@ end)
 --- Packs a chain. The module paths go apart, since reading the rest may need
 -- modules that only they find; and plainly, since a second blob would double
 -- the time that the first takes.
--- @tparam table value what the worker gets: {node =, on_start =}
+-- @tparam table value what the worker gets: {node =, on_start =, errors =}
 -- @tparam string name what errors call it
 function chain.pack(value, name)
   local path, cpath = package.path, package.cpath

@@ -178,6 +178,10 @@ function check.options(narg, options, known)
     return kept
   end
   expect(narg, type(options) == "table", "table of options", options)
+  if getmetatable(options) ~= nil then
+    check.fail(narg,
+      "plain table of options expected, got one with a metatable")
+  end
   for name, value in pairs(options) do
     local kind = known[name]
     if not kind then

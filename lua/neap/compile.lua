@@ -198,9 +198,7 @@ end
 local function build(node)
   local g = new_generator(node)
   local x = g:value(node, "i", "e")
-  if #g.stages > 1 then
-    g:line(STILL .. "i end") -- which an error wants to know
-  end
+  g:line(STILL .. "i end") -- which an error wants to know
   local names = {}
   for k, name in ipairs(g.constant_names) do
     names[k] = name:match("^k.*")

@@ -15,7 +15,7 @@ local Error = class("errors")
 
 local FRAMES_MAX = 10 -- of each end of the stack that a traceback shows
 
-local errors = { class = Error }
+local errors = { class = Error, NO_MEMORY = "not enough memory" }
 local mode = "wrap"
 
 -- Generated function -> name of the stage that it is, whose index is the local
@@ -48,14 +48,19 @@ function errors.is(value)
   return getmetatable(value) == Error
 end
 
+local function index_text(index)
+  return type(index) == "number" and ("%.0f"):format(index) or "?"
+end
+
 function Error.__tostring(e)
   local parts = { e.message }
   if e.stage then
-    parts[#parts + 1] = ("\n  item %s of %s"):format(e.index or "?", e.stage)
+    parts[#parts + 1] = ("\n  item %s of %s"):format(index_text(e.index),
+      e.stage)
   end
   if e.outer_stage then
-    parts[#parts + 1] = ("\n  for item %s of %s"):format(e.outer_index or "?",
-      e.outer_stage)
+    parts[#parts + 1] = ("\n  for item %s of %s"):format(
+      index_text(e.outer_index), e.outer_stage)
   end
   if e.worker then
     parts[#parts + 1] = ("\n  in worker %d"):format(e.worker)
@@ -153,10 +158,15 @@ end
 
 --- What an evaluation's failure becomes: at the place where it is raised.
 function errors.handler(cause)
-  if errors.is(cause) then
+  local is_error = errors.is(cause)
+  if is_error and (not cause.worker or cause.outer_stage) then
     return cause
   end
   local found = find_stages(2)
+  if is_error then -- a worker knows of the stages below the prefetch alone
+    cause.outer_stage, cause.outer_index = found.outer_stage, found.outer_index
+    return cause
+  end
   return Error:new({
     kind = "item",
     message = text_of(cause),
@@ -181,10 +191,36 @@ local function enter(f, ...)
   return select(1, (inner(f, ...)))
 end
 
+--- Makes an error that tells of no stage one of item i of a chain's function.
+function errors.of_item(e, f, i)
+  local names = stages[f]
+  if names and e.kind == "item" and not e.stage then
+    e.index, e.stage = i, type(names) == "table" and names[1] or names
+  end
+  return e
+end
+
+-- Where the stack overflows or memory is short, no handler runs: what is left
+-- to tell is which item was read. LuaJIT does not collect before it gives up.
+local function without_handler(cause, f, i)
+  if cause == errors.NO_MEMORY then
+    collectgarbage()
+    collectgarbage()
+  end
+  return errors.of_item(Error:new({
+    kind = "item", message = text_of(cause), cause = cause,
+  }), f, i)
+end
+
 --- Evaluates: true and what f(...) answers, one value; or false and the error.
 function errors.try(f, ...)
-  return xpcall(enter, errors.handler, f, ...)
+  local ok, x = xpcall(enter, errors.handler, f, ...)
+  if not ok and not errors.is(x) then
+    x = without_handler(x, f, ...)
+  end
+  return ok, x
 end
+
 
 --- Makes an error object; fields as Error's.
 function errors.make(fields)

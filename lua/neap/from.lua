@@ -15,7 +15,11 @@ function From:emit(g, i)
     return g:call(self, i, self.values, { i })
   end
   local x = g:name()
-  g:line("local %s = %s[%s]", x, g:constant(self.values), i)
+  if tensor.is(self.values) then -- which may be one that was released
+    g:staged(self, i, "local %s = %s[%s]", x, g:constant(self.values), i)
+  else
+    g:line("local %s = %s[%s]", x, g:constant(self.values), i)
+  end
   return x
 end
 
@@ -57,6 +61,7 @@ local function make(_, values, n)
       values = values, length = n or math.huge,
     }))
   elseif n ~= nil then
+    check.sequence(1, values)
     check.fail(2, "no length expected: only a function wants one")
   elseif sequence.is(values) then
     return values

@@ -9,6 +9,7 @@
 local chain = require("neap.chain")
 local check = require("neap.check")
 local class = require("neap.class")
+local errors = require("neap.errors")
 local Pool = require("neap.pool")
 local reader = require("neap.reader")
 local sequence = require("neap.sequence")
@@ -185,7 +186,8 @@ local function prefetch(source, options)
   local pool = Pool.make(options, source.length)
   if pool.workers > 0 then
     local ok, text = pcall(chain.pack,
-      { node = source, on_start = options.on_start }, "the chain")
+      { node = source, on_start = options.on_start, errors = errors.mode() },
+      "the chain")
     if not ok then
       check.raise(text)
     end

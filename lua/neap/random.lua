@@ -17,6 +17,13 @@ local INTEGER_MAX = 2 ^ 53 - 1  -- so that a double holds all between
 
 local Random = {}
 
+-- r.uniform() for r:uniform(): C would read what nil points to.
+local function check_self(rng)
+  if rng == nil then
+    check.fail(1, "random generator expected, got nil: call it with a colon")
+  end
+end
+
 local function check_numbers(a, b)
   if type(a) ~= "number" then
     check.fail(2, "number expected, got " .. check.got(a))
@@ -38,6 +45,7 @@ end
 -- @tparam[opt=0] number a
 -- @tparam[opt=1] number b
 function Random:uniform(a, b)
+  check_self(self)
   local x = C.neap_random_uniform(self)
   if a == nil and b == nil then
     return x
@@ -51,6 +59,7 @@ end
 -- @tparam int first
 -- @tparam int last first or more
 function Random:integer(first, last)
+  check_self(self)
   if not (type(first) == "number" and type(last) == "number"
     and first <= last and first >= -INTEGER_MAX and last <= INTEGER_MAX
     and floor(first) == first and floor(last) == last) then
@@ -65,6 +74,7 @@ end
 -- @tparam[opt=0] number mean
 -- @tparam[opt=1] number sd the standard deviation
 function Random:normal(mean, sd)
+  check_self(self)
   local x = C.neap_random_normal(self)
   if mean == nil and sd == nil then
     return x
@@ -77,6 +87,7 @@ end
 -- @function rng:shuffle
 -- @tparam table t
 function Random:shuffle(t)
+  check_self(self)
   if type(t) ~= "table" then
     check.fail(2, "table expected, got " .. check.got(t))
   end

@@ -48,7 +48,8 @@ end
 -- @treturn Sequence
 -- @usage neap.range(2, 10, 4):totable() --> 2, 6, 10
 local function range(first, last, step)
-  if last == nil and step == nil then
+  local is_count = last == nil and step == nil
+  if is_count then
     first, last = 1, check.number(1, first)
   end
   check_finite(1, first)
@@ -59,7 +60,7 @@ local function range(first, last, step)
   end
   local length = count(first, last, step)
   if length >= 2 ^ 53 and length < math.huge then
-    check.fail(2, "fewer than 2^53 items expected")
+    check.fail(is_count and 1 or 2, "fewer than 2^53 items expected")
   end
   return sequence.wrap(Range:make({
     first = first, step = step, length = length,

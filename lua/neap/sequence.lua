@@ -60,7 +60,7 @@ end
 --- How a value that is no sequence shows in a message.
 function sequence.unfit(value)
   if tensor.is(value) then
-    return "a tensor without dimensions"
+    return value.ndim == 0 and "a tensor without dimensions" or "a tensor"
   elseif type(value) ~= "table" then
     return check.got(value)
   end

@@ -27,11 +27,12 @@ function Slice:describe()
     last, self.step)
 end
 
---- The node of `length` items of a node, from `first` on; for adapters.
-local function node_of(source, first, step, length)
+--- The node of `length` items of a node, from `first` on; for adapters, which
+-- tell where they were made.
+local function node_of(source, first, step, length, where)
   return Slice:make({
     source = source, first = first, step = step, length = length,
-    is_unit = step == 1,
+    is_unit = step == 1, where = where,
   })
 end
 

@@ -13,7 +13,8 @@ local Split = class("split", sequence.class)
 local function piece(self, i)
   local first, last = self.firsts[i], self.lasts[i]
   local length = last - first + 1
-  return slice.node(self.source, length > 0 and first or 1, 1, length)
+  return slice.node(self.source, length > 0 and first or 1, 1, length,
+    self.where)
 end
 
 function Split:get(i, e)

@@ -41,7 +41,7 @@ local function compute(worker, getter, k, i, epoch)
   value.write(k, x)
 end
 
-local NO_MEMORY = "not enough memory" -- bare: no handler runs for it
+local NO_MEMORY = errors.NO_MEMORY
 local NO_MEMORY_AT_START = "not enough memory for the chain and on_start"
 local MESSAGE_MAX = 1000 -- bytes, where there is no room for more
 
@@ -69,27 +69,24 @@ local function send_failure(worker, k, e, number)
   end
 end
 
--- LuaJIT does not collect before it gives up, and counts no foreign memory.
+-- Once more, now that the collector has run: LuaJIT counts no foreign memory.
 -- Where that is not enough, a fresh worker may have what this one has lost.
 local function compute_with_less(worker, ...)
-  collectgarbage()
-  collectgarbage()
   local ok, e = errors.try(compute, worker, ...)
-  if not ok and e == NO_MEMORY then
+  if not ok and e.cause == NO_MEMORY then
     C.neap_worker_exhausted(worker)
   end
   return ok, e
 end
 
--- What becomes of item k that raised; a stack that overflows has run no
--- handler either.
+-- What becomes of item k that raised.
 local function recover(worker, getter, number, k, i, epoch, e)
   local ok = false
-  if e == NO_MEMORY then
+  if e.cause == NO_MEMORY then
     ok, e = compute_with_less(worker, getter, k, i, epoch)
   end
   if not ok then
-    send_failure(worker, k, errors.is(e) and e or errors.handler(e), number)
+    send_failure(worker, k, errors.of_item(e, getter, i), number)
   end
 end
 
@@ -150,6 +147,7 @@ local function start(worker)
   io.stdout:setvbuf("line")
   seed_random(number)
   local sent = read_chain(worker)
+  errors.mode(sent.errors)
   if sent.on_start then
     sent.on_start(number)
   end

@@ -33,8 +33,16 @@ function Zip:describe()
   return ("zip(%s)"):format(table.concat(parts, ", "))
 end
 
+local FIELDS_MAX = 100 -- as of sequences: each takes a local
+
+-- Also of a table that has some fields beside a list: they would be lost.
 local function is_fields(value)
-  return type(value) == "table" and #value == 0 and next(value) ~= nil
+  if type(value) ~= "table" then
+    return false
+  elseif #value == 0 then
+    return next(value) ~= nil
+  end
+  return type((next(value, #value))) == "string"
 end
 
 -- The length that the fields agree on; endless ones go along with any.
@@ -60,6 +68,10 @@ local function zip_fields(fields)
       check.fail(1, "names of fields must be strings, got " .. check.got(key))
     end
     keys[#keys + 1] = key
+  end
+  if #keys > FIELDS_MAX then
+    check.fail(1, ("%d fields at most expected, got %d"):format(FIELDS_MAX,
+      #keys))
   end
   table.sort(keys)
   for k, key in ipairs(keys) do

@@ -65,6 +65,12 @@ local CASES = {
   ["neap.where(s)"] = "#2 to 'where' (function expected, got no value)",
   ["neap.epoch(s, 0)"] = "#2 to 'epoch' (positive integer expected, got 0)",
   ["s:epoch()"] = "#1 to 'epoch' (positive integer expected, got no value)",
+  ["neap.zip({a = s, {1}})"] =
+    "#1 to 'zip' (names of fields must be strings, got 1)",
+  ["neap.from(nil, 3)"] = "#1 to 'from' (sequence expected, got no value)",
+  ["neap.range(2^54)"] = "#1 to 'range' (fewer than 2^53 items expected)",
+  ["neap.batch(s, 2, setmetatable({}, {}))"] = "#3 to 'batch' (plain table of "
+    .. "options expected, got one with a metatable)",
   ["neap.cache(s, 0)"] = "#2 to 'cache' (positive integer expected, got 0)",
   ["neap.rescue(s)"] = "#2 to 'rescue' (function expected, got no value)",
   ["s:retry()"] = "#1 to 'retry' (positive integer expected, got no value)",

@@ -218,11 +218,86 @@ describe("an error of an item", function()
     end
     for _, workers in ipairs({ 0, 1 }) do
       local p = neap.range(2):map(recurse):prefetch({ workers = workers })
-      local text = tostring(support.raised(function() return p[1] end))
-      assert.truthy(text:find("stack overflow", 1, true))
-      assert.truthy(#text < 3000)
+      local e = support.raised(function() return p[1] end)
+      assert.truthy(e.message:find("stack overflow", 1, true))
+      assert.truthy(#tostring(e) < 3000)
+      assert.equal(1, e.index)
+      assert.truthy(e.stage:find(FILE, 1, true))
       p:close()
     end
+    local s = neap.range(2):map(recurse)
+    assert.equal(2, s:rescue(function(e) return e.index end)[2])
+    support.items(s, { on_error = "skip" })
+    assert.equal(2, s:skipped()[2].index)
+  end)
+
+  it("tells of the item that was read in compiled code too", function()
+    local s = neap.range(5) .. neap.range(300):map(function(x)
+      return x ~= 200 and x or error("no luck")
+    end):retry(1)
+    for _, p in ipairs({ s, s:prefetch({ workers = 1 }) }) do
+      local e = support.raised(function() p:totable() end)
+      assert.equal(200, e.index)
+      assert.equal(205, e.outer_index)
+    end
+  end)
+
+  it("tells of the stages on both sides of workers", function()
+    local function fail(x)
+      return x ~= 3 and x or error("no luck")
+    end
+    local texts = {}
+    for workers = 0, 1 do
+      local s = neap.range(9):map(fail):prefetch({ workers = workers }):batch(2)
+      local e = support.raised(function() return s[2] end)
+      assert.equal(3, e.index)
+      assert.equal(2, e.outer_index)
+      texts[workers] = e.outer_stage
+    end
+    assert.truthy(texts[1]:find("^batch"))
+    assert.equal(texts[0], texts[1])
+  end)
+
+  it("tells an index whole, however large", function()
+    local s = neap.from(function() error("no luck") end)
+    local e = support.raised(function() return s[123456789012345] end)
+    assert.truthy(tostring(e):find("item 123456789012345 of from", 1, true))
+  end)
+
+  it("is as the mode says for functions in workers too", function()
+    local s = neap.range(2):map(function(x)
+      error({ code = x })
+    end):rescue(function(e)
+      return e.code
+    end)
+    assert.same({}, s:prefetch({ workers = 1 }):totable())
+    neap.errors("passthrough")
+    assert.same({ 1, 2 }, s:prefetch({ workers = 1 }):totable())
+  end)
+
+  it("tells where what a split cuts off was made", function()
+    local line = debug.getinfo(1, "l").currentline + 1
+    local s = neap.range(6):map(error):split(2):prefetch({ workers = 1 })
+    local e = support.raised(function() return s[1] end)
+    assert.equal(("slice (%s:%d)"):format(FILE, line), e.outer_stage)
+  end)
+
+  it("tells of a tensor that was released", function()
+    local p = neap.range(3):map(function()
+      return neap.tensor("u8", { 2 })
+    end):prefetch({ workers = 1 })
+    local s
+    for i, t in p:each() do
+      s = s or neap.from(t)
+      if i == 2 then
+        break
+      end
+    end
+    local e = support.raised(function() return s[2] end)
+    assert.truthy(e.message:find("has been released", 1, true))
+    assert.equal(2, e.index)
+    assert.truthy(e.stage:find("^from"))
+    p:close()
   end)
 
   it("tells of the item that was read, where another one failed", function()
