@@ -227,8 +227,11 @@ function errors.make(fields)
   return Error:new(fields)
 end
 
--- Kinds of errors that keep all items from being read, whichever is asked for.
-local OF_ALL_ITEMS = { worker = true, held = true, closed = true }
+-- Kinds of errors that keep all items from being read, whichever is asked for:
+-- "iterator" is of one that raises all the time.
+local OF_ALL_ITEMS = {
+  worker = true, held = true, closed = true, iterator = true,
+}
 
 --- Raises what is no single item's failure, as reading and iterating do alike.
 -- @tparam string kind "worker", "held" or "closed"

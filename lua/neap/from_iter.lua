@@ -15,7 +15,13 @@ FromIter.transient = { getter = true, record = true, state = true }
 -- -- Stepping ----------------------------------------------------------------
 --
 -- `state` is where the iterator stands: its function, state and control value,
--- how many items it has given, and the last of them by index.
+-- how many indexes it has passed, and the last of their items.
+--
+-- A call that raises has given no item, and so may be tried again for the same
+-- index. Who asks for the next one instead passes that index: of what the
+-- iterator gives, nothing is lost.
+
+local FAILURES_MAX = 1000 -- indexes in a row that may be passed
 
 local function begin(self)
   local f, invariant, control = self.f, self.invariant, self.control
@@ -25,6 +31,8 @@ local function begin(self)
   return {
     f = f, invariant = invariant, control = control, count = 0, kept = {},
     has_ended = false,
+    has_failed = false, -- the call for the next index, as far as is known
+    failures = 0, -- indexes in a row that were passed
   }
 end
 
@@ -40,21 +48,37 @@ local function first_answer(self, state)
   return answer
 end
 
+-- Moves on by an index, which has an item or is passed without.
+local function move(self, state, x)
+  state.has_failed = false
+  state.count = state.count + 1
+  state.kept[state.count] = x
+  state.kept[state.count - self.cache] = nil
+end
+
 local function advance(self, state)
   local x
+  state.has_failed = true
   if state.count == 0 and not self.is_factory then
     x = first_answer(self, state)
   else
     x = state.f(state.invariant, state.control)
   end
   if x == nil then
-    state.has_ended = true
+    state.has_failed, state.has_ended = false, true
     return
   end
-  state.control = x
-  state.count = state.count + 1
-  state.kept[state.count] = hold.keep(x)
-  state.kept[state.count - self.cache] = nil
+  state.control, state.failures = x, 0
+  move(self, state, hold.keep(x))
+end
+
+-- One that raises again and again would perhaps never end.
+local function advance_or_give_up(self, state)
+  local ok, e = errors.try(advance, self, state)
+  if not ok then
+    e.kind = "iterator"
+    error(e, 0)
+  end
 end
 
 local function read_to(self, i)
@@ -63,12 +87,19 @@ local function read_to(self, i)
     state = begin(self)
     self.state = state
   end
-  if i <= state.count - self.cache then
+  if i <= state.count and state.kept[i] == nil then
     error(("item %d has gone by: the iterator stands at %d and cache = %d")
       :format(i, state.count, self.cache), 0)
   end
   while state.count < i and not state.has_ended do
-    advance(self, state)
+    if state.has_failed and state.count + 1 < i then
+      state.failures = state.failures + 1
+      move(self, state, nil)
+    elseif state.failures < FAILURES_MAX then
+      advance(self, state)
+    else
+      advance_or_give_up(self, state)
+    end
   end
   return state
 end
@@ -84,30 +115,6 @@ function FromIter:get(i)
     }), 0)
   end
   return state.kept[i]
-end
-
--- An iterator that raises has given no item, so its next one has the same
--- index. One that raises twice in a row would perhaps never end.
-local function step_skipping(loop, i)
-  i = i + 1
-  if i > loop.length then
-    return nil
-  end
-  local ok, x = errors.try(loop.getter, i, 1)
-  if not ok and x.kind ~= "end" then
-    table.insert(loop.record, x)
-    ok, x = errors.try(loop.getter, i, 1)
-  end
-  if ok then
-    return i, x
-  elseif x.kind ~= "end" or loop.length < math.huge then
-    errors.raise(x)
-  end
-end
-
-function FromIter:iterate(options)
-  local step, loop, first = sequence.class.iterate(self, options)
-  return loop.record and step_skipping or step, loop, first
 end
 
 local KNOWN = { cache = "count", size = "natural" }
@@ -126,7 +133,9 @@ end
 
 --- Returns what an iterator answers, as a sequence. An item is the first value
 -- of each answer. Going further back than the cache raises; where a function
--- that makes the iterator is given, it starts again instead.
+-- that makes the iterator is given, it starts again instead. Where the iterator
+-- raises, that index has no item unless it is tried again; the next one has
+-- what the iterator gives next.
 -- @function from_iter
 -- @tparam function f an iterator with its state and control value, as a `for`
 --   wants them, or a function that answers these
@@ -137,6 +146,9 @@ local function from_iter(f, ...)
   check.func(1, f)
   local count = select("#", ...)
   local rest = { ... }
+  while count > 0 and rest[count] == nil do
+    count = count - 1
+  end
   if count > 3 then
     check.fail(5, "nothing expected after the options, got "
       .. check.got(rest[4]))

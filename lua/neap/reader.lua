@@ -159,7 +159,7 @@ local function step_slowly(self)
     return self.first + k, x
   elseif x.kind == "end" and self.node.length == math.huge then
     return step_past_end(self, x)
-  elseif not self.record then
+  elseif not self.record or not errors.is_of_item(x) then
     errors.raise(x)
   end
   table.insert(self.record, x)

@@ -71,18 +71,65 @@ describe("from_iter", function()
     end
   end)
 
+  -- What a loop that skips delivers: item by index.
+  local function delivered(s)
+    local items = {}
+    for i, x in s:each({ on_error = "skip" }) do
+      items[i] = x
+    end
+    return items
+  end
+
+  local function id(x)
+    return x
+  end
+
   it("loses no item when it goes past an error", function()
-    local s = neap.from_iter(counting(4, { [3] = true, [6] = true }))
-    assert.same({ n = 4, 1, 2, 3, 4 }, support.items(s, { on_error = "skip" }))
-    assert.equal(2, #s:skipped())
-    assert.equal(3, s:skipped()[1].index)
+    for _, over in ipairs({
+      id,
+      function(s) return s:map(id) end,
+      function(s) return s:cache(2):progress() end,
+      function(s) return s:map(id):prefetch({ workers = 0 }) end,
+      function(s) return s:map(id):prefetch({ workers = 1 }) end,
+    }) do
+      local s = over(neap.from_iter(function()
+        return counting(4, { [3] = true, [6] = true })
+      end))
+      assert.same({ 1, 2, [4] = 3, [5] = 4 }, delivered(s))
+      assert.equal(2, #s:skipped())
+      assert.equal(3, s:skipped()[1].index)
+    end
   end)
 
   it("does not go past errors for ever", function()
-    local s = neap.from_iter(coroutine.wrap(function() error("early") end))
-    local e = support.raised(support.items, s, { on_error = "skip" })
-    assert.truthy(e.message:find("cannot resume dead coroutine"))
-    assert.truthy(s:skipped()[1].message:find("early"))
+    for _, over in ipairs({
+      id,
+      function(s) return s:map(id) end,
+      function(s) return s:rescue(error) end,
+      function(s) return s:map(id):prefetch({ workers = 1 }) end,
+    }) do
+      local s = over(neap.from_iter(function()
+        return coroutine.wrap(function() error("early") end)
+      end))
+      local e = support.raised(delivered, s)
+      assert.truthy(e.message:find("cannot resume dead coroutine"))
+      assert.truthy(s:skipped()[1].message:find("early"))
+    end
+  end)
+
+  it("says what it has passed without an item", function()
+    local s = neap.from_iter(counting(4, { [2] = true }), { cache = 9 })
+    assert.equal(1, s[1])
+    assert.is_false((pcall(function() return s[2] end)))
+    assert.equal(2, s[3])
+    assert.truthy(support.message(function() return s[2] end)
+      :find("^item 2 has gone by"))
+  end)
+
+  it("takes a nil after the function for nothing", function()
+    assert.same({ n = 3, 1, 2, 3 }, support.items(neap.from_iter(function()
+      return counting(3)
+    end, nil)))
   end)
 
   it("may be tried again", function()
