@@ -253,8 +253,11 @@ static int plant(struct mix *self, const double *weights, int64_t seed,
     return neap__error_set(error, NEAP_EMEMORY, 0,
                            "cannot mix: memory is short");
   }
+  double heaviest = 0; /* so that no sum is too large */
   for (int32_t k = 0; k < count; k++)
-    list[k] = (struct weighed){weights[k], k};
+    heaviest = fmax(heaviest, weights[k]);
+  for (int32_t k = 0; k < count; k++)
+    list[k] = (struct weighed){weights[k] / heaviest, k};
   qsort(list, (size_t)count, sizeof *list, by_weight);
   struct builder b = {self->nodes, list + count, 0, 1};
   if (!build_planned(&b, list, count)) build(&b, list, count, 0);

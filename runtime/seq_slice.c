@@ -39,8 +39,11 @@ static void stride(const neap_seq *seq, int64_t epoch, neap__span *span) {
   if (self->step < 0 && self->source->depth == 1) count = INT64_MAX;
   if (seq->length != NEAP_ENDLESS && count > seq->length - index)
     count = seq->length - index;
+  /* Where the steps do not fit, there is but one item for each to lead to. */
+  if (__builtin_mul_overflow(span->step, self->step, &span->step) ||
+      span->step == INT64_MIN)
+    span->step = count = 1;
   span->count = count;
-  span->step *= self->step;
   span->period = 0;
 }
 

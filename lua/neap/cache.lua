@@ -82,13 +82,11 @@ function Cache:get(i, e)
   return x
 end
 
+-- What is stored may be kept under other indexes too, and is not always what a
+-- read answers then.
 function Cache:set(i, value, e)
   self.source:set(i, value, e)
-  if not self.kept or self.kept_epoch ~= e then
-    self.kept = false
-  elseif not is_nil(self.kept.items[i]) then
-    self.kept.items[i] = is_nil(value) and NIL or value
-  end
+  self.kept = false
 end
 
 function Cache:describe()

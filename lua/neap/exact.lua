@@ -20,6 +20,11 @@ function exact.number(count)
   return int64(n) > count and n * (1 - 2 ^ -53) or n
 end
 
+--- An index from 1 as C counts, from 0.
+function exact.from_zero(i)
+  return i <= 2 ^ 53 and i - 1 or int64(i) - 1
+end
+
 --- Index i of n items, where a negative one counts from the end.
 function exact.from_start(i, n)
   if i >= 0 then

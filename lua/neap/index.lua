@@ -21,6 +21,7 @@ local Index = class("index", sequence.class)
 
 -- More leaves than this are told apart by a table of functions, not by code.
 local BRANCHES_MAX = 4
+local LEAVES_MAX = 2 ^ 15 -- whose numbers what is resolved ahead holds
 
 local int64 = ffi.typeof("int64_t")
 local out = ffi.new("neap_seq *[1]")
@@ -125,6 +126,10 @@ function Index:emit(g, i, e)
   if #leaves == 1 then
     g:line("local %s = %s(%s)", j, g:own(way.index), arguments)
     return g:value(leaves[1], j, e)
+  end
+  if #leaves >= LEAVES_MAX then
+    error(("cannot read: %d sequences are rearranged as one, not 1..%d"):format(
+      #leaves, LEAVES_MAX - 1), 0)
   end
   local which = g:name("w")
   g:line("local %s, %s = %s(%s)", j, which, g:own(way.leaf), arguments)

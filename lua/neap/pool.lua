@@ -9,6 +9,7 @@
 local ffi = require("ffi")
 local class = require("neap.class")
 local errors = require("neap.errors")
+local exact = require("neap.exact")
 local failure = require("neap.failure")
 local heap = require("neap.heap")
 local hold = require("neap.hold")
@@ -153,7 +154,8 @@ end
 -- @treturn boolean whether it is an error
 function Pool:get(i, epoch, stage)
   local run, loan = self.run, self.loan
-  read_run(C.neap_run_get, self.loader, epoch, i - 1, run, lib.error)
+  read_run(C.neap_run_get, self.loader, epoch, exact.from_zero(i), run,
+    lib.error)
   loan:aim(run.slot)
   local ok, x, is_failure = pcall(failure.read, run, 0, loan, stage,
     self.options)

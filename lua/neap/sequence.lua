@@ -95,6 +95,12 @@ function check.self(s, class_name)
   return node
 end
 
+-- In a worker nobody may have loaded the adapters.
+setmetatable(methods, { __index = function(_, name)
+  require("neap")
+  return rawget(methods, name)
+end })
+
 --- Gives all handles a method.
 function sequence.method(name, f)
   methods[name] = f

@@ -14,7 +14,7 @@ local function item_of(batch, j)
   if type(batch) ~= "table" and type(batch) ~= "cdata" then
     error("the batch must be a list, a tensor or a table of these, and is "
       .. check.got(batch), 0)
-  elseif type(batch) ~= "table" or batch[1] ~= nil or next(batch) == nil then
+  elseif type(batch) ~= "table" or type((next(batch))) ~= "string" then
     return batch[j]
   end
   local item = {}

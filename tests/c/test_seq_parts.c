@@ -177,6 +177,20 @@ static void mix_of_many_stays_close(void **state) {
   }
 }
 
+static void mix_takes_the_largest_weights(void **state) {
+  (void)state;
+  neap_seq *parts[] = {leaf(NEAP_ENDLESS, 0), leaf(NEAP_ENDLESS, 1)}, *seq;
+  const double weights[] = {1e308, 1e308};
+  int32_t which, taken[2] = {0};
+  assert_int_equal(neap_seq_mix(parts, weights, 2, 1, &seq, NULL), NEAP_OK);
+  for (int64_t k = 0; k < 1000; k++) {
+    neap_seq_resolve_one(seq, 1, k, &which);
+    taken[which]++;
+  }
+  assert_int_equal(taken[0], 500);
+  neap_seq_free(seq);
+}
+
 static void mix_ends_where_a_source_has(void **state) {
   (void)state;
   for (int64_t seed = 1; seed <= 50; seed++) {
@@ -479,6 +493,7 @@ int main(void) {
       cmocka_unit_test(mix_keeps_its_proportions),
       cmocka_unit_test(mix_of_a_few_keeps_any_proportions),
       cmocka_unit_test(mix_of_many_stays_close),
+      cmocka_unit_test(mix_takes_the_largest_weights),
       cmocka_unit_test(mix_ends_where_a_source_has),
       cmocka_unit_test(what_is_ahead_is_what_resolves),
       cmocka_unit_test(what_is_ahead_stays_exact),

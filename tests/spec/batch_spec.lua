@@ -167,4 +167,13 @@ describe("neap.batch", function()
     end
     p:close()
   end)
+
+  it("is taken apart where its first item is nil", function()
+    local s = neap.range(4):map(function(x)
+      return x % 2 == 0 and x or nil
+    end):batch(2):unbatch(2)
+    assert.is_nil(s[1])
+    assert.equal(2, s[2])
+    assert.equal(4, s[4])
+  end)
 end)

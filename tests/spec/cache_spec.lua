@@ -41,4 +41,16 @@ describe("a cache", function()
     assert.same({ 11, 21, 30 }, s:totable())
     assert.same({ 11, 21, 30 }, list)
   end)
+
+  it("answers what was stored as a read does", function()
+    local rows = neap.tensor("f32", { 2, 3 })
+    local s = neap.from(rows):cache()
+    local _ = s[1]
+    s[1] = { 1, 2, 3 }
+    assert.equal("f32", s[1].dtype)
+    local twice = neap.cycle({ 1, 2 }, 2):cache()
+    assert.same({ 1, 2, 1, 2 }, twice:totable())
+    twice[1] = 5
+    assert.same({ 5, 2, 5, 2 }, twice:totable())
+  end)
 end)

@@ -776,4 +776,19 @@ describe("a prefetch", function()
       end
     end)
   end)
+
+  it("lets functions in workers use sequences by methods alone", function()
+    local inner = neap.range(10)
+    local p = neap.range(3):map(function(i)
+      return inner:slice(i, 5)[1]
+    end):prefetch({ workers = 1 })
+    assert.same({ 1, 2, 3 }, p:totable())
+    p:close()
+  end)
+
+  it("reads the last of more than 2^53 items", function()
+    local p = neap.range(10):cycle(10 ^ 15):prefetch({ workers = 1 })
+    assert.equal(10, p[-1])
+    p:close()
+  end)
 end)

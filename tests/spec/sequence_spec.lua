@@ -204,4 +204,14 @@ describe("a sequence", function()
     assert.equal(("map (tests/spec/sequence_spec.lua:%d)"):format(line),
       e.stage)
   end)
+
+  it("ends, endless, where indexes have no 64 bits", function()
+    local s = neap.range(10):shuffle(1) .. neap.from(function(i) return i end)
+    for _, i in ipairs({ 2 ^ 63, 2 ^ 64 }) do
+      for _ = 1, 2 do
+        assert.equal(("index %.0f is out of range 1..2^63"):format(i),
+          support.message(function() return s[i] end))
+      end
+    end
+  end)
 end)

@@ -112,4 +112,12 @@ describe("neap.slice", function()
     assert.equal(901, s[1])
     assert.equal(3000, s[-1])
   end)
+
+  it("has steps whose product has more than 64 bits", function()
+    local step = 2 ^ 32
+    local n = 2 * step
+    local s = (neap.range(n):slice(1, nil, step) .. neap.range(n))
+      :slice(1, nil, step)
+    assert.same({ 1, step - 1, n - 1 }, s:totable())
+  end)
 end)
