@@ -74,7 +74,7 @@ static int add_up(struct concat *self, neap_error *error) {
                              k);
     if (length == NEAP_ENDLESS)
       sum = INT64_MAX;
-    else if (__builtin_add_overflow(sum, length, &sum))
+    else if (__builtin_add_overflow(sum, length, &sum) || sum == INT64_MAX)
       return neap__error_set(error, NEAP_EINVAL, 0,
                              "cannot concat: the length overflows 64 bits");
   }

@@ -24,12 +24,12 @@ int neap__parts_new(const neap__seq_ops *ops, neap_seq *const *sources,
                     int32_t count, neap_seq **out, neap_error *error) {
   *out = NULL;
   neap_seq *seq;
-  if (count < 1 || count > NEAP__SEQ_PARTS_MAX) {
+  if (count < 1 || count > NEAP_SEQ_SOURCES_MAX) {
     for (int32_t k = 0; k < count; k++)
       neap_seq_free(sources[k]);
     return neap__error_set(error, NEAP_EINVAL, 0,
                            "cannot %s: there are %d sources, not 1..%d",
-                           ops->deed, count, NEAP__SEQ_PARTS_MAX);
+                           ops->deed, count, NEAP_SEQ_SOURCES_MAX);
   }
   const int rc = neap__seq_new(ops, sources, count, &seq, error);
   if (rc != NEAP_OK) return rc;

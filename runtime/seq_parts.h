@@ -6,9 +6,6 @@
 
 #include "seq.h"
 
-/* Sources that one adapter may have: so that counting them fits the stack. */
-#define NEAP__SEQ_PARTS_MAX 4096
-
 /* The sources of an adapter; the first member of its struct. */
 typedef struct neap__parts {
   neap_seq base;

@@ -19,7 +19,10 @@ end
 
 Concat.describe = sequence.describe_sources
 
--- Sources of a concat within a concat are as good as its own.
+local MAX = lib.C.NEAP_SEQ_SOURCES_MAX
+
+-- Sources of a concat within a concat are as good as its own, while there is
+-- room for them.
 local function flatten(...)
   local parts, length = {}, 0
   for k = 1, select("#", ...) do
@@ -27,8 +30,11 @@ local function flatten(...)
     if length == math.huge then
       check.fail(k, "no sequence expected after an endless one")
     end
-    for _, part in ipairs(node.class_name == "concat" and node.sources
-      or { node }) do
+    local inner = node.class_name == "concat" and node.sources or { node }
+    if #parts + #inner > MAX - (select("#", ...) - k) then
+      inner = { node }
+    end
+    for _, part in ipairs(inner) do
       parts[#parts + 1] = part
     end
     length = exact.sum(length, node.length)
@@ -45,9 +51,7 @@ end
 -- @treturn Sequence a view
 -- @usage neap.concat({ 1, 2 }, { 3 }):totable() --> 1, 2, 3
 local function concat(...)
-  if select("#", ...) == 0 then
-    check.sequence(1, nil)
-  end
+  Index.check_count(...)
   local sources, length = flatten(...)
   return sequence.wrap(Concat:make({ sources = sources, length = length }))
 end

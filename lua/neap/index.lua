@@ -12,6 +12,7 @@
 local ffi = require("ffi")
 local new_table = require("table.new")
 local ahead = require("neap.ahead")
+local check = require("neap.check")
 local class = require("neap.class")
 local lib = require("neap.lib")
 local sequence = require("neap.sequence")
@@ -46,6 +47,17 @@ local function grow_leaf(node, leaves)
   end
   return Index.build(C.neap_seq_leaf, node.length == math.huge
     and C.NEAP_ENDLESS or node.length, number)
+end
+
+--- Checks how many sequences are arguments.
+function Index.check_count(...)
+  local count = select("#", ...)
+  if count == 0 then
+    check.sequence(1, nil)
+  elseif count > C.NEAP_SEQ_SOURCES_MAX then
+    check.fail(C.NEAP_SEQ_SOURCES_MAX + 1, ("%d sequences at most expected, "
+      .. "got %d"):format(C.NEAP_SEQ_SOURCES_MAX, count))
+  end
 end
 
 local function grow_several(node, leaves)

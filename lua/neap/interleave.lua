@@ -27,8 +27,9 @@ Interleave.describe = sequence.describe_sources
 -- @treturn Sequence a view
 -- @usage neap.interleave({ 1, 2, 3 }, { "a" }):totable() --> 1, a, 2, 3
 local function interleave(...)
+  Index.check_count(...)
   local sources, length = {}, 0
-  for k = 1, math.max(1, select("#", ...)) do
+  for k = 1, select("#", ...) do
     sources[k] = check.sequence(k, (select(k, ...)))
     length = exact.sum(length, sources[k].length)
     if length >= exact.TOO_MANY and length < math.huge then

@@ -72,6 +72,10 @@ local function mix(sources, weights, options)
     check.fail(1, "table of sequences expected, got " .. (
       type(sources) == "table" and "an empty one" or check.got(sources)))
   end
+  if #sources > C.NEAP_SEQ_SOURCES_MAX then
+    check.fail(1, ("%d sequences at most expected, got %d"):format(
+      C.NEAP_SEQ_SOURCES_MAX, #sources))
+  end
   local nodes = {}
   for k, source in ipairs(sources) do
     nodes[k] = sequence.node(source)

@@ -2,12 +2,15 @@
 --- The share of a sequence that one of several processes reads.
 -- @module neap.shard
 
+local ffi = require("ffi")
 local check = require("neap.check")
 local class = require("neap.class")
 local cycle = require("neap.cycle")
+local exact = require("neap.exact")
 local Slice = require("neap.slice").class
 local sequence = require("neap.sequence")
 
+local int64 = ffi.typeof("int64_t")
 local Shard = class("shard", Slice)
 
 function Shard:describe()
@@ -15,17 +18,26 @@ function Shard:describe()
     self.step, self.even)
 end
 
+-- Also of more items than doubles count.
 local LENGTHS = {
   keep = function(n, rank, world)
-    return math.floor((n - rank) / world) + 1
+    return exact.steps(rank, n, world)
   end,
   drop = function(n, _, world)
-    return math.floor(n / world)
+    return exact.number(int64(n) / world)
   end,
   pad = function(n, _, world)
-    return math.ceil(n / world)
+    return exact.number((int64(n) + (world - 1)) / world)
   end,
 }
+
+-- How often the source must come for a shard to have its length.
+local function times_of(n, rank, world, length)
+  if length == 0 or length == math.huge then
+    return 1
+  end
+  return tonumber((rank + (int64(length) - 1) * world + (n - 1)) / n)
+end
 
 --- Returns items rank, rank + world, rank + 2 world, ... of the source.
 -- @function shard
@@ -47,11 +59,10 @@ local function shard(source, rank, world, options)
   local even = check.options(4, options, { even = "even" }).even or "keep"
   local n = source.length
   local length = n == math.huge and n or LENGTHS[even](n, rank, world)
-  local is_short = length > 0 and rank + (length - 1) * world > n
+  local times = times_of(n, rank, world, length)
   return sequence.wrap(Shard:make({
     whole = source, even = even,
-    source = is_short and cycle.node(source, math.ceil(length * world / n))
-      or source,
+    source = times > 1 and cycle.node(source, times) or source,
     first = length > 0 and rank or 1, step = world, length = length,
   }))
 end

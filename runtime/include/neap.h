@@ -210,6 +210,8 @@ int neap_seq_gather_numbers(neap_seq *source, const double *numbers,
  */
 int neap_seq_shuffle(neap_seq *source, int64_t seed, neap_seq **out,
                      neap_error *error);
+/* Sources that a concat, an interleave or a mix may have. */
+enum { NEAP_SEQ_SOURCES_MAX = 4096 };
 /* One after another; only the last may be endless. */
 int neap_seq_concat(neap_seq *const *sources, int32_t count, neap_seq **out,
                     neap_error *error);

@@ -71,6 +71,12 @@ local CASES = {
   ["neap.range(2^54)"] = "#1 to 'range' (fewer than 2^53 items expected)",
   ["neap.batch(s, 2, setmetatable({}, {}))"] = "#3 to 'batch' (plain table of "
     .. "options expected, got one with a metatable)",
+  ["neap.interleave(unpack(neap.rep({}, 4097):totable()))"] =
+    "#4097 to 'interleave' (4096 sequences at most expected, got 4097)",
+  ["neap.concat(unpack(neap.rep({}, 4097):totable()))"] =
+    "#4097 to 'concat' (4096 sequences at most expected, got 4097)",
+  ["neap.mix(neap.rep({}, 4097):totable(), {})"] =
+    "#1 to 'mix' (4096 sequences at most expected, got 4097)",
   ["neap.cache(s, 0)"] = "#2 to 'cache' (positive integer expected, got 0)",
   ["neap.rescue(s)"] = "#2 to 'rescue' (function expected, got no value)",
   ["s:retry()"] = "#1 to 'retry' (positive integer expected, got no value)",

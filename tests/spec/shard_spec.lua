@@ -65,4 +65,18 @@ describe("shard", function()
       end
     end)
   end)
+
+  it("shares out more items than doubles count", function()
+    local big = neap.range(10):cycle(1e15)
+    local sum, lasts = 0LL, {}
+    for rank = 1, 7 do
+      local s = big:shard(rank, 7)
+      sum = sum + s:len()
+      lasts[rank] = s[-1]
+    end
+    assert.equal(10000000000000000LL, sum)
+    assert.same({ 7, 8, 9, 10, 4, 5, 6 }, lasts)
+    assert.equal(1, big:shard(5, 7, { even = "pad" })[-1])
+    assert.equal(4, big:shard(5, 7, { even = "drop" })[-1])
+  end)
 end)

@@ -120,4 +120,14 @@ describe("neap.slice", function()
       :slice(1, nil, step)
     assert.same({ 1, step - 1, n - 1 }, s:totable())
   end)
+
+  it("is over as many parts as one makes of concats", function()
+    local s = neap.from({ 0 })
+    for k = 1, 5000 do
+      s = s .. { k }
+    end
+    assert.equal(5001, #s)
+    assert.same({ 0, 2500, 5000 }, { s[1], s[2501], s[-1] })
+    assert.same({ 4000, 5000 }, s:slice(4001, nil, 1000):totable())
+  end)
 end)
