@@ -258,6 +258,38 @@ describe("an error of an item", function()
     assert.equal(texts[0], texts[1])
   end)
 
+  -- Each makes a chain whose item 2 fails in a stage of that name.
+  local FAILING = {
+    map = function(s, fail) return s:map(fail) end,
+    starmap = function(s) return s:starmap(print) end,
+    random_map = function(s, fail) return neap.random_map(fail, s) end,
+    from = function(_, fail) return neap.from(fail, 3) end,
+    rescue = function(s, fail) return s:map(fail):rescue(fail) end,
+    debug = function(s, fail) return s:debug(fail) end,
+    unbatch = function(s) return s:unbatch(1) end,
+    batch = function(s, fail) return s:batch(3, { collate = fail }) end,
+    ["batch, stacked"] = function(s)
+      return s:map(function(x) return x == 5 and "x" or x end)
+        :batch(3, { collate = neap.stack })
+    end,
+    from_iter = function(_, fail) return neap.from_iter(fail) end,
+  }
+
+  for name, make in pairs(FAILING) do
+    it("names its own stage: " .. name, function()
+      local function fail()
+        error("no luck")
+      end
+      local s = make(neap.range(12), fail)
+      for _, p in ipairs({ s, s:prefetch({ workers = 1 }) }) do
+        local e = support.raised(function() return p[2] end)
+        assert.equal(name:match("^[%w_]+"), e.stage:match("^[%w_]+"))
+        assert.truthy(e.stage:find(FILE .. ":%d+%)$"), e.stage)
+        assert.equal(2, e.index)
+      end
+    end)
+  end
+
   it("tells an index whole, however large", function()
     local s = neap.from(function() error("no luck") end)
     local e = support.raised(function() return s[123456789012345] end)

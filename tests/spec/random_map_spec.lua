@@ -85,4 +85,15 @@ describe("neap.random_map", function()
       local _ = neap.random_map({ 1 }, draw)
     end))
   end)
+
+  it("refuses a dot for a colon", function()
+    for _, name in ipairs({ "uniform", "integer", "normal", "shuffle" }) do
+      local s = neap.random_map(function(_, rng)
+        local x = rng[name]()
+        return x
+      end, neap.range(1))
+      assert.truthy(support.message(function() return s[1] end):find(
+        "random generator expected, got nil", 1, true))
+    end
+  end)
 end)
