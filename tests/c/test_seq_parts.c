@@ -165,6 +165,59 @@ static void mix_of_a_few_keeps_any_proportions(void **state) {
   }
 }
 
+/* Where no tree would do: more sources than trees are tried for, or some. */
+static void mix_of_many_keeps_whole_proportions(void **state) {
+  (void)state;
+  const double odd[] = {70, 16, 233, 173, 1};
+  srand(13);
+  for (int64_t seed = 1; seed <= 10; seed++)
+    assert_true(mix_error(odd, 5, seed) <= 1);
+  for (int trial = 0; trial < 200; trial++) {
+    double weights[PARTS_MAX];
+    const int32_t n = 5 + rand() % (PARTS_MAX - 4);
+    for (int32_t p = 0; p < n; p++)
+      weights[p] = (1 + rand() % (1000 / n)) * (trial % 2 ? 1 : 0.1);
+    assert_true(mix_error(weights, n, trial) <= 1);
+  }
+}
+
+/* How many items of a mixture there are before one of a source at its end. */
+static int64_t play_until_end(const double *weights, const int64_t *lengths,
+                              int32_t n, int64_t seed) {
+  neap_seq *parts[PARTS_MAX], *seq;
+  int64_t count = 0;
+  for (int32_t p = 0; p < n; p++)
+    parts[p] = leaf(NEAP_ENDLESS, p);
+  assert_int_equal(neap_seq_mix(parts, weights, n, seed, &seq, NULL), NEAP_OK);
+  for (;; count++) {
+    int32_t which;
+    const int64_t index = neap_seq_resolve_one(seq, 1, count, &which);
+    if (index == lengths[which]) break;
+  }
+  neap_seq_free(seq);
+  return count;
+}
+
+static void mix_of_many_ends_where_one_has(void **state) {
+  (void)state;
+  srand(17);
+  for (int trial = 0; trial < 200; trial++) {
+    neap_seq *parts[PARTS_MAX], *seq;
+    double weights[PARTS_MAX];
+    int64_t lengths[PARTS_MAX];
+    const int32_t n = 5 + rand() % (PARTS_MAX - 4);
+    for (int32_t p = 0; p < n; p++) {
+      weights[p] = 1 + rand() % 30;
+      lengths[p] = rand() % 90;
+      parts[p] = leaf(lengths[p], p);
+    }
+    assert_int_equal(neap_seq_mix(parts, weights, n, trial, &seq, NULL), 0);
+    assert_int_equal(neap_seq_length(seq),
+                     play_until_end(weights, lengths, n, trial));
+    neap_seq_free(seq);
+  }
+}
+
 static void mix_of_many_stays_close(void **state) {
   (void)state;
   srand(9);
@@ -492,6 +545,8 @@ int main(void) {
       cmocka_unit_test(cycle_begins_again),
       cmocka_unit_test(mix_keeps_its_proportions),
       cmocka_unit_test(mix_of_a_few_keeps_any_proportions),
+      cmocka_unit_test(mix_of_many_keeps_whole_proportions),
+      cmocka_unit_test(mix_of_many_ends_where_one_has),
       cmocka_unit_test(mix_of_many_stays_close),
       cmocka_unit_test(mix_takes_the_largest_weights),
       cmocka_unit_test(mix_ends_where_a_source_has),
