@@ -13,11 +13,11 @@
  * source of weight w that adds up to d (1 + the sum of w / W over the nodes of
  * weight W between it and the root). With d = 1/2 that is one item at most, if
  * the sum is 1 at most: up to PLANNED_MAX sources, a tree of that kind is
- * looked for; there nearly always is one. Else, where the weights have a small
- * common measure, a period is laid out that keeps to one item by other means;
- * and where they have none, halving them as evenly as possible keeps the sum
- * near 1 (an error of 1.41 items is the largest seen). What is left below an
- * error of one item is the range from which the seed draws the phases.
+ * looked for; there nearly always is one. Else, unless a source is very light,
+ * seq_mix_fair.c keeps to one item by more work; and if one is, halving the
+ * weights as evenly as possible keeps the sum near 1 (an error of 1.41 items is
+ * the largest seen). What is left below an error of one item is the range from
+ * which the seed draws the phases.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -26,7 +26,7 @@
 
 #include "error.h"
 #include "random.h"
-#include "seq_mix_period.h"
+#include "seq_mix_fair.h"
 #include "seq_parts.h"
 
 __extension__ typedef unsigned __int128 wide;
@@ -40,7 +40,7 @@ struct node {
 struct mix {
   neap__parts parts;
   struct node *nodes; /* count - 1 of them, the root first; or NULL, and ... */
-  neap__period *period; /* ... this */
+  neap__fair *fair;   /* ... this */
 };
 
 /* -- Reading -- */
@@ -51,7 +51,6 @@ static int64_t left_of(const struct node *node, int64_t m) {
 }
 
 static int32_t find(const struct mix *self, int64_t *index) {
-  if (self->period != NULL) return neap__period_find(self->period, index);
   int32_t at = self->parts.count > 1 ? 0 : ~0;
   while (at >= 0) {
     const struct node *node = &self->nodes[at];
@@ -67,14 +66,17 @@ static void resolve(const neap_seq *seq, int64_t epoch, int64_t *index,
                     int32_t *leaf, int64_t count) {
   const struct mix *self = (const struct mix *)seq;
   int32_t part[NEAP__SEQ_RUN_MAX];
-  for (int64_t k = 0; k < count; k++)
-    part[k] = find(self, &index[k]);
+  if (self->fair != NULL)
+    neap__fair_find(self->fair, index, part, count);
+  else
+    for (int64_t k = 0; k < count; k++)
+      part[k] = find(self, &index[k]);
   neap__parts_resolve(&self->parts, epoch, part, index, leaf, count);
 }
 
 static void fini(neap_seq *seq) {
   free(((struct mix *)seq)->nodes);
-  free(((struct mix *)seq)->period);
+  free(((struct mix *)seq)->fair);
   neap__parts_fini(seq);
 }
 
@@ -272,8 +274,8 @@ static int plant(struct mix *self, const double *weights, int64_t seed,
   if (!build_planned(&b, list, count)) build(&b, list, count, 0);
   set_phases(&b, seed);
   free(list);
-  if (b.err > ERR_MAX) self->period = neap__period_new(weights, count, seed);
-  if (self->period != NULL) {
+  if (b.err > ERR_MAX) self->fair = neap__fair_new(weights, count, seed);
+  if (self->fair != NULL) {
     free(self->nodes);
     self->nodes = NULL;
   }
@@ -299,8 +301,7 @@ static int64_t find_item(const struct node *node, int is_right, int64_t j) {
 /* Where in the mixture item j of a source stands. */
 static int64_t find_position(const struct mix *self, int32_t source,
                              int64_t j) {
-  if (self->period != NULL)
-    return neap__period_position(self->period, source, j);
+  if (self->fair != NULL) return neap__fair_position(self->fair, source, j);
   int32_t at = ~source;
   while (at != 0 && self->parts.count > 1) {
     int32_t up = 0;

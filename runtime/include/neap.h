@@ -223,9 +223,9 @@ int neap_seq_cycle(neap_seq *source, int64_t times, neap_seq **out,
                    neap_error *error);
 /*
  * A deterministic mixture in the proportions of the weights (above 0): at every
- * prefix within one item of them for up to four sources, and for more if their
- * weights have a common measure of a 1024th of the sum or more; else nearly
- * always for up to eight, and within 1.41 items (the most seen) for more. It
+ * prefix within one item of them. Where there are more than four sources, and
+ * one is so light that its share of the sum is below count / 65536 (or 1 /
+ * 8192, or there are more than 256), it can be 1.41 items (the most seen). It
  * ends where a source is due that has ended.
  */
 int neap_seq_mix(neap_seq *const *sources, const double *weights, int32_t count,
