@@ -55,9 +55,9 @@ static int64_t next_due(const neap__fair *fair, const struct state *state,
 }
 
 /* The state at a place when `taken` items of each have been. */
-static void begin(const neap__fair *fair, struct state *state, int64_t start) {
+static void begin(const neap__fair *fair, struct state *state, uint64_t start) {
   for (int32_t k = 0; k < fair->count; k++) {
-    const uwide share = (uwide)(uint64_t)start * fair->share[k];
+    const uwide share = (uwide)start * fair->share[k];
     state->ahead[k] = (wide)(share - ((uwide)state->taken[k] << 64));
     state->due[k] = next_due(fair, state, k, 0);
   }
@@ -70,63 +70,63 @@ static void take(const neap__fair *fair, struct state *state, int32_t k,
   state->due[k] = next_due(fair, state, k, place);
 }
 
-/* The plain state. */
-static void begin_plain(const neap__fair *fair, struct state *state,
-                        int64_t start) {
-  int64_t left = start;
-  for (int32_t k = 0; k < fair->count; k++) {
-    state->taken[k] = (int64_t)((uwide)(uint64_t)start * fair->share[k] >> 64);
-    left -= state->taken[k];
-  }
-  begin(fair, state, start);
-  for (; left > 0; left--) {
-    int32_t first = -1;
-    for (int32_t k = 0; k < fair->count; k++) {
-      const int32_t source = fair->order[k];
-      if (state->ahead[source] > 0 &&
-          (first < 0 || state->due[source] < state->due[first]))
-        first = source;
-    }
-    if (first < 0) return;
-    take(fair, state, first, 0);
-  }
-}
-
-/* Takes the next item, of a source that has fewer than `limit`, if not NULL. */
-static int32_t step(const neap__fair *fair, struct state *state, int64_t place,
-                    const int64_t *limit) {
+/*
+ * The source whose item is due first, of those that have one under way and, if
+ * limit is not NULL, have had fewer than that.
+ */
+static int32_t find_first(const neap__fair *fair, const struct state *state,
+                          const int64_t *limit) {
   int32_t first = -1;
   for (int32_t k = 0; k < fair->count; k++) {
     const int32_t source = fair->order[k];
-    state->ahead[source] += fair->share[source];
     if (state->ahead[source] > 0 &&
         (first < 0 || state->due[source] < state->due[first]) &&
         (limit == NULL || state->taken[source] < limit[source]))
       first = source;
   }
-  if (first < 0) first = fair->order[0]; /* which cannot be */
+  return first < 0 ? fair->order[0] : first; /* there is one */
+}
+
+/* The plain state. */
+static void begin_plain(const neap__fair *fair, struct state *state,
+                        uint64_t start) {
+  uint64_t left = start;
+  for (int32_t k = 0; k < fair->count; k++) {
+    state->taken[k] = (int64_t)((uwide)start * fair->share[k] >> 64);
+    left -= (uint64_t)state->taken[k];
+  }
+  begin(fair, state, start);
+  for (; left > 0; left--)
+    take(fair, state, find_first(fair, state, NULL), 0);
+}
+
+static int32_t step(const neap__fair *fair, struct state *state, int64_t place,
+                    const int64_t *limit) {
+  for (int32_t k = 0; k < fair->count; k++)
+    state->ahead[k] += fair->share[k];
+  const int32_t first = find_first(fair, state, limit);
   take(fair, state, first, place + 1);
   return first;
 }
 
 /* Where the block before place `start` ends. */
 static void end_of_block(const neap__fair *fair, struct state *state,
-                         int64_t start) {
+                         uint64_t start) {
   if (start == 0) {
     for (int32_t k = 0; k < fair->count; k++)
       state->taken[k] = 0;
     begin(fair, state, 0);
     return;
   }
-  begin_plain(fair, state, start - fair->block);
+  begin_plain(fair, state, start - (uint64_t)fair->block);
   for (int32_t place = 0; place < fair->block; place++)
     step(fair, state, place, NULL);
 }
 
-static void order_block(const neap__fair *fair, int64_t start, uint8_t *source,
+static void order_block(const neap__fair *fair, uint64_t start, uint8_t *source,
                         int64_t *index) {
   struct state state, end;
-  end_of_block(fair, &end, start + fair->block);
+  end_of_block(fair, &end, start + (uint64_t)fair->block);
   end_of_block(fair, &state, start);
   begin(fair, &state, start);
   for (int32_t place = 0; place < fair->block; place++) {
@@ -144,7 +144,7 @@ void neap__fair_find(const neap__fair *fair, int64_t *index, int32_t *source,
     const int64_t place = index[k] % fair->block;
     if (start != index[k] - place) {
       start = index[k] - place;
-      order_block(fair, start, sources, indexes);
+      order_block(fair, (uint64_t)start, sources, indexes);
     }
     source[k] = sources[place];
     index[k] = indexes[place];
@@ -158,7 +158,7 @@ int64_t neap__fair_position(const neap__fair *fair, int32_t source, int64_t j) {
   if (first > INT64_MAX - 4 * BLOCK_MAX) return INT64_MAX;
   for (int64_t start = (int64_t)first / fair->block * fair->block;;
        start += fair->block) {
-    order_block(fair, start, sources, indexes);
+    order_block(fair, (uint64_t)start, sources, indexes);
     for (int32_t place = 0; place < fair->block; place++)
       if (sources[place] == source && indexes[place] == j) return start + place;
   }

@@ -3,7 +3,6 @@
 #ifndef NEAP_RUNTIME_SEQ_MIX_FAIR_H
 #define NEAP_RUNTIME_SEQ_MIX_FAIR_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct neap__fair neap__fair;
@@ -16,7 +15,10 @@ typedef struct neap__fair neap__fair;
  */
 neap__fair *neap__fair_new(const double *weights, int32_t count, int64_t seed);
 
-/* Replaces items' indexes by those in their sources, and sets these. */
+/*
+ * Replaces items' indexes by those in their sources, and sets these. Takes up
+ * to 100 KiB of stack.
+ */
 void neap__fair_find(const neap__fair *fair, int64_t *index, int32_t *source,
                      int64_t count);
 

@@ -10,23 +10,21 @@
 
 local bit = require("bit")
 local ffi = require("ffi")
+local exact = require("neap.exact")
 local lib = require("neap.lib")
 
 local C = lib.C
 local rshift, tobit = bit.rshift, bit.tobit
 
 local EXACT, END = 2 ^ 53, 2 ^ 63
-local int64 = ffi.typeof("int64_t")
 local leaf_out = ffi.new("int32_t[1]")
 
--- Lua counts from 1 and C from 0; beyond 2^53 a number cannot take one away. An
--- endless sequence has 2^63 items, as far as C can count.
+-- An endless sequence has 2^63 items, as far as C can count.
 local function ask(f, ahead, i, e)
   if i >= END then
     error(("index %.0f is out of range 1..2^63"):format(i), 0)
   end
-  local index = i <= EXACT and i - 1 or int64(i) - 1
-  local j = tonumber(f(ahead, e, index, leaf_out)) + 1
+  local j = tonumber(f(ahead, e, exact.from_zero(i), leaf_out)) + 1
   if j < 1 then
     error(("index %.0f leads beyond 2^63"):format(i), 0)
   end

@@ -17,7 +17,7 @@ local errors = require("neap.errors")
 local UPVALUES_MAX = 56 -- of 60; constants beyond are in a table
 local NAMES_MAX = 140 -- of 200 locals, and of 250 slots with a call's
 local HEAD = 3 -- lines before the first that a generator writes
-local STILL = " do local _ = "
+local STILL = " do local _ = " -- what reads a local once more
 local NAMES_NODE = 8 -- that a node needs at most, beside one for each source
 
 local Generator = {}

@@ -20,7 +20,8 @@ function exact.number(count)
   return int64(n) > count and n * (1 - 2 ^ -53) or n
 end
 
---- An index from 1 as C counts, from 0.
+--- An index from 1 as C counts, from 0; beyond 2^53 a number cannot take one
+-- away.
 function exact.from_zero(i)
   return i <= 2 ^ 53 and i - 1 or int64(i) - 1
 end

@@ -14,6 +14,7 @@ local new_table = require("table.new")
 local ahead = require("neap.ahead")
 local check = require("neap.check")
 local class = require("neap.class")
+local exact = require("neap.exact")
 local lib = require("neap.lib")
 local sequence = require("neap.sequence")
 
@@ -24,7 +25,6 @@ local Index = class("index", sequence.class)
 local BRANCHES_MAX = 4
 local LEAVES_MAX = 2 ^ 15 -- whose numbers what is resolved ahead holds
 
-local int64 = ffi.typeof("int64_t")
 local out = ffi.new("neap_seq *[1]")
 
 --- Calls a constructor of libneap: `Index.build(C.neap_seq_..., ...)`.
@@ -151,7 +151,8 @@ end
 function Index:set(i, value, e)
   local leaves, which = {}, ffi.new("int32_t[1]")
   local tree = ffi.gc(grow(self, leaves), C.neap_seq_free)
-  local j = tonumber(C.neap_seq_resolve_one(tree, e, int64(i) - 1, which)) + 1
+  local j = tonumber(C.neap_seq_resolve_one(tree, e, exact.from_zero(i),
+    which)) + 1
   leaves[which[0] + 1]:set(j, value, e)
 end
 

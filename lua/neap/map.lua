@@ -60,7 +60,9 @@ local function map(f, ...)
   return sequence.wrap(Map:make({ f = f, sources = sources, length = length }))
 end
 
-return setmetatable({ class = Map, agree = agree, map = map }, {
+return setmetatable({
+  class = Map, agree = agree, map = map, SOURCES_MAX = SOURCES_MAX,
+}, {
   __call = function(_, ...)
     return map(...)
   end,

@@ -33,8 +33,6 @@ function Zip:describe()
   return ("zip(%s)"):format(table.concat(parts, ", "))
 end
 
-local FIELDS_MAX = 100 -- as of sequences: each takes a local
-
 -- Also of a table that has some fields beside a list: they would be lost.
 local function is_fields(value)
   if type(value) ~= "table" then
@@ -69,8 +67,8 @@ local function zip_fields(fields)
     end
     keys[#keys + 1] = key
   end
-  if #keys > FIELDS_MAX then
-    check.fail(1, ("%d fields at most expected, got %d"):format(FIELDS_MAX,
+  if #keys > map.SOURCES_MAX then
+    check.fail(1, ("%d fields at most expected, got %d"):format(map.SOURCES_MAX,
       #keys))
   end
   table.sort(keys)
