@@ -135,8 +135,8 @@ static double mix_error(const double *weights, int32_t n, int64_t seed) {
     sum += weights[p];
   }
   assert_int_equal(neap_seq_mix(parts, weights, n, seed, &seq, NULL), NEAP_OK);
-  int64_t index[RUN];
-  int32_t which[RUN];
+  int64_t index[RUN] = {0};
+  int32_t which[RUN] = {0};
   for (int64_t k = 0; k < ITEMS_MAX; k++) {
     if (k % RUN == 0) play_run(seq, k, index, which);
     assert_int_equal(index[k % RUN], taken[which[k % RUN]]++);
@@ -234,8 +234,8 @@ static int64_t play_until_end(const double *weights, const int64_t *lengths,
   for (int32_t p = 0; p < n; p++)
     parts[p] = leaf(NEAP_ENDLESS, p);
   assert_int_equal(neap_seq_mix(parts, weights, n, seed, &seq, NULL), NEAP_OK);
-  int64_t index[RUN];
-  int32_t which[RUN];
+  int64_t index[RUN] = {0};
+  int32_t which[RUN] = {0};
   for (;; count++) {
     if (count % RUN == 0) play_run(seq, count, index, which);
     if (index[count % RUN] == lengths[which[count % RUN]]) break;
