@@ -156,8 +156,6 @@ for config in $configs; do
     build asan tests || continue
     export ASAN_OPTIONS=handle_segv=2
     c_tests asan build/asan
-    # What LuaJIT's own heap points to would look lost.
-    export ASAN_OPTIONS=handle_segv=2:detect_leaks=0
     export NEAP_EXECUTABLE="$PWD/build/asan/bin/neap"
     specs asan $fixed "$NEAP_EXECUTABLE"
     part "tests/stress/storm.lua (asan)" \
