@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --- The bundle of bytecode: used while it is fresh, never instead of a file.
 
-local NEAP = os.getenv("NEAP_EXECUTABLE") or "build/bin/neap"
+local support = dofile("tests/spec/support.lua")
+
+local NEAP = support.QUOTED_NEAP
 
 local function shell(command)
   local pipe = io.popen(command .. " 2>&1")

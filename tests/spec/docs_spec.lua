@@ -6,7 +6,7 @@
 local neap = require("neap")
 local support = dofile("tests/spec/support.lua")
 
-local NEAP = support.NEAP
+local NEAP = support.QUOTED_NEAP
 local PICTURES = "docs/pictures"
 
 local read = support.read

@@ -3,14 +3,15 @@
 
 local support = dofile("tests/spec/support.lua")
 
-local NEAP, quote, shell = support.NEAP, support.quote, support.shell
+local quote, shell = support.quote, support.shell
+local NEAP = support.QUOTED_NEAP
 
 local function neap(...)
-  local words = { NEAP, ... }
+  local words = { ... }
   for i, word in ipairs(words) do
     words[i] = quote(word)
   end
-  return shell(table.concat(words, " "))
+  return shell(NEAP .. " " .. table.concat(words, " "))
 end
 
 describe("the neap executable", function()
@@ -73,8 +74,8 @@ describe("the neap executable", function()
     end)
 
     it("its modules from any folder", function()
-      local path = shell("readlink -f " .. NEAP):match("%S+")
-      local said, status = shell("cd / && " .. path .. " -e "
+      local path = shell("readlink -f " .. NEAP):match("[^\n]+")
+      local said, status = shell("cd / && " .. quote(path) .. " -e "
         .. quote(print_folder))
       assert.truthy(said:find("^/.*lua\n$"))
       assert.equal(0, status)

@@ -10,7 +10,7 @@ local DATA = "/usr/share/datasets/fashion-mnist"
 local shell = support.shell
 
 local function train(words)
-  return shell(("%s %s %s"):format(support.NEAP, EXAMPLE, words))
+  return shell(("%s %s %s"):format(support.QUOTED_NEAP, EXAMPLE, words))
 end
 
 local function exists(path)

@@ -3,8 +3,9 @@
 
 local ffi = require("ffi")
 local neap = require("neap")
+local support = dofile("tests/spec/support.lua")
 
-local NEAP = os.getenv("NEAP_EXECUTABLE") or "build/bin/neap"
+local NEAP = support.QUOTED_NEAP
 
 ffi.cdef([[
   int posix_openpt(int flags);

@@ -22,12 +22,28 @@ ffi.cdef([[
   int poll(void *polls, unsigned long count, int timeout_ms);
   int kill(int pid, int signal);
   int getpid(void);
+  char *getcwd(char *path, size_t size);
 ]])
 
 local support = {}
 
+--- A word as the shell reads it.
+function support.quote(word)
+  return "'" .. word:gsub("'", "'\\''") .. "'"
+end
+
+local PATH_MAX = 4096
+
+-- Tests may run without an environment: $PWD may not be set, or be wrong.
+local function current_folder()
+  return ffi.string(ffi.C.getcwd(ffi.new("char[?]", PATH_MAX), PATH_MAX))
+end
+
+--- The path of the executable, which may have blanks; and as the shell reads
+-- it.
 support.NEAP = os.getenv("NEAP_EXECUTABLE")
-  or os.getenv("PWD") .. "/build/bin/neap"
+  or current_folder() .. "/build/bin/neap"
+support.QUOTED_NEAP = support.quote(support.NEAP)
 
 --- Whether the executable has address sanitizer's shadow memory.
 support.is_asan = support.NEAP:find("asan", 1, true) ~= nil
@@ -193,11 +209,6 @@ end
 
 -- -- Processes ---------------------------------------------------------------
 
---- A word as the shell reads it.
-function support.quote(word)
-  return "'" .. word:gsub("'", "'\\''") .. "'"
-end
-
 --- Runs a shell command; answers all that it printed, and its exit status. It
 -- reads until nobody holds the pipe any more: not the workers either.
 function support.shell(command)
@@ -223,7 +234,7 @@ function support.run(script, how)
   local command = ("exec 2>/dev/null; (%s %s timeout -k 1 %d %s %s >%s.out "
     .. "2>%s.err %s)"):format(
     how.shell or "", how.env or "", how.limit or 20,
-    support.quote(support.NEAP), path, path, path, how.redirect or "")
+    support.QUOTED_NEAP, path, path, path, how.redirect or "")
   local pipe = assert(io.popen(command .. "\necho $?"))
   local status = tonumber(pipe:read("*a"):match("(%d+)%s*$"))
   pipe:close()
