@@ -89,6 +89,7 @@ install: all
 	install -m 644 build/include/neap.h $(DESTDIR)$(PREFIX)/include
 	sed 's|^prefix=.*|prefix=$(PREFIX)|' build/lib/pkgconfig/neap.pc \
 	  >$(DESTDIR)$(PREFIX)/lib/pkgconfig/neap.pc
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/pkgconfig/neap.pc
 	cd lua && find neap -name '*.lua' -exec install -D -m 644 '{}' \
 	  '$(abspath $(DESTDIR)$(PREFIX))/share/lua/5.1/{}' ';'
 	$(BUNDLE) $(DESTDIR)$(PREFIX)/lib/neap.bundle \
