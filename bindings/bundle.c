@@ -7,6 +7,11 @@
  * share it. It only ever stands for module files that are there: each entry
  * has its file's size and time, and an entry that differs is passed over. Its
  * bytecode keeps its debug information and the path of its file.
+ *
+ * LuaJIT trusts bytecode: it checks none of it. So the bundle is used only if
+ * nobody but root, the user or the owner of the executable can have written it,
+ * and checksums find what a disk has damaged. Where the bundle does not serve,
+ * the modules' files do.
  */
 #include "bundle.h"
 
@@ -14,6 +19,9 @@
 #include <ftw.h>
 #include <lauxlib.h>
 #include <limits.h>
+#include <luajit.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,8 +29,9 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
-#define MAGIC "neap bundle 1"
+#define MAGIC "neap bundle 2, " LUAJIT_VERSION
 
 enum { NAME_MAX_BYTES = 64, MODULES_MAX = 256 };
 
@@ -32,14 +41,26 @@ struct entry {
   int64_t mtime_ns;
   uint64_t offset; /* of its bytecode, from the start */
   uint64_t bytes;
+  uint64_t checksum; /* of its bytecode */
 };
 
 struct head {
-  char magic[16];
-  char lua_dir[PATH_MAX];
+  char magic[64];
+  uint64_t checksum; /* of the rest of the head */
   uint64_t count;
+  char lua_dir[PATH_MAX];
   struct entry entries[MODULES_MAX];
 };
+
+_Static_assert(sizeof MAGIC <= sizeof((struct head *)0)->magic, "too long");
+
+static uint64_t checksum_of(const void *data, uint64_t bytes) {
+  return crc32_z(0, data, bytes);
+}
+
+static uint64_t checksum_of_head(const struct head *head) {
+  return checksum_of(&head->count, sizeof *head - offsetof(struct head, count));
+}
 
 /* "neap.blob.pack" in dir: dir/neap/blob/pack.lua; "neap": dir/neap/init.lua */
 static void path_of(const char *dir, const char *name, char *path) {
@@ -61,19 +82,48 @@ static int stamp(const char *path, struct entry *entry) {
 
 /* -- Reading -- */
 
-static const struct head *map_bundle(uint64_t *bytes) {
+/*
+ * Whether nobody but root, this user and the executable's owner can have
+ * written it. A folder may be its group's, as a umask of 002 makes it: what
+ * others put there is not of our owners.
+ */
+static bool is_trusted(const struct stat *about, const struct stat *program) {
+  const mode_t others = S_ISDIR(about->st_mode) ? S_IWOTH : S_IWGRP | S_IWOTH;
+  return (about->st_mode & others) == 0 &&
+         (about->st_uid == 0 || about->st_uid == geteuid() ||
+          about->st_uid == program->st_uid);
+}
+
+/* Opens the bundle, or answers -1; a planted pipe must not block that. */
+static int open_bundle(struct stat *about) {
+  struct stat program, folder;
   char path[PATH_MAX];
-  struct stat about;
   const ssize_t length = readlink("/proc/self/exe", path, sizeof path - 32);
-  if (length < 0) return NULL;
+  if (length < 0) return -1;
   path[length] = '\0';
   char *slash = strrchr(path, '/');
-  if (slash == NULL) return NULL;
-  memcpy(slash, "/../lib/neap.bundle", sizeof "/../lib/neap.bundle");
-  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (slash == NULL || stat("/proc/self/exe", &program) != 0) return -1;
+  memcpy(slash, "/../lib", sizeof "/../lib");
+  const int lib = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (lib < 0) return -1;
+  int fd = openat(lib, "neap.bundle",
+                  O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (fd >= 0 && !(fstat(lib, &folder) == 0 && fstat(fd, about) == 0 &&
+                   S_ISREG(about->st_mode) && is_trusted(&folder, &program) &&
+                   is_trusted(about, &program))) {
+    close(fd);
+    fd = -1;
+  }
+  close(lib);
+  return fd;
+}
+
+static const struct head *map_bundle(uint64_t *bytes) {
+  struct stat about;
+  const int fd = open_bundle(&about);
   if (fd < 0) return NULL;
   void *map = MAP_FAILED;
-  if (fstat(fd, &about) == 0 && about.st_size >= (off_t)sizeof(struct head))
+  if (about.st_size >= (off_t)sizeof(struct head))
     map = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
   close(fd);
   if (map == MAP_FAILED) return NULL;
@@ -81,22 +131,33 @@ static const struct head *map_bundle(uint64_t *bytes) {
   return map;
 }
 
-static int is_sound(const struct head *head, uint64_t bytes) {
-  if (strcmp(head->magic, MAGIC) != 0 || head->count > MODULES_MAX) return 0;
+static bool is_sound(const struct head *head, uint64_t bytes) {
+  if (strncmp(head->magic, MAGIC, sizeof head->magic) != 0 ||
+      head->checksum != checksum_of_head(head) || head->count > MODULES_MAX)
+    return false;
   for (uint64_t k = 0; k < head->count; k++)
     if (head->entries[k].offset > bytes ||
         head->entries[k].bytes > bytes - head->entries[k].offset)
-      return 0;
-  return 1;
+      return false;
+  return true;
+}
+
+/* Pushes the chunk of a module: its bytecode, or its file if that is damaged */
+static int load_chunk(lua_State *L, const struct head *head,
+                      const struct entry *entry) {
+  char path[PATH_MAX];
+  const char *code = (const char *)head + entry->offset;
+  if (checksum_of(code, entry->bytes) == entry->checksum)
+    return luaL_loadbuffer(L, code, entry->bytes, entry->name);
+  path_of(head->lua_dir, entry->name, path);
+  return luaL_loadfile(L, path);
 }
 
 /* The loader of one module; its upvalue is the entry, its argument the name. */
 static int load_entry(lua_State *L) {
   const struct head *head = lua_touserdata(L, lua_upvalueindex(1));
   const struct entry *entry = lua_touserdata(L, lua_upvalueindex(2));
-  const char *code = (const char *)head + entry->offset;
-  if (luaL_loadbuffer(L, code, entry->bytes, entry->name) != 0)
-    return lua_error(L);
+  if (load_chunk(L, head, entry) != 0) return lua_error(L);
   lua_pushvalue(L, 1);
   lua_call(L, 1, 1);
   return 1;
@@ -152,9 +213,18 @@ static int add_file(const char *path, const struct stat *about, int type,
   return 0;
 }
 
-static int append(lua_State *L, const void *code, size_t bytes, void *file) {
+struct output {
+  FILE *file;
+  struct entry *entry;
+};
+
+static int append(lua_State *L, const void *code, size_t bytes, void *to) {
+  const struct output *output = to;
+  struct entry *entry = output->entry;
   (void)L;
-  return fwrite(code, 1, bytes, file) != bytes;
+  entry->checksum = crc32_z(entry->checksum, code, bytes);
+  entry->bytes += bytes;
+  return fwrite(code, 1, bytes, output->file) != bytes;
 }
 
 /* Compiles a file under the path at which it will be used. */
@@ -171,8 +241,7 @@ static int write_entry(lua_State *L, FILE *file, const char *root,
   int rc = got < 0 ? -1 : luaL_loadbuffer(L, text, (size_t)got, chunk_name);
   free(text);
   entry->offset = (uint64_t)ftell(file);
-  if (rc == 0) rc = lua_dump(L, append, file);
-  entry->bytes = (uint64_t)ftell(file) - entry->offset;
+  if (rc == 0) rc = lua_dump(L, append, &(struct output){file, entry});
   lua_settop(L, 0);
   return rc;
 }
@@ -187,6 +256,7 @@ static int fill_bundle(lua_State *L, FILE *file, struct head *head,
   if (fwrite(head, sizeof *head, 1, file) != 1) return -1;
   for (uint64_t k = 0; k < head->count; k++)
     if (write_entry(L, file, root, lua_dir, &head->entries[k]) != 0) return -1;
+  head->checksum = checksum_of_head(head);
   rewind(file);
   return fwrite(head, sizeof *head, 1, file) == 1 ? 0 : -1;
 }
@@ -202,6 +272,8 @@ int bundle_write(lua_State *L, const char *path, const char *lua_dir,
     memcpy(head->magic, MAGIC, sizeof MAGIC);
     snprintf(head->lua_dir, sizeof head->lua_dir, "%s", lua_dir);
     rc = fill_bundle(L, file, head, root, lua_dir);
+    /* Whatever the umask says: for all to read, for its owner to write. */
+    if (rc == 0) rc = fchmod(fileno(file), 0644);
   }
   if (file != NULL && fclose(file) != 0) rc = -1;
   if (rc == 0) rc = rename(fresh, path);
