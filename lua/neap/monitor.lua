@@ -10,6 +10,7 @@ local sequence = require("neap.sequence")
 
 local Monitor = class("monitor", sequence.class)
 
+Monitor.keeps_seeds = true -- its handle tells what was read through it
 Monitor.transient = { getter = true, record = true, get_source = true }
 
 function Monitor:get(i, e)

@@ -16,6 +16,8 @@ local sequence = require("neap.sequence")
 
 local Prefetch = class("prefetch", sequence.class)
 
+Prefetch.keeps_seeds = true -- its workers' chain is packed
+
 local OPTIONS = {
   workers = "integer", buffered = "count", chunk = "chunk", order = "boolean",
   on_start = "function", retries = "natural", timeout = "positive",

@@ -6,9 +6,12 @@
 local check = require("neap.check")
 local class = require("neap.class")
 local random = require("neap.random")
+local seeds = require("neap.seeds")
 local sequence = require("neap.sequence")
 
 local RandomMap = class("random_map", sequence.class)
+
+RandomMap.is_seeded = true
 
 function RandomMap:emit(g, i, e)
   local x = g:value(self.source, i, e)
@@ -40,7 +43,8 @@ local function random_map(f, source, options)
     f = f,
     source = source,
     length = source.length,
-    seed = options.seed or source:count_stages("random_map") + 1,
+    seed = options.seed or seeds.next(source),
+    is_given = options.seed ~= nil,
   }))
 end
 

@@ -13,6 +13,7 @@ local class = require("neap.class")
 local compiler = require("neap.compile")
 local errors = require("neap.errors")
 local exact = require("neap.exact")
+local seeds = require("neap.seeds")
 local tensor = require("neap.tensor")
 local item_value = require("neap.value")
 
@@ -115,7 +116,8 @@ end
 --   iterate(options) answers what a `for` wants, if it has its own way
 --   describe()      shows itself and its sources
 -- and the fields `length` (math.huge: endless) and `where` it was made;
--- `takes_several`: an item of it may want more than one of a source.
+-- `takes_several`: an item of it may want more than one of a source;
+-- `keeps_seeds`: it is not copied where it is joined with others (neap.seeds).
 -- Fields named in `transient` are this process's own and do not travel.
 
 Sequence.transient = { getter = true, pool = true, record = true }
@@ -126,6 +128,12 @@ Sequence.methods = methods
 --- Makes a node: checks done, nothing evaluated.
 function Sequence:make(fields)
   fields.where = fields.where or check.where()
+  if fields.sources and #fields.sources > 1 then
+    fields.sources = seeds.part(fields.sources)
+  end
+  if self.is_seeded or seeds.are_below(fields) then
+    fields.has_seed_below = true -- no field at all elsewhere: nodes are small
+  end
   return self:new(fields)
 end
 
@@ -145,8 +153,8 @@ function Sequence:stage_name()
   return ("%s (%s)"):format(self.class_name, self.where)
 end
 
---- Stages of a class below this node and itself: seeds that nobody gave come
--- from it, so that no two stages of a chain draw the same.
+--- Stages of a class below this node and itself: the seeds of shuffles come
+-- from it, so that no two of a chain, one above the other, draw the same.
 function Sequence:count_stages(class_name, seen)
   seen = seen or {}
   if seen[self] then

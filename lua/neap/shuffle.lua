@@ -21,7 +21,7 @@ end
 --- Returns the items of source in a random order.
 -- @function shuffle
 -- @tparam Sequence source with an end
--- @tparam[opt] int seed by default a different one for each shuffle of a chain
+-- @tparam[opt] int seed by default another one than the shuffles below have
 -- @treturn Sequence a view; each epoch has an order of its own
 -- @usage neap.shuffle(neap.range(10), 42)
 local function shuffle(source, seed)

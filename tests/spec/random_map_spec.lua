@@ -51,6 +51,118 @@ describe("neap.random_map", function()
     end
   end)
 
+  describe("beside another", function()
+    local function columns(s)
+      local list = {}
+      for _, item in s:each() do
+        for k, x in ipairs(item) do
+          list[k] = list[k] or {}
+          table.insert(list[k], x)
+        end
+      end
+      return list
+    end
+
+    local function assert_all_differ(list)
+      for k = 2, #list do
+        for before = 1, k - 1 do
+          assert.are_not.same(list[before], list[k])
+        end
+      end
+    end
+
+    local function build()
+      local s = neap.range(5)
+      return neap.zip(s:random_map(draw), s:random_map(draw),
+        neap.range(5):random_map(draw):map(function(x) return x end))
+    end
+
+    it("draws other numbers, the same ones each time", function()
+      local found = columns(build())
+      assert.equal(3, #found)
+      assert_all_differ(found)
+      assert.same(found, columns(build()))
+      for workers = 0, 2 do
+        local p = support.close_later(build():prefetch({ workers = workers }))
+        assert.same(found, columns(p))
+      end
+      local run = support.run(([[
+        local function draw(_, rng) return rng:uniform() end
+        local neap = require("neap")
+        neap.zip(neap.range(5):random_map(draw), neap.range(5):random_map(draw))
+        local s = neap.range(5):random_map(draw)
+        s = neap.zip(s, neap.range(5):random_map(draw))
+        io.write(("%.17g"):format(s[5][2]))
+      ]]))
+      assert.equal(("%.17g"):format(found[2][5]), run.out)
+    end)
+
+    it("draws other numbers however they are joined", function()
+      local a = neap.range(5):random_map(draw)
+      local b = neap.range(5):random_map(draw)
+      local function halves(s)
+        return { s:slice(1, 5):totable(), s:slice(6, 10):totable() }
+      end
+      assert_all_differ(halves(a .. b))
+      assert_all_differ(columns(neap.interleave(a, b):batch(2)))
+      assert_all_differ(columns(neap.map(function(x, y)
+        return { x, y }
+      end, a, b)))
+      assert_all_differ(columns(neap.zip(neap.zip(a, b):map(function(x)
+        return x[1]
+      end), neap.zip(b, a):map(function(x) return x[1] end))))
+      assert_all_differ(columns(neap.zip(a, b):random_map(function(x, rng)
+        return { x[1], x[2], rng:uniform() }
+      end)))
+      assert_all_differ(columns(neap.zip(a:shuffle(3):cache(2):slice(1, 4),
+        b:batch(1):unbatch(1):shuffle(3):slice(1, 4))))
+    end)
+
+    it("leaves what is joined as it is", function()
+      local a = neap.range(5):random_map(draw)
+      local b = neap.range(5):random_map(draw)
+      local before = b:totable()
+      local s = neap.zip(a, b)
+      assert.same(before, b:totable())
+      assert.equal("random_map(f, range(1, 5), seed 1): 5 items", tostring(b))
+      assert.truthy(tostring(s):find("seed 2", 1, true))
+      assert.same(a:totable(), columns(s)[1])
+    end)
+
+    it("draws the same where it is the same, or its seed is given", function()
+      local a = neap.range(5):random_map(draw)
+      local b = neap.range(5):random_map(draw, { seed = 1 })
+      local c = neap.range(5):random_map(draw, { seed = 1 })
+      local found = columns(neap.zip(a, a:map(function(x) return x end)))
+      assert.same(found[1], found[2])
+      found = columns(neap.zip(a, b, c, a))
+      assert.same(found[2], found[3])
+      assert.same(found[1], found[4])
+      assert.same(b:totable(), found[2])
+      assert.are_not.same(found[1], found[2])
+      assert.equal(columns(neap.zip(b, c))[1][1], c[1])
+    end)
+
+    it("keeps its seed below a prefetch and a monitor", function()
+      local p = support.close_later(neap.range(5):random_map(draw):prefetch({
+        workers = 1,
+      }))
+      local m = neap.range(5):random_map(draw):monitor()
+      local a = neap.range(5):random_map(draw)
+      local found = columns(neap.zip(a, p, m))
+      assert.same(found[2], p:totable())
+      assert.same(found[3], found[2])
+      assert.are_not.same(found[1], found[2])
+      assert.truthy(m:throughput() > 0)
+    end)
+
+    it("leaves seeds that were given out", function()
+      local s = neap.range(5):random_map(draw, { seed = 2 })
+        :random_map(function(x, rng) return { x, rng:uniform() } end)
+      assert_all_differ(columns(s))
+    end)
+  end)
+
   it("has one draw after the other within an item", function()
     local s = neap.random_map(function(_, rng)
       return { rng:uniform(), rng:uniform() }
