@@ -10,6 +10,7 @@
 
 local ffi = require("ffi")
 local check = require("neap.check")
+local dtype = require("neap.dtype")
 local tensor = require("neap.tensor")
 
 local DEPTH_MAX = 64  -- tables within tables, before it must be a cycle
@@ -59,9 +60,9 @@ local function dims_of(dims, ndim)
   return ffi.string(dims, ndim * 8)
 end
 
-local function flat(dtype, path, count)
-  local result = tensor.empty(dtype, { count })
-  return { path = path, type = dtype == "bool" and "boolean" or "number",
+local function flat(name, path, count)
+  local result = tensor.empty(name, { count })
+  return { path = path, type = name == "bool" and "boolean" or "number",
     result = result, data = result:ptr() }
 end
 
@@ -71,6 +72,14 @@ end
 
 function makers.boolean(_, path, _, count)
   return flat("bool", path, count)
+end
+
+-- Exact: no f64.
+makers["64-bit integer"] = function(first, path, _, count)
+  local kind = dtype.find(ffi.istype(uint64, first) and "u64" or "i64")
+  local result = tensor.empty(kind.name, { count })
+  return { path = path, type = "64-bit integer", kind = kind, result = result,
+    data = result:ptr() }
 end
 
 makers["string"] = function(_, path)
@@ -117,8 +126,7 @@ end
 function make_node(first, path, leaves, count, depth)
   local maker = makers[type_of(first)]
   if not maker then
-    raise("item 1 is a %s%s%s", type_of(first), at(path),
-      type_of(first) == "64-bit integer" and ", which no number holds" or "")
+    raise("item 1 is a %s%s", type_of(first), at(path))
   end
   return maker(first, path, leaves, count, depth)
 end
@@ -174,9 +182,29 @@ local function check_fields(node, k, item)
   end
 end
 
+-- A whole number too: so are the small elements of a 64-bit tensor read.
+local function note_wide(node, k, item)
+  local kind = node.kind
+  local is_held
+  if type(item) == "number" then
+    is_held = item >= kind.least and item < kind.limit and item % 1 == 0
+  else
+    is_held = ffi.istype(kind.least == 0 and uint64 or int64, item)
+      or ffi.cast(int64, item) >= 0
+  end
+  if not is_held then
+    raise("item %d is %s%s, which %s does not hold", k, tostring(item),
+      at(node.path), kind.name)
+  end
+  kind.write(node.data, k - 1, item, 1)
+end
+
 local function note(state, node, k, item)
   local found = type_of(item)
-  if found ~= node.type then
+  if node.kind and (found == "number" or found == node.type) then
+    note_wide(node, k, item)
+    return
+  elseif found ~= node.type then
     if item == nil and node.path ~= "" then
       raise("item %d has no %s, item 1 has", k, node.path)
     end

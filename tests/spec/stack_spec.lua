@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 local ffi = require("ffi")
+local neap = require("neap")
 local stack = require("neap.stack")
 local tensor = require("neap.tensor")
 
@@ -66,6 +67,29 @@ describe("stack", function()
     raises("item 2 has .b, item 1 has not", { { a = 1 }, { a = 1, b = 2 } })
   end)
 
+  it("makes 64-bit integers an i64 or u64 tensor, exact", function()
+    local signed = stack({ -2LL ^ 60 - 1, 7, 2ULL })
+    assert.equal("tensor i64 3 {-1152921504606846977LL, 7, 2}",
+      tostring(signed))
+    local unsigned = stack({ { x = 2ULL ^ 64 - 1 }, { x = 3LL } }).x
+    assert.equal("tensor u64 2 {18446744073709551615ULL, 3}",
+      tostring(unsigned))
+    raises("item 2 is 2.5 at .x, which i64 does not hold",
+      { { x = 1LL }, { x = 2.5 } })
+    raises("item 2 is -1LL, which u64 does not hold", { 1ULL, -1LL })
+    raises("item 2 is 18446744073709551615ULL, which i64 does not hold",
+      { 1LL, 2ULL ^ 64 - 1 })
+    raises("item 2 is nan, which i64 does not hold", { 1LL, 0 / 0 })
+    raises("item 2 is a 64-bit integer, item 1 is a number", { 1, 2LL })
+    raises("item 2 is a string, item 1 is a 64-bit integer", { 2LL, "a" })
+    local batches = neap.from({ 2LL ^ 60, 1LL }):batch(2, { collate = stack })
+    for workers = 0, 1 do
+      local p = batches:prefetch({ workers = workers })
+      assert.equal("tensor i64 2 {1152921504606846976LL, 1}", tostring(p[1]))
+      p:close()
+    end
+  end)
+
   it("refuses what holds no items", function()
     for what, items in pairs({ ["an empty one"] = {}, ["3"] = 3 }) do
       local line = debug.getinfo(1, "l").currentline + 1
@@ -78,7 +102,6 @@ describe("stack", function()
 
   it("refuses what cannot be stacked", function()
     raises("item 1 is a function at .f", { { f = print } })
-    raises("item 1 is a 64-bit integer, which no number holds", { 2LL })
     raises("item 1 is a table with a metatable at .x",
       { { x = setmetatable({}, {}) } })
     raises("item 2 is a table with a metatable",
