@@ -91,13 +91,35 @@ static const neap__seq_ops ops = {
 
 struct weighed {
   double weight;
+  int32_t rank; /* among equals */
   int32_t source;
 };
 
 static int by_weight(const void *a, const void *b) {
   const struct weighed *x = a, *y = b;
   if (x->weight != y->weight) return x->weight < y->weight ? 1 : -1;
-  return x->source - y->source;
+  return x->rank - y->rank;
+}
+
+/*
+ * Lists the sources by weight. A place in the tree says whether a source may
+ * come first, so it is the seed that ranks those of one weight.
+ */
+static void weigh(struct weighed *list, const double *weights, int32_t count,
+                  int64_t seed) {
+  neap_random random;
+  double heaviest = 0; /* so that no sum is too large */
+  neap_random_init(&random, seed, 1, 1);
+  for (int32_t k = 0; k < count; k++)
+    heaviest = fmax(heaviest, weights[k]);
+  for (int32_t k = 0; k < count; k++) {
+    const int32_t other = (int32_t)neap_random_integer(&random, 0, k);
+    list[k] = list[other];
+    list[other] = (struct weighed){weights[k] / heaviest, 0, k};
+  }
+  for (int32_t k = 0; k < count; k++)
+    list[k].rank = k;
+  qsort(list, (size_t)count, sizeof *list, by_weight);
 }
 
 static double sum_of(const struct weighed *list, int32_t count) {
@@ -264,12 +286,7 @@ static int plant(struct mix *self, const double *weights, int64_t seed,
     return neap__error_set(error, NEAP_EMEMORY, 0,
                            "cannot mix: memory is short");
   }
-  double heaviest = 0; /* so that no sum is too large */
-  for (int32_t k = 0; k < count; k++)
-    heaviest = fmax(heaviest, weights[k]);
-  for (int32_t k = 0; k < count; k++)
-    list[k] = (struct weighed){weights[k] / heaviest, k};
-  qsort(list, (size_t)count, sizeof *list, by_weight);
+  weigh(list, weights, count, seed);
   struct builder b = {self->nodes, list + count, 0, 1};
   if (!build_planned(&b, list, count)) build(&b, list, count, 0);
   set_phases(&b, seed);

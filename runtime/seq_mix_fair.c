@@ -168,7 +168,7 @@ int64_t neap__fair_position(const neap__fair *fair, int32_t source, int64_t j) {
 static uint64_t set_shares(neap__fair *fair, const double *weights) {
   double sum = 0;
   uint64_t all = 0, lightest = UINT64_MAX;
-  int32_t heaviest = 0;
+  int32_t heaviest = fair->order[0]; /* of equals too, the seed says which */
   for (int32_t k = 0; k < fair->count; k++) {
     sum += weights[k];
     if (weights[k] > weights[heaviest]) heaviest = k;
@@ -201,6 +201,7 @@ neap__fair *neap__fair_new(const double *weights, int32_t count, int64_t seed) {
   if (fair == NULL) return NULL;
   fair->count = count;
   fair->order = (int32_t *)(void *)(fair->share + count);
+  draw_order(fair, seed);
   const uint64_t lightest = set_shares(fair, weights);
   const uwide block = lightest == 0 ? 0 : (ONE + lightest - 1) / lightest;
   if (block == 0 || block > BLOCK_MAX ||
@@ -209,6 +210,5 @@ neap__fair *neap__fair_new(const double *weights, int32_t count, int64_t seed) {
     return NULL;
   }
   fair->block = (int32_t)block;
-  draw_order(fair, seed);
   return fair;
 }

@@ -292,6 +292,41 @@ static void mix_takes_the_largest_weights(void **state) {
   neap_seq_free(seq);
 }
 
+/* Any of the heaviest may be first, as often as the others. */
+static void mix_begins_with_any_of_equals(void **state) {
+  (void)state;
+  const struct {
+    int32_t count, equals;
+    double weights[12];
+  } cases[] = {
+      {2, 2, {1, 1}},
+      {3, 3, {1, 1, 1}},
+      {4, 2, {3, 3, 1, 1}},
+      {5, 5, {2, 2, 2, 2, 2}},
+      {11, 11, {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}},
+  };
+  enum { SEEDS = 2000 };
+  for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+    const int32_t count = cases[c].count, equals = cases[c].equals;
+    int32_t first[12] = {0}, which;
+    for (int64_t seed = 0; seed < SEEDS; seed++) {
+      neap_seq *parts[12], *seq;
+      for (int32_t p = 0; p < count; p++)
+        parts[p] = leaf(NEAP_ENDLESS, p);
+      assert_int_equal(
+          neap_seq_mix(parts, cases[c].weights, count, seed, &seq, NULL), 0);
+      neap_seq_resolve_one(seq, 1, 0, &which);
+      first[which]++;
+      neap_seq_free(seq);
+    }
+    for (int32_t p = 0; p < count; p++) {
+      const double share = p < equals ? 1.0 / equals : 0;
+      const double sigma = sqrt(SEEDS * share * (1 - share));
+      assert_true(fabs(first[p] - SEEDS * share) <= 5 * sigma);
+    }
+  }
+}
+
 static void mix_ends_where_a_source_has(void **state) {
   (void)state;
   for (int64_t seed = 1; seed <= 50; seed++) {
@@ -598,6 +633,7 @@ int main(void) {
       cmocka_unit_test(mix_of_many_ends_where_one_has),
       cmocka_unit_test(mix_of_many_stays_close),
       cmocka_unit_test(mix_takes_the_largest_weights),
+      cmocka_unit_test(mix_begins_with_any_of_equals),
       cmocka_unit_test(mix_ends_where_a_source_has),
       cmocka_unit_test(what_is_ahead_is_what_resolves),
       cmocka_unit_test(what_is_ahead_stays_exact),
