@@ -86,12 +86,23 @@ function Prefetch:start()
   return self.source
 end
 
+-- Workers send lists for sequences, and so must this process: those that are
+-- items, and those within items, where there may be any.
+local function listing(source)
+  return source:count_stages("split") > 0 and sequence.listed_within
+    or sequence.listed
+end
+
 function Prefetch:emit(g, i, e)
   if self:is_in_place() then
     if self.pool then
       g:line("%s(%s)", g:own(Pool.check_open), g:constant(self.pool))
     end
-    return g:value(self:start(), i, self.epoch and g:constant(self.epoch) or e)
+    local x = g:value(self:start(), i, self.epoch and g:constant(self.epoch)
+      or e)
+    local y = g:name()
+    g:line("local %s = %s(%s)", y, g:own(listing(self.source)), x)
+    return y
   end
   return sequence.class.emit(self, g, i, e)
 end

@@ -402,6 +402,49 @@ end
 -- A sequence that is an item is sent as the list of its items.
 item_value.convert(sequence.is, methods.totable)
 
+local DEPTH_MAX = 64 -- tables within tables; a worker refuses more
+
+local listed_within
+
+--- What becomes of an item that is sent, for one that is not: the list of its
+-- items if it is a sequence.
+function sequence.listed(x)
+  if type(x) == "cdata" and sequence.is(x) then
+    return (listed_within(methods.totable(x)))
+  end
+  return x
+end
+
+local function has_sequence(x, depth)
+  if type(x) ~= "table" or getmetatable(x) ~= nil or depth > DEPTH_MAX then
+    return type(x) == "cdata" and sequence.is(x)
+  end
+  for _, value in pairs(x) do
+    if has_sequence(value, depth + 1) then
+      return true
+    end
+  end
+  return false
+end
+
+--- The same for an item that may be a table with sequences in it, at any depth.
+function listed_within(x)
+  if not has_sequence(x, 1) then
+    return x
+  elseif type(x) == "cdata" then
+    return sequence.listed(x)
+  end
+  local copy = {}
+  for key, value in pairs(x) do
+    copy[key] = listed_within(value)
+  end
+  return copy
+end
+
+jit.off(has_sequence)
+jit.off(listed_within)
+sequence.listed_within = listed_within
+
 -- Sequences travel to workers as their nodes.
 blob.register("neap.sequence", sequence.is, function(handle)
   return nodes[handle.id]

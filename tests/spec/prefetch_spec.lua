@@ -150,6 +150,35 @@ describe("a prefetch", function()
       assert.equal(10 ^ 6, p[-1])
     end)
 
+    it("lists for sequences, by any number of workers", function()
+      local pieces = neap.range(6):split(1)
+      local fields = neap.zip({ piece = pieces, n = { 7, 8 } })
+      local kept = { 1, { x = neap.range(2) } }
+      for what, s in pairs({
+        ["{{1, 2, 3}, {4, 5, 6}}"] = pieces,
+        ["{{n = 7, piece = {1, 2, 3}}, {n = 8, piece = {4, 5, 6}}}"] = fields,
+        ["{{{1, 2}, {3}}, {{4, 5}, {6}}}"] = pieces:map(function(piece)
+          return piece:split({ 2 })
+        end),
+        ["{{{n = 7, piece = {1, 2, 3}}, {n = 8, piece = {4, 5, 6}}}}"] =
+          fields:batch(2):cache(),
+        ["{{{1}, {2}, {3}}, {{4}, {5}, {6}}}"] = pieces:map(function(piece)
+          return piece:split(2):prefetch({ workers = 0 }):totable()
+        end),
+        ["{{1, {x = {1, 2}}}, {1, 2}}"] = neap.concat(
+          neap.from({ kept }), neap.from({ neap.range(2) }), pieces)
+          :slice(1, 2),
+      }) do
+        for workers = 0, 2 do
+          local p = prefetch(s, { workers = workers })
+          assert.equal(what, support.show(p:totable()), workers)
+          assert.equal(what:match("^{(.*)}$"), support.show(p[1])
+            .. (#p == 2 and ", " .. support.show(p[2]) or ""))
+        end
+      end
+      assert.equal(2, #kept[2].x) -- is what it was
+    end)
+
     it("items by index in order, computed ahead", function()
       local p = prefetch(neap.range(500):map(square), { workers = 2 })
       for i = 1, 500 do
