@@ -79,6 +79,18 @@ function Batch:emit(g, i, e)
   return self.collate and g:call(self, i, self.collate, { list }) or list
 end
 
+--- Stores the items of a list, or the rows of a tensor, in those of batch i.
+-- Those of a padded batch's padding are dropped.
+function Batch:set(i, values, e)
+  if type(self.collate) == "function" then
+    sequence.class.set(self)
+  end
+  local before = (i - 1) * self.stride
+  self.source:set_several(before + 1,
+    math.min(self.k, self.source.length - before), values, e,
+    self.has_pad and self.k)
+end
+
 function Batch:describe()
   return ("batch(%s, %d%s)"):format(self.source:describe(), self.k,
     self.collate == stack and ", stacked" or "")

@@ -14,6 +14,11 @@ function Rep:emit(g)
   return x
 end
 
+--- There is one value: another one for an item is another one for all.
+function Rep:set(_, value)
+  self.value = value
+end
+
 --- Returns a value n times, or without an end.
 -- @function rep
 -- @param value

@@ -148,6 +148,24 @@ function Sequence:set()
     .. " are computed, not stored", 0)
 end
 
+--- Stores the items of a list, tensor or sequence as those from index `first`
+-- on; it has `count` of them, or `most`, of which the last are dropped.
+function Sequence:set_several(first, count, values, e, most)
+  local from = sequence.node(values)
+  if not from or from.length ~= count and from.length ~= most then
+    error(("cannot assign: a list of %d item%s expected, got %s"):format(count,
+      count == 1 and "" or "s", from and from.length ~= math.huge
+      and ("%d"):format(from.length) or sequence.unfit(values)), 0)
+  end
+  local item, list = compiler.compile(from), {}
+  for k = 1, count do -- all, before any is stored: they may be one another's
+    list[k] = item(k, 1)
+  end
+  for k = 1, count do
+    self:set(first + k - 1, list[k], e)
+  end
+end
+
 --- How the stage is called in messages: "map (train.lua:12)".
 function Sequence:stage_name()
   return ("%s (%s)"):format(self.class_name, self.where)

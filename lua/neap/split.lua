@@ -25,14 +25,7 @@ end
 --- Stores the items of a sequence in those of piece i.
 function Split:set(i, values, e)
   local node = piece(self, i)
-  local from = sequence.node(values)
-  if not from or from.length ~= node.length then
-    error(("cannot assign: a sequence of %d items expected"):format(
-      node.length), 0)
-  end
-  for k, value in from:iterate() do
-    node:set(k, value, e)
-  end
+  node:set_several(1, node.length, values, e)
 end
 
 function Split:describe()

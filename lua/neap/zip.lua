@@ -25,6 +25,40 @@ function Zip:emit(g, i, e)
   return x
 end
 
+-- Raises unless a value has just what an item has; and, before anything is
+-- stored, if a source is computed itself.
+local function check_item(self, value)
+  local what, known = self.keys and "field" or "item", {}
+  if type(value) ~= "table" or getmetatable(value) ~= nil then
+    error(("cannot assign: a table of %d %s%s expected, got %s"):format(
+      #self.sources, what, #self.sources == 1 and "" or "s",
+      sequence.unfit(value)), 0)
+  end
+  for k, source in ipairs(self.sources) do
+    local key = self.keys and self.keys[k] or k
+    known[key] = true
+    if value[key] == nil then
+      error(("cannot assign: the table has no %s '%s'"):format(what, key), 0)
+    elseif source.set == sequence.class.set then
+      source:set()
+    end
+  end
+  for key in pairs(value) do
+    if not known[key] then
+      error(("cannot assign: the table has a %s '%s', items have not"):format(
+        what, tostring(key)), 0)
+    end
+  end
+end
+
+--- Stores the items, or the fields, of a table in those of the sources.
+function Zip:set(i, value, e)
+  check_item(self, value)
+  for k, source in ipairs(self.sources) do
+    source:set(i, value[self.keys and self.keys[k] or k], e)
+  end
+end
+
 function Zip:describe()
   local parts = {}
   for k, source in ipairs(self.sources) do

@@ -76,7 +76,8 @@ end
 -- Each makes a sequence from a sequence of N numbers, and tells item i of it
 -- from the list of those numbers, the plain way. `count`: how many items, N
 -- unless told; `calls`: how many items of the source item i takes, 1 unless
--- told; `own`: it makes the same over a function that raises at item 3, in
+-- told; `stores`: its items can be assigned (or which of them, a function);
+-- `own`: it makes the same over a function that raises at item 3, in
 -- process `worker`, or in this one;
 -- `is_eager`: it reads its source when it is made; `is_function`: it is no
 -- method of sequences.
@@ -112,20 +113,24 @@ local ADAPTERS = {
     item = function(t, i) return { a = t[i], b = i } end,
   },
   gather = {
+    stores = true,
     make = function(s) return neap.gather(s, { 3, 1, -1, 3 }) end,
     item = function(t, i) return t[({ 3, 1, N, 3 })[i]] end,
     count = 4,
   },
   shuffle = {
+    stores = true,
     make = function(s) return neap.shuffle(s, 9) end,
     item = function(t, i) return t[shuffled(N, 9, 1, i)] end,
   },
   slice = {
+    stores = true,
     make = function(s) return neap.slice(s, 12, 2, -3) end,
     item = function(t, i) return t[12 - 3 * (i - 1)] end,
     count = 4,
   },
   batch = {
+    stores = true,
     make = function(s) return neap.batch(s, 5) end,
     item = function(t, i) return { unpack(t, 5 * i - 4, 5 * i) } end,
     count = 3,
@@ -147,12 +152,14 @@ local ADAPTERS = {
     end,
   },
   concat = {
+    stores = true,
     make = function(s) return neap.concat(s, { 1, 2 }) end,
     item = function(t, i) return t[i] or i - N end,
     count = N + 2,
     calls = function(i) return i <= N and 1 or 0 end,
   },
   interleave = {
+    stores = true,
     make = function(s) return neap.interleave(s, { 1, 2 }) end,
     item = function(t, i)
       return i == 2 and 1 or i == 4 and 2 or t[i <= 4 and (i + 1) / 2 or i - 2]
@@ -161,11 +168,13 @@ local ADAPTERS = {
     calls = function(i) return (i == 2 or i == 4) and 0 or 1 end,
   },
   cycle = {
+    stores = true,
     make = function(s) return neap.cycle(s, 2) end,
     item = function(t, i) return t[(i - 1) % N + 1] end,
     count = 2 * N,
   },
   switch = {
+    stores = function(i) return i % 2 == 1 end,
     make = function(s)
       local is_odd = neap.range(N):map(function(i) return i % 2 == 1 end)
       return neap.switch(is_odd, s, neap.range(N))
@@ -174,6 +183,7 @@ local ADAPTERS = {
     calls = function(i) return i % 2 end,
   },
   case = {
+    stores = function(i) return i % 3 ~= 1 end,
     make = function(s)
       local which = neap.range(N):map(function(i) return i % 3 + 1 end)
       return neap.case(which, s, neap.range(N), s)
@@ -197,17 +207,20 @@ local ADAPTERS = {
     calls = function(i) return i % 4 == 1 and 4 or 0 end,
   },
   shard = {
+    stores = true,
     make = function(s) return neap.shard(s, 3, 5) end,
     item = function(t, i) return t[3 + (i - 1) * 5] end,
     count = 2,
   },
   window = {
+    stores = true,
     make = function(s) return neap.window(s, 3, 2) end,
     item = function(t, i) return { unpack(t, 2 * i - 1, 2 * i + 1) } end,
     count = 5,
     calls = function() return 3 end,
   },
   where = {
+    stores = true, -- in the indexes
     make = function(s)
       return neap.where(s, function(x) return x % 30 == 0 end)
     end,
@@ -219,28 +232,34 @@ local ADAPTERS = {
     is_eager = true,
   },
   cache = {
+    stores = true,
     make = function(s) return neap.cache(s, 5) end,
     item = function(t, i) return t[i] end,
   },
   rescue = {
+    stores = true,
     make = function(s)
       return neap.rescue(s, function(e) error(e, 0) end)
     end,
     item = function(t, i) return t[i] end,
   },
   retry = {
+    stores = true,
     make = function(s) return neap.retry(s, 2) end,
     item = function(t, i) return t[i] end,
   },
   debug = {
+    stores = true,
     make = function(s) return neap.debug(s, function() end) end,
     item = function(t, i) return t[i] end,
   },
   monitor = {
+    stores = true,
     make = function(s) return neap.monitor(s) end,
     item = function(t, i) return t[i] end,
   },
   epoch = {
+    stores = true,
     make = function(s) return neap.epoch(neap.shuffle(s, 9), 4) end,
     item = function(t, i) return t[shuffled(N, 9, 4, i)] end,
   },
@@ -249,10 +268,12 @@ local ADAPTERS = {
     item = function(t, i) return t[i] end,
   },
   progress = {
+    stores = true,
     make = function(s) return neap.progress(s) end,
     item = function(t, i) return t[i] end,
   },
   mix = {
+    stores = function(i) return mixed({ N, 4 }, { 3, 1 }, 7)[i][1] == 1 end,
     make = function(s)
       return neap.mix({ s, neap.range(4) }, { 3, 1 }, { seed = 7 })
     end,
@@ -268,6 +289,7 @@ local ADAPTERS = {
   },
 
   ["where: asked in a worker"] = {
+    stores = true, -- in the indexes
     make = function(s)
       return neap.where(s, function(x) return x % 30 == 0 end, { workers = 1 })
     end,
@@ -289,7 +311,29 @@ local ADAPTERS = {
     make = function(s) return neap.zip(s, neap.range(N)) end,
     item = function(t, i) return { t[i], i } end,
   },
+  ["zip: of what can be assigned"] = {
+    stores = true,
+    make = function(s) return neap.zip(s, neap.slice(s, 1, -1)) end,
+    item = function(t, i) return { t[i], t[i] } end,
+    calls = function() return 2 end,
+  },
+  ["zip: of fields that can be assigned"] = {
+    stores = true,
+    make = function(s)
+      return neap.zip({ a = s, b = neap.rep("x") }):batch(4)
+    end,
+    item = function(t, i)
+      local list = {}
+      for k = 1, 4 do
+        list[k] = { a = t[4 * i - 4 + k], b = "x" }
+      end
+      return list
+    end,
+    count = 3,
+    calls = function() return 4 end,
+  },
   ["gather: by computed indexes"] = {
+    stores = true,
     make = function(s)
       return neap.gather(s, neap.range(5):map(function(i)
         return i % 2 == 0 and -i or i
@@ -299,11 +343,13 @@ local ADAPTERS = {
     count = 5,
   },
   ["slice: forwards"] = {
+    stores = true,
     make = function(s) return neap.slice(s, 3, -3) end,
     item = function(t, i) return t[i + 2] end,
     count = N - 4,
   },
   ["concat: of many"] = {
+    stores = true,
     make = function(s) return neap.concat(s, { 1 }, { 2 }, {}, { 4 }, s) end,
     item = function(t, i)
       return t[i] or ({ 1, 2, 4 })[i - N] or t[i - N - 3]
@@ -312,6 +358,7 @@ local ADAPTERS = {
     calls = function(i) return (i <= N or i > N + 3) and 1 or 0 end,
   },
   ["batch: padded"] = {
+    stores = true,
     make = function(s) return neap.batch(s, 5, { pad = false }) end,
     item = function(t, i)
       return i < 3 and { unpack(t, 5 * i - 4, 5 * i) }
@@ -330,11 +377,13 @@ local ADAPTERS = {
     calls = function() return 5 end,
   },
   ["shard: of equal lengths"] = {
+    stores = true,
     make = function(s) return neap.shard(s, 3, 5, { even = "drop" }) end,
     item = function(t, i) return t[3 + (i - 1) * 5] end,
     count = 2,
   },
   ["shard: filled up"] = {
+    stores = true,
     make = function(s) return neap.shard(s, 3, 5, { even = "pad" }) end,
     item = function(t, i) return t[({ 3, 8, 1 })[i]] end,
     count = 3,
@@ -349,6 +398,7 @@ local ADAPTERS = {
     calls = function(i) return i == 1 and 2 or N end,
   },
   ["cache: of all"] = {
+    stores = true,
     make = function(s) return neap.cache(s) end,
     item = function(t, i) return t[i] end,
   },

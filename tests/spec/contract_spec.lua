@@ -303,6 +303,23 @@ for key, case in pairs(cases.ADAPTERS) do
         .. "contract_spec.lua:%d)"):format(line), 1, true))
     end)
 
+    it("what is assigned is stored, or refused with the reason", function()
+      local data = cases.tens()
+      local s = case.make(neap.from(data))
+      for i = 1, entry.count do
+        local stores = case.stores
+        if type(stores) == "function" then
+          stores = stores(i)
+        end
+        local before = s[i]
+        local message = support.message(function() s[i] = before end)
+        assert.equal(stores or false, message == nil, message)
+        assert.truthy(stores or message:find("^cannot assign: "), message)
+        assert.same(before, s[i])
+      end
+      assert.same(cases.tens(), data)
+    end)
+
     describe("on top of workers:", function()
       before_each(support.remember)
       after_each(support.check_leaks)

@@ -151,9 +151,106 @@ describe("a sequence", function()
     end
   end)
 
+  describe("stores what goes to several items:", function()
+    local function numbers()
+      return { 1, 2, 3, 4, 5 }
+    end
+
+    -- Assigns, and answers the array below; or the message.
+    local function after(make, i, value)
+      local t = numbers()
+      return support.message(function() make(t)[i] = value end)
+        or support.show(t)
+    end
+
+    it("a batch", function()
+      local function batches(t) return neap.batch(t, 2) end
+      assert.equal("{1, 2, 8, 9, 5}", after(batches, 2, { 8, 9 }))
+      assert.equal("{1, 2, 3, 4, 9}", after(batches, -1, { 9 }))
+      assert.equal("{8, 7, 3, 4, 5}",
+        after(batches, 1, neap.tensor("u8", { 2 }, { 8, 7 })))
+      assert.equal("{2, 1, 3, 4, 5}", after(function(t)
+        local b = neap.batch(t, 2)
+        b[1] = neap.from(t):slice(2, 1, -1)
+        return b
+      end, 3, { 5 }))
+      assert.equal("cannot assign: a list of 2 items expected, got 3",
+        after(batches, 1, { 1, 2, 3 }))
+      assert.equal("cannot assign: a list of 1 item expected, got 2",
+        after(batches, 3, { 1, 2 }))
+      assert.equal("cannot assign: a list of 2 items expected, got 7",
+        after(batches, 1, 7))
+    end)
+
+    it("a batch with padding, stacked, or collated", function()
+      local function padded(t) return neap.batch(t, 3, { pad = 0 }) end
+      assert.equal("{1, 2, 3, 8, 9}", after(padded, 2, { 8, 9, 0 }))
+      assert.equal("{1, 2, 3, 8, 9}", after(padded, 2, { 8, 9 }))
+      assert.equal("cannot assign: a list of 3 items expected, got 2",
+        after(padded, 1, { 8, 9 }))
+      assert.equal("{8, 9, 3, 4, 5}", after(function(t)
+        return neap.batch(t, 2, { collate = neap.stack })
+      end, 1, neap.stack({ 8, 9 })))
+      assert.matches("^cannot assign: the items of batch .* are computed",
+        after(function(t)
+          return neap.batch(t, 2, { collate = unpack })
+        end, 1, { 8, 9 }))
+    end)
+
+    it("a window and a piece of a split", function()
+      assert.equal("{1, 7, 8, 9, 5}", after(function(t)
+        return neap.window(t, 3)
+      end, 2, { 7, 8, 9 }))
+      assert.equal("{1, 2, 7, 8, 9}", after(function(t)
+        return neap.split(t, { 2 })
+      end, 2, { 7, 8, 9 }))
+      assert.equal("cannot assign: a list of 3 items expected, got 1",
+        after(function(t) return neap.split(t, { 2 }) end, 2, { 7 }))
+    end)
+
+    it("a zip", function()
+      local other = numbers()
+      local function pairs_of(t) return neap.zip(t, other) end
+      local function fields(t) return neap.zip({ x = t, y = other }) end
+      assert.equal("{1, 9, 3, 4, 5}", after(pairs_of, 2, { 9, 8 }))
+      assert.equal(8, other[2])
+      assert.equal("{1, 2, 7, 4, 5}", after(fields, 3, { x = 7, y = 6 }))
+      assert.equal(6, other[3])
+      for message, value in pairs({
+        ["a table of 2 fields expected, got 5"] = 5,
+        ["the table has no field 'y'"] = { x = 1 },
+        ["the table has a field 'z', items have not"] = { x = 1, y = 2, z = 3 },
+      }) do
+        assert.equal("cannot assign: " .. message, after(fields, 3, value))
+      end
+      assert.equal("cannot assign: the table has no item '2'",
+        after(pairs_of, 1, { 1 }))
+      local t = numbers()
+      assert.matches("^cannot assign: the items of range .* are computed",
+        support.message(function()
+          neap.zip(t, neap.range(5))[1] = { 9, 9 }
+        end))
+      assert.same(numbers(), t)
+      assert.same({ 1, 8, 6, 4, 5 }, other)
+    end)
+
+    it("a rep, whose one value it is", function()
+      local s = neap.rep({ 1 }, 3)
+      assert.equal(1, s[2][1])
+      s[3] = false
+      assert.same({ false, false, false }, s:totable())
+      local endless = neap.rep("a"):batch(2)
+      endless[7] = { "b", "c" }
+      assert.same({ "c", "c" }, endless[1])
+      assert.matches("out of range", support.message(function()
+        neap.rep(1, 0)[1] = 2
+      end))
+    end)
+  end)
+
   it("says why it cannot store", function()
     for _, s in ipairs({
-      neap.range(3), neap.range(3):map(math.abs), neap.zip({ 1, 2, 3 }),
+      neap.range(3), neap.range(3):map(math.abs), neap.range(3):cache(),
       neap.range(3):slice(2), neap.from(math.abs, 3):shuffle(),
     }) do
       assert.truthy(support.message(function() s[1] = 5 end)
