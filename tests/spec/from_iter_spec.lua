@@ -55,6 +55,28 @@ describe("from_iter", function()
     assert.same(support.items(s), support.items(s))
   end)
 
+  it("starts again with that function where an item has gone by", function()
+    local made, calls = 0, 0
+    local s = neap.from_iter(function()
+      made = made + 1
+      local step, invariant, control = counting(9)
+      return function(...)
+        calls = calls + 1
+        return step(...)
+      end, invariant, control
+    end, { cache = 2, size = 9 })
+    assert.same({ 5, 4 }, { s[5], s[4] }) -- which is kept
+    assert.same({ 1, 5 }, { made, calls })
+    assert.same({ 3, 1, 2, 9, 9 }, { s[3], s[1], s[2], s[9], s[-1] })
+    assert.same({ 3, 5 + 3 + 9 }, { made, calls })
+    for workers = 0, 2 do
+      local p = s:prefetch({ workers = workers, chunk = 2 })
+      local list = p:totable()
+      assert.same({ list[7], list[1], 9 }, { p[7], p[1], #p })
+      p:close()
+    end
+  end)
+
   it("raises error objects in a loop as by index", function()
     for _, read in ipairs({
       function(s) return s[3] end,
