@@ -177,6 +177,51 @@ void neap_heap_unmap(void *block, uint64_t nbytes) {
   if (block != NULL) munmap(block, nbytes);
 }
 
+int neap_heap_freeze(neap_heap *heap, void *block, uint64_t offset,
+                     uint64_t nbytes, neap_error *error) {
+  const uint64_t whole = whole_pages(heap, nbytes);
+  NEAP_ASSERT(offset % heap->page == 0 && offset + whole <= heap->file_bytes);
+  if (mmap(block, whole, PROT_READ | PROT_WRITE,
+           MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, heap->fd,
+           (off_t)offset) == MAP_FAILED)
+    return neap__error_set(error, NEAP_EMEMORY, errno,
+                           "cannot share a tensor of %llu bytes",
+                           (unsigned long long)nbytes);
+  return NEAP_OK;
+}
+
+/* Of /proc/self/pagemap: a word for each page. */
+#define PAGE_PRESENT ((uint64_t)1 << 63)
+#define PAGE_SWAPPED ((uint64_t)1 << 62)
+#define PAGE_OF_FILE ((uint64_t)1 << 61)
+
+/* A page that is the file's was only read; a page of our own was written. */
+static bool is_own(uint64_t word) {
+  return (word & PAGE_SWAPPED) != 0 ||
+         ((word & PAGE_PRESENT) != 0 && (word & PAGE_OF_FILE) == 0);
+}
+
+int neap_heap_is_changed(const void *block, uint64_t nbytes) {
+  enum { WORDS = 512 };
+  uint64_t words[WORDS];
+  const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+  uint64_t at = (uint64_t)(uintptr_t)block / page;
+  const uint64_t end = at + (nbytes + page - 1) / page;
+  const int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+  bool is_changed = fd < 0;
+  while (!is_changed && at < end) {
+    const uint64_t count = end - at < WORDS ? end - at : WORDS;
+    const ssize_t got =
+        pread(fd, words, count * sizeof *words, (off_t)(at * sizeof *words));
+    is_changed = got != (ssize_t)(count * sizeof *words);
+    for (uint64_t k = 0; !is_changed && k < count; k++)
+      is_changed = is_own(words[k]);
+    at += count;
+  }
+  if (fd >= 0) close(fd);
+  return is_changed;
+}
+
 void neap_heap_close(neap_heap *heap) {
   if (heap == NULL) return;
   heap->is_closed = true;

@@ -19,10 +19,18 @@ end)
 -- the time that the first takes.
 -- @tparam table value what the worker gets: {node =, on_start =, errors =}
 -- @tparam string name what errors call it
+-- @treturn string the chain as it is now: later writes reach no worker
+-- @treturn table what is to be kept for as long as workers may unpack that
 function chain.pack(value, name)
   local path, cpath = package.path, package.cpath
-  return ("%d %d\n"):format(#path, #cpath) .. path .. cpath
-    .. blob.pack(value, name)
+  local kept = {}
+  tensor.keep_packed(kept)
+  local ok, text = pcall(blob.pack, value, name)
+  tensor.keep_packed(nil)
+  if not ok then
+    error(text, 0)
+  end
+  return ("%d %d\n"):format(#path, #cpath) .. path .. cpath .. text, kept
 end
 
 --- Reads what pack() made, in a worker: sets the module paths as well.

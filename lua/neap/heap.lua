@@ -100,6 +100,16 @@ function heap.free(block, offset, nbytes, is_shared)
   spare_bytes = spare_bytes + nbytes
 end
 
+--- Keeps a block as it is for others; what is written to it is seen here alone.
+function heap.freeze(block, offset, nbytes)
+  lib.check(C.neap_heap_freeze(opened, block, offset, nbytes, lib.error))
+end
+
+--- Whether a block was written since it was frozen.
+function heap.is_changed(block, nbytes)
+  return C.neap_heap_is_changed(block, nbytes) ~= 0
+end
+
 --- Maps a block of the heap that `fd` stands for; `unmap` ends it.
 function heap.map(fd, offset, nbytes)
   lib.check(C.neap_heap_map(fd, offset, nbytes, out_block, lib.error))

@@ -34,6 +34,7 @@ function Pool.make(options, length)
     options = options, length = length,
     workers = worker_count(options.workers),
     text = false, -- the chain, until the workers have it
+    kept = false, -- tensors that it refers to
     loader = false, handle = false, was_closed = false,
     has_started = false, -- on_start, in this process
     start = 1, -- where the next each() begins

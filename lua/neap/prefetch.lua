@@ -198,13 +198,13 @@ local function prefetch(source, options)
   check_limits(options)
   local pool = Pool.make(options, source.length)
   if pool.workers > 0 then
-    local ok, text = pcall(chain.pack,
+    local ok, text, kept = pcall(chain.pack,
       { node = source, on_start = options.on_start, errors = errors.mode() },
       "the chain")
     if not ok then
       check.raise(text)
     end
-    pool.text = text
+    pool.text, pool.kept = text, kept
   end
   return sequence.wrap(Prefetch:make({
     source = source, options = options, length = source.length,

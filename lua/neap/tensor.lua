@@ -642,16 +642,46 @@ function tensor.set_allocator(f)
   allocator = f
 end
 
+-- While a chain is packed: the tensor of a block -> that of what others see.
+local frozen
+
+--- Says where pack() notes what must be kept beside the tensors themselves, for
+-- as long as a worker may unpack them; nil when all is packed.
+-- @tparam table|nil kept
+function tensor.keep_packed(kept)
+  frozen = kept
+end
+
+-- A tensor of a block that others see as `base` is now, whatever is written to
+-- it later: its own, or of a copy if it was written since it was frozen.
+local function freeze(base)
+  local shared = frozen and frozen[base]
+  if not shared then
+    shared = base
+    if base.is_shared
+      and heap.is_changed(base.block, tonumber(base.block_nbytes)) then
+      shared = in_heap(tonumber(base.block_nbytes))
+      ffi.copy(shared.block, base.block, base.block_nbytes)
+    end
+    if not shared.is_shared then
+      heap.freeze(shared.block, shared.heap_offset, shared.block_nbytes)
+      shared.is_shared = true
+    end
+    if frozen then
+      frozen[base] = shared
+    end
+  end
+  return shared
+end
+
 --- What stands for a tensor on its way to a worker, a plain table: its bytes,
--- or where its block lies in this process's heap. The tensor must then be kept
--- for as long as a worker may unpack it.
+-- or where its block lies in this process's heap.
 function tensor.pack(t)
   check_lease(t)
   local packed = { dtype = t.dtype, shape = t.shape }
   local base = t.owns and t or owners[t]
   if is(base) and base.in_heap then
-    base.is_shared = true
-    packed.heap_offset = tonumber(base.heap_offset)
+    packed.heap_offset = tonumber(freeze(base).heap_offset)
     packed.nbytes = tonumber(base.block_nbytes)
     packed.offset = lib.distance(base.d.data, t.d.data)
   else

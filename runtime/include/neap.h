@@ -357,6 +357,18 @@ int neap_heap_fd(const neap_heap *heap);
 int neap_heap_map(int fd, uint64_t offset, uint64_t nbytes, void **out,
                   neap_error *error);
 void neap_heap_unmap(void *block, uint64_t nbytes);
+/*
+ * Leaves a block to other processes as it is: from now on what is written here
+ * goes to pages of our own, at the same addresses. Twice would undo what was
+ * written since.
+ */
+int neap_heap_freeze(neap_heap *heap, void *block, uint64_t offset,
+                     uint64_t nbytes, neap_error *error);
+/*
+ * Whether a frozen block may have been written since: 1 also where the system
+ * does not tell.
+ */
+int neap_heap_is_changed(const void *block, uint64_t nbytes);
 /* Blocks stay valid until each is freed; the last one takes the rest along. */
 void neap_heap_close(neap_heap *heap);
 

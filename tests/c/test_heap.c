@@ -69,6 +69,33 @@ static void blocks_are_zero_and_apart(void **state) {
   neap_heap_free(*state, b, b_offset, 0);
 }
 
+static void a_frozen_block_is_written_here_alone(void **state) {
+  uint64_t offset;
+  void *map;
+  char *block = alloc(*state, BLOCK, &offset);
+  uint64_t next_offset;
+  char *next = alloc(*state, BLOCK, &next_offset);
+  strcpy(block, "before");
+  assert_int_equal(neap_heap_freeze(*state, block, offset, BLOCK, NULL), 0);
+  assert_int_equal(neap_heap_is_changed(block, BLOCK), 0);
+  assert_string_equal(block, "before");
+  assert_int_equal(neap_heap_is_changed(block, BLOCK), 0);
+  assert_int_equal(
+      neap_heap_map(neap_heap_fd(*state), offset, BLOCK, &map, NULL), NEAP_OK);
+  block[BLOCK - 1] = 7;
+  strcpy(next, "next");
+  assert_int_equal(neap_heap_is_changed(block, BLOCK), 1);
+  assert_string_equal(map, "before");
+  assert_int_equal(((char *)map)[BLOCK - 1], 0);
+  neap_heap_unmap(map, BLOCK);
+  assert_int_equal(
+      neap_heap_map(neap_heap_fd(*state), next_offset, BLOCK, &map, NULL), 0);
+  assert_string_equal(map, "next"); /* is not frozen */
+  neap_heap_unmap(map, BLOCK);
+  neap_heap_free(*state, block, offset, BLOCK);
+  neap_heap_free(*state, next, next_offset, BLOCK);
+}
+
 static void a_map_shows_a_block(void **state) {
   uint64_t offset;
   void *map;
@@ -192,6 +219,7 @@ static void a_forked_child_frees_nothing(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(blocks_are_zero_and_apart),
+      TEST(a_frozen_block_is_written_here_alone),
       TEST(a_map_shows_a_block),
       TEST(the_descriptor_cannot_write),
       TEST(a_freed_block_gives_its_pages_back),

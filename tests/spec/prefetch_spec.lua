@@ -179,6 +179,53 @@ describe("a prefetch", function()
       assert.equal(2, #kept[2].x) -- is what it was
     end)
 
+    it("what tensors were when it was made, whatever their size", function()
+      for _, size in ipairs({ 10, 2 ^ 16, 2 ^ 20 + 1 }) do
+        local t = neap.tensor("u8", { 2, size }, 1)
+        local row = t[2]
+        local list = { t[1], row }
+        local s = neap.range(4):map(function(i)
+          return t[i % 2 + 1][size] * 10 + list[2][1]
+        end)
+        local first = prefetch(s, { workers = 1, chunk = 1, buffered = 1 })
+        row:fill(2)
+        assert.equal(11, first[1])
+        assert.equal(2, t[2][size]) -- here they are what they are
+        local second = prefetch(s, { workers = 1, chunk = 1, buffered = 1 })
+        t:fill(3)
+        assert.equal(3, row[1])
+        assert.equal(22, second[1])
+        assert.equal(11, first[2])
+        assert.equal(12, second[2])
+        local third = prefetch(s, { workers = 2 })
+        local fourth = prefetch(s, { workers = 1 })
+        collectgarbage()
+        assert.same({ 33, 33, 33, 33 }, third:totable())
+        assert.same({ 33, 33, 33, 33 }, fourth:totable())
+        assert.equal(11, first[3])
+        assert.equal(22, second[3])
+      end
+    end)
+
+    it("many large tensors by few maps, until they are written", function()
+      local list = {}
+      for k = 1, 300 do
+        list[k] = neap.tensor("u8", { 2 ^ 16 }, k % 200)
+      end
+      local p = prefetch(neap.range(300):map(function(k)
+        return list[k][2 ^ 16]
+      end), { workers = 1 })
+      local maps = select(2, support.read("/proc/self/maps")
+        :gsub("/memfd:neap%-heap", ""))
+      assert.truthy(maps < 60, maps)
+      for k = 1, 300 do
+        assert.equal(k % 200, list[k][1])
+        list[k]:fill(255)
+      end
+      assert.equal(199, p[199])
+      assert.equal(255, list[199][2 ^ 16])
+    end)
+
     it("items by index in order, computed ahead", function()
       local p = prefetch(neap.range(500):map(square), { workers = 2 })
       for i = 1, 500 do
