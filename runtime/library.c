@@ -19,7 +19,7 @@ static const struct {
     {SIZE_OF(neap_tensor_cell)}, {SIZE_OF(neap_run)},
     {SIZE_OF(neap_options)},     {SIZE_OF(neap_stats)},
     {SIZE_OF(neap_task)},        {SIZE_OF(neap_window)},
-    {SIZE_OF(neap_stretch)},     {SIZE_OF(neap_turns)},
+    {SIZE_OF(neap_stretch)},
 };
 
 int neap_abi(void) {

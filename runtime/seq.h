@@ -42,14 +42,6 @@ typedef struct neap__seq_ops {
    * period and leaf. NULL: unknown, each index is asked for by itself.
    */
   void (*stride)(const neap_seq *self, int64_t epoch, neap__span *span);
-  /*
-   * Finds who takes turns from index on: sets *count, spans[t] for item
-   * index + t and each *count-th one after it, as stride does, and answers for
-   * how many items the turns stay the same. 0: more than NEAP_TURNS_MAX take
-   * them. NULL: no turns are taken.
-   */
-  int64_t (*turns)(const neap_seq *self, int64_t epoch, int64_t index,
-                   neap__span *spans, int32_t *count);
   /* Frees the sources; called once, last, perhaps on a half-built self. */
   void (*fini)(neap_seq *self);
 } neap__seq_ops;

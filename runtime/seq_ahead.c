@@ -14,11 +14,6 @@ _Static_assert(WINDOW <= NEAP__SEQ_RUN_MAX, "a window is resolved in one run");
 
 /* Items of a stretch at most. */
 #define STRETCH_MAX (INT64_C(1) << 30)
-/* Items of turns at most: few enough for multiplying by an inverse in place of
-   dividing (k * NEAP_TURNS_MAX < 2^32), and for 32 bits. */
-#define TURNS_ITEMS_MAX (INT64_C(1) << 27)
-/* Items for which tables tell whose turn it is. */
-enum { NEAR_MAX = 240 };
 #define EXACT (INT64_C(1) << 53) /* doubles are exact below */
 
 static void fill_stretch(neap_stretch *stretch, int64_t epoch, int64_t index,
@@ -71,96 +66,6 @@ int64_t neap_seq_stride(neap_stretch *stretch, int64_t epoch, int64_t index,
   fill_stretch(stretch, epoch, index, &span);
   *leaf = span.leaf;
   return span.index;
-}
-
-/*
- * Items for which turns taken by spans hold, where they are such that Lua can
- * compute with them; 0 where they are not.
- */
-static int64_t items_of_turns(const neap__span *spans, int32_t count,
-                              int64_t index, int64_t items) {
-  if (items > TURNS_ITEMS_MAX) items = TURNS_ITEMS_MAX;
-  if (index >= EXACT - items) return 0;
-  for (int32_t t = 0; t < count && t < items; t++) {
-    if (spans[t].step != 1 || spans[t].leaf > INT16_MAX ||
-        spans[t].index >= INT32_MAX - TURNS_ITEMS_MAX)
-      return 0;
-    if (spans[t].count < (items - t + count - 1) / count)
-      items = spans[t].count * count + t;
-  }
-  return items;
-}
-
-/* k % n, or k / n, for all k below NEAR_MAX: a row for each n. */
-#define FOUR(op, n, k) (k) op n, (k + 1) op n, (k + 2) op n, (k + 3) op n
-#define TWENTY(op, n, k) \
-  FOUR(op, n, k), FOUR(op, n, k + 4), FOUR(op, n, k + 8), FOUR(op, n, k + 12), \
-      FOUR(op, n, k + 16)
-#define EIGHTY(op, n, k) \
-  TWENTY(op, n, k), TWENTY(op, n, k + 20), TWENTY(op, n, k + 40), \
-      TWENTY(op, n, k + 60)
-#define ROW(op, n) \
-  { EIGHTY(op, n, 0), EIGHTY(op, n, 80), EIGHTY(op, n, 160) }
-#define ROWS(op) \
-  ROW(op, 1), ROW(op, 2), ROW(op, 3), ROW(op, 4), ROW(op, 5), ROW(op, 6), \
-      ROW(op, 7), ROW(op, 8), ROW(op, 9), ROW(op, 10), ROW(op, 11), \
-      ROW(op, 12)
-static const uint8_t turn_of[NEAP_TURNS_MAX][NEAR_MAX] = {ROWS(%)};
-static const uint8_t round_of[NEAP_TURNS_MAX][NEAR_MAX] = {ROWS(/)};
-
-/* Makes item `first` the tables' first; they end with a whole round. */
-static void begin_tables(neap_turns *turns) {
-  const int64_t whole = NEAR_MAX - NEAR_MAX % turns->count;
-  const int64_t left = (int64_t)(turns->stop - turns->first);
-  turns->near = left < whole ? left : whole;
-  turns->k = 1;
-  turns->last = turns->first;
-  turns->turn = turn_of[turns->count - 1];
-  turns->round = round_of[turns->count - 1];
-}
-
-/* Who has read in order up to the tables' end goes on at their start. */
-static bool begin_again(neap_turns *turns, double epoch, double i) {
-  if (turns->count == 0 || i != turns->last + 1 || i >= turns->stop ||
-      epoch != turns->epoch || turns->k != turns->near)
-    return false;
-  for (int32_t t = 0; t < turns->count; t++)
-    turns->offset[t] += (int32_t)(turns->near / turns->count);
-  turns->first = i;
-  begin_tables(turns);
-  return true;
-}
-
-int64_t neap_seq_turns(neap_turns *turns, int64_t epoch, int64_t index,
-                       int32_t *leaf) {
-  const neap_seq *seq = turns->tree;
-  neap__span spans[NEAP_TURNS_MAX] = {0};
-  int32_t count = 0;
-  int64_t items = 0;
-  if (begin_again(turns, (double)epoch, (double)index + 1)) {
-    *leaf = turns->leaf[0];
-    return turns->offset[0] - 1;
-  }
-  if (seq->ops->turns != NULL)
-    items = seq->ops->turns(seq, epoch, index, spans, &count);
-  if (items == 0) count = 0;
-  items = items_of_turns(spans, count, index, items);
-  *turns = (neap_turns){.tree = turns->tree,
-                        .first = (double)index + 1,
-                        .stop = (double)index + 1 + (double)items,
-                        .epoch = (double)epoch};
-  if (items == 0) return neap_seq_resolve_one(seq, epoch, index, leaf);
-  turns->count = count;
-  turns->inverse = ((INT64_C(1) << 32) + count - 1) / count;
-  turns->is_straight = 1;
-  for (int32_t t = 0; t < count; t++) {
-    turns->offset[t] = (int32_t)(spans[t].index + 1);
-    turns->leaf[t] = (int16_t)spans[t].leaf;
-    turns->is_straight &= spans[t].leaf == t;
-  }
-  begin_tables(turns);
-  *leaf = spans[0].leaf;
-  return spans[0].index;
 }
 
 /* Stores what was resolved, unless 32 bits cannot hold it. */

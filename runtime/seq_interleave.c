@@ -71,27 +71,6 @@ static void resolve(const neap_seq *seq, int64_t epoch, int64_t *index,
   neap__parts_resolve(&self->parts, epoch, part, index, leaf, count);
 }
 
-/* In the stage that holds the index. */
-static int64_t turns(const neap_seq *seq, int64_t epoch, int64_t index,
-                     neap__span *spans, int32_t *count) {
-  const struct interleave *self = (const struct interleave *)seq;
-  const struct stage *stage = find(self, index);
-  if (stage->alive > NEAP_TURNS_MAX) return 0;
-  *count = stage->alive;
-  for (int32_t t = 0; t < stage->alive; t++) {
-    const int64_t past = index - stage->start + t;
-    const int32_t source = self->turns[stage->first + past % stage->alive];
-    spans[t].index = stage->taken + past / stage->alive;
-    /* The last round of a stage may have no item t. */
-    if (neap__seq_holds(self->parts.sources[source], spans[t].index))
-      neap__seq_stride(self->parts.sources[source], epoch, &spans[t]);
-  }
-  const struct stage *next = stage + 1;
-  return next == self->stages + self->stage_count
-             ? (seq->length == NEAP_ENDLESS ? INT64_MAX : seq->length - index)
-             : next->start - index;
-}
-
 static void fini(neap_seq *seq) {
   free(((struct interleave *)seq)->stages);
   neap__parts_fini(seq);
@@ -101,7 +80,6 @@ static const neap__seq_ops ops = {
     .deed = "interleave",
     .size = sizeof(struct interleave),
     .resolve = resolve,
-    .turns = turns,
     .fini = fini,
 };
 

@@ -2,10 +2,10 @@
 --- Where reads in order find their index: in what C has resolved ahead.
 --
 -- Each tree of index arithmetic has a way that suits it: a stretch where long
--- runs of items come from one leaf at equal steps, turns where sources take
--- turns, and any other a window of indexes. A way has two readers: of
--- `(ahead, i, e)`, `index` answers the index in the one leaf that there is,
--- `leaf` also the number of the leaf, from 0. What is ahead owns its tree.
+-- runs of items come from one leaf at equal steps, else a window of indexes.
+-- A way has two readers: of `(ahead, i, e)`, `index` returns the index in the
+-- only leaf, `leaf` also the number of the leaf, from 0. An `ahead` owns its
+-- tree.
 -- @module neap.ahead
 
 local bit = require("bit")
@@ -14,7 +14,7 @@ local exact = require("neap.exact")
 local lib = require("neap.lib")
 
 local C = lib.C
-local rshift, tobit = bit.rshift, bit.tobit
+local tobit = bit.tobit
 
 local EXACT, END = 2 ^ 53, 2 ^ 63
 local leaf_out = ffi.new("int32_t[1]")
@@ -51,10 +51,6 @@ end
 
 local function stride(stretch, i, e)
   return (ask(C.neap_seq_stride, stretch, i, e))
-end
-
-local function take_turns(turns, i, e)
-  return (ask(C.neap_seq_turns, turns, i, e))
 end
 
 local window = { new = maker(ffi.typeof("neap_window")) }
@@ -142,47 +138,6 @@ function shift.leaf(ahead, i, e)
   return stretch.leaf(ahead, i, e)
 end
 
--- Sources that take turns. For who reads in order two tables tell whose turn
--- it is: looking up k is all that an item waits for. For others dividing is
--- multiplying by the inverse. The integers of 64 bits are cdata to Lua, but
--- registers to its compiler.
-local turns = { new = maker(ffi.typeof("neap_turns")) }
-
-function turns.index(ahead, i, e)
-  local k = ahead.k
-  if i == ahead.last + 1 and k < ahead.near and e == ahead.epoch then
-    ahead.last, ahead.k = i, k + 1
-    return tobit(ahead.round[k] + ahead.offset[ahead.turn[k]])
-  elseif i ~= ahead.last + 1 and i >= ahead.first and i < ahead.stop
-    and e == ahead.epoch then
-    local past = 0LL + (i - ahead.first)
-    local round = rshift(past * ahead.inverse, 32)
-    return tobit(round) + ahead.offset[past - round * ahead.count]
-  end
-  return (take_turns(ahead, i, e))
-end
-
-function turns.leaf(ahead, i, e)
-  local k = ahead.k
-  if i == ahead.last + 1 and k < ahead.near and e == ahead.epoch then
-    ahead.last, ahead.k = i, k + 1
-    local turn = ahead.turn[k]
-    local j = tobit(ahead.round[k] + ahead.offset[turn])
-    if ahead.is_straight ~= 0 then
-      return j, turn
-    end
-    return j, ahead.leaf[turn]
-  elseif i ~= ahead.last + 1 and i >= ahead.first and i < ahead.stop
-    and e == ahead.epoch then
-    local past = 0LL + (i - ahead.first)
-    local round = rshift(past * ahead.inverse, 32)
-    local turn = past - round * ahead.count
-    return tobit(round) + ahead.offset[turn], ahead.leaf[turn]
-  end
-  local j = take_turns(ahead, i, e)
-  return j, leaf_out[0]
-end
-
 -- Whether all adapters of a tree have a property.
 local function have(node, property)
   if not node.tree then
@@ -198,32 +153,16 @@ local function have(node, property)
   return true
 end
 
--- Whether a node's sources take turns, each in steps of 1.
-local function has_turns(node)
-  if not node.takes_turns or #node.sources > C.NEAP_TURNS_MAX then
-    return false
-  end
-  for _, source in ipairs(node.sources) do
-    if not (have(source, "is_stretchy") and have(source, "is_unit")) then
-      return false
-    end
-  end
-  return true
-end
-
 --- The way that suits a node's tree: its readers, and `new`, which answers an
 -- `ahead` that owns a tree.
 local function way(node)
-  if has_turns(node) then
-    return turns
-  elseif not have(node, "is_stretchy") then
+  if not have(node, "is_stretchy") then
     return window
   end
   return have(node, "is_unit") and shift or stretch
 end
 
 jit.off(have, true) -- its loops are left at once
-jit.off(has_turns, true)
 jit.off(way)
 
 return { way = way }

@@ -5,8 +5,8 @@
 -- A subclass has a `source` and a method `tree(source_tree)`, or `sources` and
 -- `tree(source_trees, count)`, which answers the tree of its adapter, made by
 -- `Index.build`; and `is_stretchy` if its ops table has a `stride`, `is_unit`
--- if that answers steps of 1 over sources that do, `takes_turns` if it has
--- `turns`; `lends` if what the tree reads is the node's.
+-- if that answers steps of 1 over sources that do; `lends` if what the tree
+-- reads is the node's.
 -- @module neap.index
 
 local ffi = require("ffi")

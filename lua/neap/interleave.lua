@@ -13,8 +13,6 @@ local Interleave = class("interleave", Index)
 
 Interleave.takes_several = true
 
-Interleave.takes_turns = true
-
 function Interleave:tree(sources, count)
   return self.build(lib.C.neap_seq_interleave, sources, count)
 end

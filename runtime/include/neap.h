@@ -222,11 +222,9 @@ int neap_seq_interleave(neap_seq *const *sources, int32_t count, neap_seq **out,
 int neap_seq_cycle(neap_seq *source, int64_t times, neap_seq **out,
                    neap_error *error);
 /*
- * A deterministic mixture in the proportions of the weights (above 0): at every
- * prefix within one item of them. Where there are more than four sources, and
- * one is so light that its share of the sum is below count / 65536 (or 1 /
- * 8192, or there are more than 256), it can be 1.41 items (the most seen). It
- * ends where a source is due that has ended.
+ * A deterministic mixture in the proportions of the weights (above 0): within
+ * two items of them at every prefix, up to item 2^50. The seed says which of
+ * equal weights goes first. It ends where a source is due that has ended.
  */
 int neap_seq_mix(neap_seq *const *sources, const double *weights, int32_t count,
                  int64_t seed, neap_seq **out, neap_error *error);
@@ -293,32 +291,6 @@ int64_t neap_seq_slide(neap_window *window, int64_t epoch, int64_t index,
  */
 int64_t neap_seq_stride(neap_stretch *stretch, int64_t epoch, int64_t index,
                         int32_t *leaf);
-
-enum { NEAP_TURNS_MAX = 12 };
-
-typedef struct neap_turns {
-  neap_seq *tree;
-  double first;
-  double stop; /* before this item, they are ... */
-  double epoch;
-  int64_t count;   /* ... with k = i - first and t = k % count, ... */
-  int64_t inverse; /* (k * inverse >> 32 is k / count) */
-  int32_t offset[NEAP_TURNS_MAX]; /* ... item k / count + offset[t] of ... */
-  int16_t leaf[NEAP_TURNS_MAX];   /* ... leaf number leaf[t], ... */
-  int64_t is_straight;            /* ... which is t, if this is not 0. */
-  double last;          /* Who reads the item after this, and counts on, ... */
-  int64_t k;            /* ... finds its k here, and, ... */
-  int64_t near;         /* ... below this, ... */
-  const uint8_t *turn;  /* ... t = turn[k] ... */
-  const uint8_t *round; /* ... and k / count = round[k]: constants. */
-} neap_turns;
-
-/*
- * The same for an interleave of NEAP_TURNS_MAX sources at most, each of which
- * is a leaf or has long stretches of step 1: finds how far these take turns.
- */
-int64_t neap_seq_turns(neap_turns *turns, int64_t epoch, int64_t index,
-                       int32_t *leaf);
 
 /*
  * The permutation of a shuffle of n items: position -> item, and back. Both

@@ -177,7 +177,7 @@ table.insert(chains, {
 })
 
 table.insert(chains, {
-  name = "interleave of 3",
+  name = "interleave of 3", target = "ratio 8",
   prepare = function(n)
     local parts = arrays(n, 3)
     return neap.interleave(unpack(parts)), parts
@@ -270,7 +270,8 @@ end
 local function row_at_random(chain)
   local s, item, indexes, repeats, sum, seconds
   return {
-    name = chain.name .. ", s[i] at random", unit = "ns", target = "ratio 3",
+    name = chain.name .. ", s[i] at random", unit = "ns",
+    target = chain.target or "ratio 3",
     is_alone = true,
     limit_name = "by hand",
     begin = function()

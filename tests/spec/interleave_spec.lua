@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- Interleaving reads turns ahead: whatever the lengths, the kinds of sources
+--- Interleaving: whatever the lengths, the kinds of sources
 -- and the order of reads, the items are those of a plain loop.
 
 local neap = require("neap")
