@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: MIT
 # The driver of all tests: tests/run.sh [--config=NAME] [--long]
 #
-# A part is one program under a time limit. Its heading and its runner's
-# closing line are printed; one that fails is shown in full and stops nothing.
-# --long is passed on to C programs and scripts, for longer stress; specs find
-# it as NEAP_LONG.
+# A part is one program under a time limit; as many run at a time as there are
+# cores. When it ends, its heading and its runner's closing line are printed;
+# one that fails is shown in full and stops nothing. --long is passed on to C
+# programs and scripts, for longer stress; specs find it as NEAP_LONG.
 cd "$(dirname "$0")/.." || exit 1
 
 configs="release asan tsan fuzz"
 long=
-limit_s=120
+limit_s=300
 for word in "$@"; do
   case $word in
   --config=release | --config=debug | --config=asan | --config=tsan | \
@@ -28,13 +28,24 @@ for word in "$@"; do
 done
 
 export UBSAN_OPTIONS=print_stacktrace=1
-log=$(mktemp)
-child=
-summary=
-total_passed=0
-total_failed=0
-trap 'rm -f "$log"' EXIT
-trap 'kill "$child"; exit 130' INT TERM
+jobs=$(nproc)
+work=$(mktemp -d)
+: >"$work/results" # of each part: "passed failed", then what failed, if any
+trap 'rm -rf "$work"' EXIT
+
+# Ends all parts. (`$(jobs -p)` would list the jobs of a shell of its own.)
+interrupt() {
+  jobs -p >"$work/pids"
+  kill $(cat "$work/pids") 2>/dev/null
+  wait
+  exit 130
+}
+trap interrupt INT TERM
+
+# A line in the pipe is the right to run one part.
+mkfifo "$work/rights"
+exec 9<>"$work/rights"
+for _ in $(seq "$jobs"); do echo >&9; done
 
 # How cmocka, busted and our own scripts end.
 closing='^\[  (PASSED|SKIPPED) +\] [0-9]+ test|^ *[0-9]+ FAILED TEST'
@@ -56,58 +67,79 @@ count() {
 # ends as a whole; a shell's background commands ignore SIGINT otherwise.
 run() {
   env --default-signal=INT,QUIT timeout -k 10 "$limit_s" "$@" \
-    >"$log" 2>&1 </dev/null &
+    >"$log" 2>&1 </dev/null 9>&- &
   child=$!
+  trap 'kill "$child"; exit 130' TERM
   wait "$child"
   status=$?
 }
 
-# fail NAME: shows what it said, and keeps the reason for the summary.
-fail() {
+# Sets reason, and fails a part that told of no failed test.
+find_reason() {
   case $status in
   0) reason="it holds no test" ;;
   124 | 137) reason="no end within $limit_s s" ;;
   *) reason="exit status $status" ;;
   esac
-  cat "$log"
-  echo "FAILED: $1: $reason"
-  summary="$summary
-FAILED: $1: $reason"
+  [ "$failed" -gt 0 ] || failed=1
 }
 
-# part NAME COMMAND...: a script that tells no count is one test.
-part() {
+# Prints a part that has ended, one at a time, and notes its result.
+report() {
+  flock 8
+  echo "== $name"
+  if [ -n "$reason" ]; then
+    cat "$log"
+    echo "FAILED: $name: $reason"
+    echo "$passed $failed FAILED: $name: $reason" >>"$work/results"
+  else
+    grep -aE "$closing" "$log"
+    echo "$passed $failed" >>"$work/results"
+  fi
+}
+
+# A script that tells no count is one test.
+run_part() {
   name=$1
   shift
-  echo "== $name"
+  log=$(mktemp "$work/log.XXXXXX")
+  reason=
   run "$@"
   count
   if [ "$status" -ne 0 ]; then
-    [ "$failed" -gt 0 ] || failed=1
-    fail "$name"
+    find_reason
   elif ! grep -qaE "$closing" "$log"; then
     passed=1
   elif [ "$((passed + failed))" -eq 0 ]; then
-    failed=1
-    fail "$name"
-  else
-    grep -aE "$closing" "$log"
+    find_reason
   fi
-  total_passed=$((total_passed + passed))
-  total_failed=$((total_failed + failed))
+  report 8>"$work/print"
+  rm -f "$log"
 }
 
-# build CONFIG TARGET...
+# part NAME COMMAND...: runs it as soon as it may.
+part() {
+  read -r _ <&9
+  {
+    run_part "$@"
+    echo >&9
+  } &
+}
+
+# build CONFIG TARGET...: waits for the end; whether it succeeded.
 build() {
+  read -r _ <&9
   name="build ($1)"
-  echo "== $name"
   configuration=CONFIG=$1
   shift
+  log=$work/build
   run make --no-print-directory "$configuration" "$@"
-  [ "$status" -eq 0 ] && return
-  fail "$name"
-  total_failed=$((total_failed + 1))
-  return 1
+  trap interrupt INT TERM
+  echo >&9
+  reason= passed=0 failed=0
+  [ "$status" -eq 0 ] || find_reason
+  report 8>"$work/print"
+  return "$failed"
 }
 
 c_tests() {
@@ -165,8 +197,8 @@ for config in $configs; do
     c_tests tsan build/tsan ;;
   fuzz)
     if ! command -v clang >/dev/null; then
-      summary="$summary
-NOT RUN: the fuzzers: cannot find clang: run ./bootstrap.sh test"
+      echo "0 0 NOT RUN: the fuzzers: cannot find clang: run" \
+        "./bootstrap.sh test" >>"$work/results"
       continue
     fi
     build fuzz fuzzers || continue
@@ -176,6 +208,9 @@ NOT RUN: the fuzzers: cannot find clang: run ./bootstrap.sh test"
   esac
 done
 
-echo "$summary"
-echo "$total_passed passed, $total_failed failed"
-[ "$total_failed" -eq 0 ]
+wait
+echo
+sed -n 's/^[0-9]* [0-9]* //p' "$work/results"
+awk '{ passed += $1; failed += $2 }
+  END { print passed + 0 " passed, " failed + 0 " failed"; exit failed > 0 }' \
+  "$work/results"
