@@ -193,23 +193,6 @@ static void mix_keeps_the_worst_proportions(void **state) {
     assert_true(mix_error(weights, PARTS_MAX, seed) <= 1.68);
 }
 
-/* Each seed has an order, and each source is first with some. */
-static void mix_begins_as_the_seed_says(void **state) {
-  (void)state;
-  const double weights[] = {1, 1, 1};
-  int32_t firsts[3] = {0};
-  for (int64_t seed = 1; seed <= 100; seed++) {
-    neap_seq *seq, *parts[] = {leaf(9, 0), leaf(9, 1), leaf(9, 2)};
-    int32_t which;
-    assert_int_equal(neap_seq_mix(parts, weights, 3, seed, &seq, NULL), 0);
-    neap_seq_resolve_one(seq, 1, 0, &which);
-    firsts[which]++;
-    neap_seq_free(seq);
-  }
-  for (int32_t p = 0; p < 3; p++)
-    assert_true(firsts[p] >= 10);
-}
-
 /* Far from the start. */
 static void mix_keeps_proportions_from_anywhere(void **state) {
   (void)state;
@@ -509,7 +492,6 @@ int main(void) {
       cmocka_unit_test(mix_keeps_its_proportions),
       cmocka_unit_test(mix_keeps_any_proportions),
       cmocka_unit_test(mix_keeps_the_worst_proportions),
-      cmocka_unit_test(mix_begins_as_the_seed_says),
       cmocka_unit_test(mix_keeps_proportions_from_anywhere),
       cmocka_unit_test(mix_ends_where_one_is_due),
       cmocka_unit_test(mix_takes_the_largest_weights),
