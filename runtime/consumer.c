@@ -279,10 +279,23 @@ static int deliver(neap_loader *loader, uint32_t wish, uint32_t *entry,
   }
 }
 
-static int check_use(neap_loader *loader, neap_error *error) {
+/* Whether there are workers to ask: `what` is what the caller wants to do. */
+static int check_open(const neap_loader *loader, const char *what,
+                      neap_error *error) {
   if (loader->is_closed)
     return neap__error_set(error, NEAP_ECLOSED, 0,
-                           "cannot read: the prefetch is closed");
+                           "cannot %s: the prefetch is closed", what);
+  if (neap__origin_is_here(&loader->origin)) return NEAP_OK;
+  return neap__error_set(error, NEAP_ECLOSED, 0,
+                         "cannot %s: this process was forked off the one whose "
+                         "prefetch it is\n"
+                         "help: make a prefetch of its own in this process",
+                         what);
+}
+
+static int check_use(const neap_loader *loader, neap_error *error) {
+  const int rc = check_open(loader, "read", error);
+  if (rc != NEAP_OK) return rc;
   if (loader->held >= loader->held_max)
     return neap__error_set(
         error, NEAP_EHELD, 0,
@@ -361,9 +374,8 @@ static bool skip_to(neap_loader *loader, int64_t epoch, int64_t index) {
 
 int neap_seek(neap_loader *loader, int64_t epoch, int64_t index,
               neap_error *error) {
-  if (loader->is_closed)
-    return neap__error_set(error, NEAP_ECLOSED, 0,
-                           "cannot seek: the prefetch is closed");
+  const int rc = check_open(loader, "seek", error);
+  if (rc != NEAP_OK) return rc;
   if (index < 0 || index > loader->length)
     return neap__error_set(error, NEAP_EINVAL, 0,
                            "cannot seek: index %lld is out of range",

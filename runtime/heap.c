@@ -10,8 +10,8 @@
  *
  * A heap may be closed before its blocks are freed (the collector of a closing
  * Lua state keeps no order): the last free then takes the heap along. A child
- * of fork() inherits the mappings but must not free the host's pages, so it
- * only unmaps.
+ * of fork() inherits the mappings and both sides would give out the same
+ * ranges, so it can allocate nothing, and to free is only to unmap there.
  */
 #include "neap.h"
 
@@ -102,6 +102,10 @@ static int grow(neap_heap *heap, uint64_t nbytes, neap_error *error) {
   return NEAP_OK;
 }
 
+int neap_heap_is_ours(const neap_heap *heap) {
+  return heap->pid == getpid();
+}
+
 static uint64_t whole_pages(const neap_heap *heap, uint64_t nbytes) {
   const uint64_t pages = (nbytes + heap->page - 1) / heap->page;
   return (pages > 0 ? pages : 1) * heap->page;
@@ -111,6 +115,10 @@ int neap_heap_alloc(neap_heap *heap, uint64_t nbytes, void **out,
                     uint64_t *offset, neap_error *error) {
   *out = NULL;
   *offset = 0;
+  if (!neap_heap_is_ours(heap))
+    return neap__error_set(error, NEAP_ECLOSED, 0,
+                           "cannot allocate in the shared heap: this process "
+                           "was forked off the one whose heap it is");
   if (nbytes > nbytes_max || heap->file_bytes > nbytes_max)
     return neap__error_set(error, NEAP_EMEMORY, 0,
                            "cannot allocate %llu bytes in the shared heap: "
@@ -136,7 +144,7 @@ void neap_heap_free(neap_heap *heap, void *block, uint64_t offset,
   const uint64_t whole = whole_pages(heap, nbytes);
   NEAP_ASSERT(heap->block_count > 0);
   NEAP_ASSERT(offset % heap->page == 0 && offset + whole <= heap->file_bytes);
-  if (getpid() == heap->pid)
+  if (neap_heap_is_ours(heap))
     (void)fallocate(heap->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                     (off_t)offset, (off_t)whole);
   munmap(block, whole);

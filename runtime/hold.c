@@ -61,6 +61,7 @@ void neap_run_release(neap_loader *loader, int32_t slot) {
     neap__loader_free_if_done(loader);
     return;
   }
+  if (!neap__origin_is_here(&loader->origin)) return; /* the parent's slots */
   permit(loader, (uint32_t)slot, PROT_NONE);
   trim(loader, (uint32_t)slot);
   neap__slot_release(&loader->ring, (uint32_t)slot);

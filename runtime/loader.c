@@ -132,7 +132,7 @@ int neap_open(const neap_options *options, neap_loader **out,
   if (loader == NULL)
     return neap__error_set(error, NEAP_EMEMORY, 0,
                            "cannot open a loader: memory is short");
-  loader->pid = getpid();
+  neap__origin_open(&loader->origin);
   loader->control.fd = loader->slots.fd = loader->supervisor.bell = -1;
   for (int fd = 0; fd < NEAP__FD_COUNT; fd++)
     loader->supervisor.inherit[fd] = -1;
@@ -167,11 +167,12 @@ void neap__loader_free_if_done(neap_loader *loader) {
 void neap_close(neap_loader *loader) {
   if (loader == NULL || loader->is_closed) return;
   neap__supervisor *s = &loader->supervisor;
-  if (loader->pid == getpid()) neap__supervisor_stop(s);
+  if (neap__origin_is_here(&loader->origin)) neap__supervisor_stop(s);
   neap__supervisor_fini(s);
   for (int fd = 0; fd < NEAP__FD_COUNT; fd++)
     if (s->inherit[fd] >= 0) close(s->inherit[fd]);
   neap__segment_close(&loader->control);
+  neap__origin_close(&loader->origin);
   free(loader->asked);
   loader->asked = NULL;
   loader->is_closed = true;

@@ -11,9 +11,9 @@
 #define NEAP_RUNTIME_LOADER_H
 
 #include <stdbool.h>
-#include <sys/types.h>
 
 #include "neap.h"
+#include "origin.h"
 #include "ring.h"
 #include "segment.h"
 #include "supervisor.h"
@@ -38,9 +38,9 @@ struct neap_loader {
   int32_t chunk; /* 0: chosen */
   int32_t held_max;
   bool is_ordered;
-  bool has_cores; /* more than one */
-  bool is_strict; /* NEAP_DEBUG: a slot is readable while it is held */
-  pid_t pid;      /* who opened it: not a forked child */
+  bool has_cores;      /* more than one */
+  bool is_strict;      /* NEAP_DEBUG: a slot is readable while it is held */
+  neap__origin origin; /* who opened it: not a forked child */
   uint64_t slot_bytes;
   neap__segment control;
   neap__segment slots;

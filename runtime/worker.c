@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -24,6 +23,7 @@
 #include "error.h"
 #include "fault.h"
 #include "futex.h"
+#include "origin.h"
 #include "process.h"
 #include "ring.h"
 #include "segment.h"
@@ -46,8 +46,8 @@ struct neap_worker {
   int64_t free_ns; /* when the last run was done; 0: look at the clock */
   int32_t count;
   int heap_fd;
-  const volatile uint8_t *is_ours; /* 0 in a process that was forked off us */
-  bool has_stderr;                 /* its own, no longer the host's pipe */
+  neap__origin origin;
+  bool has_stderr; /* its own, no longer the host's pipe */
 };
 
 /* Closes whatever the host forgot to mark close-on-exec. */
@@ -103,32 +103,21 @@ static int greet(neap_worker *worker, neap_error *error) {
   return NEAP_OK;
 }
 
-/* A page that a fork wipes; where it does not, none is told from its child. */
-static const volatile uint8_t *new_mark(void) {
-  const size_t bytes = (size_t)sysconf(_SC_PAGESIZE);
-  uint8_t *mark = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (mark == MAP_FAILED) return NULL;
-  madvise(mark, bytes, MADV_WIPEONFORK);
-  *mark = 1;
-  return mark;
-}
-
 /*
  * The user's code may fork, and its child may come back here, as a second
  * worker of one number, and one that does not end with the host. It must not.
  */
 void neap_worker_confirm(const neap_worker *worker) {
-  if (*worker->is_ours == 0) _exit(1);
+  if (!neap__origin_is_here(&worker->origin)) _exit(1);
 }
 
 int neap_worker_attach(neap_worker **out, neap_error *error) {
   int rc;
   *out = NULL;
   neap_worker *worker = calloc(1, sizeof *worker);
-  if (worker != NULL) worker->is_ours = new_mark();
-  if (worker == NULL || worker->is_ours == NULL)
+  if (worker == NULL)
     return neap__error_set(error, NEAP_EMEMORY, 0, "cannot work: no memory");
+  neap__origin_open(&worker->origin);
   worker->slot = -1;
   worker->heap_fd = fcntl(NEAP__FD_HEAP, F_GETFD) < 0 ? -1 : NEAP__FD_HEAP;
   close_the_rest();

@@ -61,12 +61,20 @@ local function take_spare(nbytes)
   return kept
 end
 
+--- Whether this process was forked off the one that opened the heap: that one
+-- goes on using its blocks, spare ones too.
+function heap.is_inherited()
+  return opened and C.neap_heap_is_ours(opened) == 0
+end
+
 --- Allocates a block.
--- @treturn cdata its address, `void *`
+-- @treturn cdata its address, `void *`; nil where the heap is inherited
 -- @treturn number its offset in the heap
 -- @treturn boolean whether it is all zeros
 function heap.alloc(nbytes)
-  if live + nbytes > collect_at then
+  if heap.is_inherited() then
+    return nil
+  elseif live + nbytes > collect_at then
     collect()
   end
   live = live + nbytes

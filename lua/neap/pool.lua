@@ -124,6 +124,8 @@ end
 
 -- -- Reading -----------------------------------------------------------------
 
+local KINDS = { [C.NEAP_EHELD] = "held", [C.NEAP_ECLOSED] = "closed" }
+
 -- Reads a run; a shortage of slots lets the collector look for kept items
 -- that nobody uses any more: twice, since owners are let go a cycle later.
 local function read_run(read, ...)
@@ -134,10 +136,14 @@ local function read_run(read, ...)
     status = read(...)
   end
   if status < 0 then
-    errors.refuse(status == C.NEAP_EHELD and "held" or "worker",
-      ffi.string(lib.error.text))
+    errors.refuse(KINDS[status] or "worker", ffi.string(lib.error.text))
   end
   return status
+end
+
+--- Moves the iteration: the next run begins at item i.
+function Pool:seek(epoch, i)
+  read_run(C.neap_seek, self.loader, epoch, exact.from_zero(i), lib.error)
 end
 
 --- The next run of the iteration; false at its end.

@@ -9,7 +9,6 @@
 local ffi = require("ffi")
 local check = require("neap.check")
 local errors = require("neap.errors")
-local exact = require("neap.exact")
 local failure = require("neap.failure")
 local hold = require("neap.hold")
 local lease = require("neap.lease")
@@ -96,8 +95,7 @@ local function attach(self)
       .. "read as completed (order = false)")
   end
   detach(pool)
-  lib.check(C.neap_seek(pool.loader, self.epoch, exact.from_zero(self.wanted),
-    lib.error))
+  pool:seek(self.epoch, self.wanted)
   pool.reader = self
 end
 

@@ -141,6 +141,9 @@ end
 
 local function in_heap(nbytes)
   local block, offset, is_zero = heap.alloc(nbytes)
+  if not block then
+    return inline(nbytes)
+  end
   local t = ffi.gc(Tensor(0), free_block)
   t.d.data = block
   t.block, t.block_nbytes, t.heap_offset = block, nbytes, offset
@@ -680,7 +683,7 @@ function tensor.pack(t)
   check_lease(t)
   local packed = { dtype = t.dtype, shape = t.shape }
   local base = t.owns and t or owners[t]
-  if is(base) and base.in_heap then
+  if is(base) and base.in_heap and not heap.is_inherited() then
     packed.heap_offset = tonumber(freeze(base).heap_offset)
     packed.nbytes = tonumber(base.block_nbytes)
     packed.offset = lib.distance(base.d.data, t.d.data)

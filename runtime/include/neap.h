@@ -9,7 +9,9 @@
  * Caveats first:
  *  - A loader starts processes (never by fork of the host) and one thread, the
  *    supervisor, which blocks every signal. Nothing else runs in the host.
- *  - After a fork, the child must not use a loader; it may exec or exit.
+ *  - After a fork, the child cannot use its parent's loaders and heap: reads,
+ *    seeks and allocations answer NEAP_ECLOSED there. What it releases, frees
+ *    or closes is its own memory alone. Other threads must not be in a call.
  *  - What a worker wrote into shared memory is input: functions that read
  *    items check every offset and answer NEAP_EDAMAGED, never a wild read.
  *  - Indexes count from 0 here; Lua counts from 1.
@@ -47,7 +49,7 @@ enum {
   NEAP_EDAMAGED = -5, /* a slot holds what no writer writes */
   NEAP_EWORKER = -6,  /* workers could not start, or keep dying */
   NEAP_EHELD = -7,    /* the caller holds all the slots that may be held */
-  NEAP_ECLOSED = -8   /* used after neap_close() */
+  NEAP_ECLOSED = -8   /* used after neap_close(), or in a forked child */
 };
 
 typedef struct neap_error {
@@ -312,6 +314,8 @@ int64_t neap_shuffle_position(int64_t n, int64_t seed, int64_t epoch,
 typedef struct neap_heap neap_heap;
 
 int neap_heap_open(neap_heap **out, neap_error *error);
+/* Whether this process opened it: a forked child can allocate nothing. */
+int neap_heap_is_ours(const neap_heap *heap);
 /* Zeroed, aligned to a page, readable and writable here. */
 int neap_heap_alloc(neap_heap *heap, uint64_t nbytes, void **out,
                     uint64_t *offset, neap_error *error);

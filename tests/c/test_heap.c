@@ -214,6 +214,25 @@ static void a_forked_child_frees_nothing(void **state) {
   neap_heap_free(*state, block, offset, BLOCK);
 }
 
+/* It would give out what the parent gives out next. */
+static void a_forked_child_allocates_nothing(void **state) {
+  uint64_t offset;
+  int status;
+  assert_true(neap_heap_is_ours(*state));
+  const pid_t child = fork();
+  if (child == 0) {
+    neap_error error = {0};
+    void *block = state;
+    if (neap_heap_is_ours(*state)) _exit(1);
+    if (neap_heap_alloc(*state, BLOCK, &block, &offset, &error) != NEAP_ECLOSED)
+      _exit(2);
+    if (block != NULL || strstr(error.text, "was forked off") == NULL) _exit(3);
+    _exit(0);
+  }
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(status, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -227,6 +246,7 @@ int main(void) {
       TEST(refuses_what_cannot_be),
       TEST(refuses_maps_outside_the_heap),
       TEST(a_forked_child_frees_nothing),
+      TEST(a_forked_child_allocates_nothing),
       cmocka_unit_test(blocks_outlive_close),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

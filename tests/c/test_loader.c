@@ -718,6 +718,49 @@ static void a_forked_child_ends_nothing(void **state) {
   neap_close(loader);
 }
 
+/* What a forked child does with a loader: its exit status. */
+static int use_in_a_child(neap_loader *loader, const neap_run *held) {
+  neap_run run;
+  neap_error error = {0};
+  if (neap_run_next(loader, &run, &error) != NEAP_ECLOSED) return 1;
+  if (strstr(error.text, "cannot read: this process was forked") == NULL)
+    return 2;
+  if (run.slot != -1) return 3;
+  if (neap_run_get(loader, 1, 500, &run, NULL) != NEAP_ECLOSED) return 4;
+  if (neap_seek(loader, 1, 0, &error) != NEAP_ECLOSED) return 5;
+  if (strstr(error.text, "cannot seek: this process was forked") == NULL)
+    return 6;
+  neap_run_retain(loader, held[1].slot);
+  for (int k = 0; k < 8; k++)
+    neap_run_release(loader, held[k].slot);
+  neap_close(loader);
+  neap_run_release(loader, held[1].slot); /* the loader goes with it */
+  return 0;
+}
+
+static void a_forked_child_changes_nothing_of_its_parent(void **state) {
+  host *h = *state;
+  neap_run held[8];
+  h->program.kind = BLOBS;
+  h->options.chunk = 1;
+  neap_loader *loader = open_loader(h);
+  for (int k = 0; k < 8; k++)
+    next_run(loader, &held[k]);
+  const pid_t child = fork();
+  if (child == 0) _exit(use_in_a_child(loader, held));
+  int status;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(status, 0);
+  assert_int_equal(neap_held(loader), 8);
+  read_in_order(h, loader, 1, 8, 400);
+  for (int k = 0; k < 8; k++) {
+    check_run(h, &held[k]);
+    neap_run_release(loader, held[k].slot);
+  }
+  read_in_order(h, loader, 1, 400, 1000);
+  neap_close(loader);
+}
+
 int main(int argc, char **argv) {
   if (argc > 1 && strcmp(argv[1], "--worker") == 0) return worker_main();
   const struct CMUnitTest tests[] = {
@@ -753,6 +796,7 @@ int main(int argc, char **argv) {
       test(statistics_add_up),
       test(slots_full_of_rubbish_are_read_safely),
       test(a_forked_child_ends_nothing),
+      test(a_forked_child_changes_nothing_of_its_parent),
   };
   return cmocka_run_group_tests(tests, start_threads, NULL);
 }
