@@ -63,7 +63,8 @@ int neap_heap_open(neap_heap **out, neap_error *error) {
   heap->shared_fd = -1;
   heap->fd = neap__descriptor_raise(
       memfd_create("neap-heap", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (heap->fd < 0 || fcntl(heap->fd, F_ADD_SEALS, F_SEAL_SHRINK) != 0) {
+  if (heap->fd < 0 ||
+      fcntl(heap->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_SEAL) != 0) {
     rc = neap__error_set(error, NEAP_ESYSTEM, errno,
                          "cannot open the shared heap");
     goto fail;

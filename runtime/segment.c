@@ -4,6 +4,10 @@
  *
  * A segment is sparse: pages exist once they are written. Nothing is left in
  * the file system, so nothing is left behind by a crash.
+ *
+ * No worker can change its size or add a seal, which would keep others from
+ * mapping it. What they may write they may also punch out, so that it reads as
+ * zeroes: the seals against that keep them from writing too.
  */
 #include "segment.h"
 
@@ -41,7 +45,8 @@ int neap__segment_open(neap__segment *segment, const char *label,
     goto fail;
   }
   if (neap__descriptor_resize(segment->fd, bytes) != 0 ||
-      fcntl(segment->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0) {
+      fcntl(segment->fd, F_ADD_SEALS,
+            F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
     rc = neap__error_set(error, NEAP_EMEMORY, errno,
                          "cannot size shared memory to %llu bytes",
                          (unsigned long long)bytes);

@@ -14,6 +14,9 @@
  *    or closes is its own memory alone. Other threads must not be in a call.
  *  - What a worker wrote into shared memory is input: functions that read
  *    items check every offset and answer NEAP_EDAMAGED, never a wild read.
+ *    That guards the host, not the values: a worker maps all slots for writing,
+ *    so one gone wild can change or zero the items of others, and can open the
+ *    shared tensors for writing through /proc. Run no code that means harm.
  *  - Indexes count from 0 here; Lua counts from 1.
  *
  * Errors, for the whole header: functions that can fail answer a status and

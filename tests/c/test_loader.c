@@ -439,18 +439,24 @@ static void held_items_outlive_their_loader(void **state) {
 
 /* -- Sizes -- */
 
-/* Bytes of memory behind the slots of the one loader that is open. */
-static int64_t bytes_in_slots(void) {
+/* A descriptor of a segment of the one loader that is open. */
+static int descriptor_of(const char *segment) {
   char path[64], name[64];
-  struct stat about;
   for (int fd = 3; fd < 256; fd++) {
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     const ssize_t length = readlink(path, name, sizeof name - 1);
     name[length < 0 ? 0 : length] = '\0';
-    if (strstr(name, "memfd:neap-slots") != NULL && fstat(fd, &about) == 0)
-      return (int64_t)about.st_blocks * 512;
+    if (strstr(name, segment) != NULL) return fd;
   }
+  fail_msg("no descriptor of %s", segment);
   return -1;
+}
+
+/* Bytes of memory behind its slots. */
+static int64_t bytes_in_slots(void) {
+  struct stat about;
+  assert_int_equal(fstat(descriptor_of("memfd:neap-slots"), &about), 0);
+  return (int64_t)about.st_blocks * 512;
 }
 
 static void items_may_have_any_size(void **state) {
@@ -500,6 +506,20 @@ static void memory_falls_after_a_cancelled_item(void **state) {
     assert_in_range(bytes_in_slots(), 1, 4 << 20);
     neap_close(loader);
   }
+}
+
+/* A seal by one worker would keep its successors from mapping a segment. */
+static void no_worker_seals_or_sizes_a_segment(void **state) {
+  neap_loader *loader = open_loader(*state);
+  const char *const segments[] = {"memfd:neap-control", "memfd:neap-slots"};
+  for (int k = 0; k < 2; k++) {
+    const int fd = descriptor_of(segments[k]);
+    assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE), -1);
+    assert_int_equal(errno, EPERM);
+    assert_int_equal(ftruncate(fd, 0), -1);
+    assert_int_equal(ftruncate(fd, (off_t)1 << 40), -1);
+  }
+  neap_close(loader);
 }
 
 /* -- Opening -- */
@@ -788,6 +808,7 @@ int main(int argc, char **argv) {
       test(items_may_have_any_size),
       test(memory_falls_after_a_large_item),
       test(memory_falls_after_a_cancelled_item),
+      test(no_worker_seals_or_sizes_a_segment),
       test(wrong_options_are_named),
       test(an_executable_is_found_by_the_environment),
       test(closing_takes_anything),
