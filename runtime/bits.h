@@ -33,6 +33,10 @@ static inline uint64_t neap__bits_valid(uint32_t word, uint32_t count) {
   return left >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << left) - 1;
 }
 
+static inline bool neap__bits_has(const neap__bits *bits, uint32_t k) {
+  return atomic_load(&bits[k / 64]) >> (k % 64) & 1;
+}
+
 /* Answers whether it was this call that cleared it. */
 static inline bool neap__bits_clear(neap__bits *bits, uint32_t k) {
   const uint64_t bit = (uint64_t)1 << (k % 64);

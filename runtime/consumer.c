@@ -237,10 +237,22 @@ static void linger(neap_loader *loader, uint32_t wish, int64_t since) {
   }
 }
 
+/* Whether what is wished for cannot come: nobody is at it. */
+static bool is_hopeless(const neap_loader *loader, uint32_t wish) {
+  if (wish != NEAP__ANY_ENTRY)
+    return neap__ring_is_falsely_claimed(&loader->ring, wish);
+  for (uint32_t e = 0; e < loader->ring.entry_count; e++)
+    if (loader->asked[e].is_busy &&
+        neap__ring_is_falsely_claimed(&loader->ring, e))
+      return true;
+  return false;
+}
+
 /* Waits until the entry wished for is ready, and tells which. */
 static int await(neap_loader *loader, uint32_t wish, uint32_t *entry,
                  neap_error *error) {
   int64_t found = find_ready(loader, wish);
+  bool is_damaged = false;
   if (found < 0) {
     const int64_t since = neap__now_ns();
     neap__ring_rouse(&loader->ring, 1);
@@ -249,12 +261,15 @@ static int await(neap_loader *loader, uint32_t wish, uint32_t *entry,
       neap__ring_wish(&loader->ring, wish);
       found = find_ready(loader, wish);
       if (found >= 0 || atomic_load(&loader->supervisor.has_failed)) break;
-      if (!neap__ring_sleep(&loader->ring, wish))
-        neap__ring_stir(&loader->ring);
+      if (neap__ring_sleep(&loader->ring, wish)) continue;
+      is_damaged = is_hopeless(loader, wish);
+      if (is_damaged) break;
+      neap__ring_stir(&loader->ring);
     }
     neap__ring_unwish(&loader->ring);
     loader->wait_ns += neap__now_ns() - since;
   }
+  if (is_damaged) return damaged(error);
   if (found < 0) return failure_of(loader, error);
   *entry = (uint32_t)found;
   return NEAP_OK;

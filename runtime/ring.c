@@ -335,6 +335,18 @@ void neap__ring_stir(neap__ring *ring) {
     wake_worker(ring, w);
 }
 
+/* A worker that has set its idle bit holds no claim until it has cleared it: if
+   the word is still the same after a look at the bit, that claim is false. */
+bool neap__ring_is_falsely_claimed(const neap__ring *ring, uint32_t entry) {
+  const _Atomic uint64_t *word = &ring->entries[entry].word;
+  const uint64_t claimed = atomic_load(word);
+  const neap__mark mark = neap__mark_unpack(claimed);
+  if (mark.state != NEAP__CLAIMED) return false;
+  if (mark.owner >= ring->worker_count) return true;
+  return neap__bits_has(ring->control->idle, mark.owner) &&
+         atomic_load(word) == claimed;
+}
+
 void neap__ring_unwish(neap__ring *ring) {
   atomic_store(&ring->control->wanted, 0);
 }

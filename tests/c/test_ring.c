@@ -324,6 +324,25 @@ static void idle(neap__ring *ring, uint32_t worker) {
   neap__bits_set(ring->control->idle, worker);
 }
 
+static void a_claim_of_one_at_rest_is_false(void **state) {
+  neap__ring *ring = *state;
+  uint64_t ticket;
+  neap__ring_open(ring, 1, 1, 1, 0, 1);
+  idle(ring, 0);
+  assert_false(neap__ring_is_falsely_claimed(ring, 1)); /* OPEN */
+  claim(ring, 2, 1, &ticket);
+  assert_false(neap__ring_is_falsely_claimed(ring, 1));
+  idle(ring, 2);
+  assert_true(neap__ring_is_falsely_claimed(ring, 1));
+  neap__bits_clear(ring->control->idle, 2);
+  neap__mark mark = neap__ring_look(ring, 1);
+  mark.owner = WORKERS;
+  atomic_store(&ring->entries[1].word, neap__mark_pack(mark));
+  assert_true(neap__ring_is_falsely_claimed(ring, 1));
+  neap__ring_cancel(ring, 1);
+  assert_false(neap__ring_is_falsely_claimed(ring, 1));
+}
+
 static uint32_t asleep_count(neap__ring *ring) {
   uint32_t count = 0;
   for (uint32_t w = 0; w < ring->worker_count; w++)
@@ -949,6 +968,7 @@ int main(void) {
       MOVE_TEST(a_free_slot_is_found_without_its_hint),
       MOVE_TEST(there_are_slots_enough),
       MOVE_TEST(publishing_grants_the_wish_for_it),
+      MOVE_TEST(a_claim_of_one_at_rest_is_false),
       MOVE_TEST(one_is_roused_for_each_enough),
       MOVE_TEST(nobody_rests_while_there_is_work),
       MOVE_TEST(stirring_sets_hints_and_wakes_all),

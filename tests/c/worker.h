@@ -58,7 +58,9 @@ enum target {
   SIGNS, /* stop, wanted, earliest */
   HEADER,
   EVERYTHING,
-  TARGET_COUNT
+  TARGET_COUNT,
+  NOBODYS, /* claims name an owner that there is not */
+  ANOTHERS /* claims name another worker */
 };
 
 typedef struct program {
@@ -123,6 +125,17 @@ static inline void fill_random(volatile uint8_t *bytes, uint64_t count,
     bytes[k] = (uint8_t)mix(seed + k);
 }
 
+/* Gives each claim another owner. */
+static inline void scribble_owners(neap__ring *ring, bool is_anothers) {
+  for (uint32_t e = 0; e <= ring->entry_count; e++) {
+    neap__mark mark = neap__ring_look(ring, e);
+    if (mark.state != NEAP__CLAIMED) continue;
+    mark.owner = is_anothers ? (mark.owner + 1) % ring->worker_count
+                             : ring->worker_count;
+    atomic_store(&ring->entries[e].word, neap__mark_pack(mark));
+  }
+}
+
 /* Writes random bytes over one kind of shared words, or all. */
 static inline void scribble(enum target target, uint64_t seed) {
   struct stat about;
@@ -159,6 +172,11 @@ static inline void scribble(enum target target, uint64_t seed) {
   case HEADER: count = offsetof(neap__control, stop); break;
   case EVERYTHING:
   case TARGET_COUNT: break;
+  case NOBODYS:
+  case ANOTHERS:
+    scribble_owners(&ring, target == ANOTHERS);
+    count = 0;
+    break;
   }
   fill_random(from, count, seed);
   munmap(base, bytes);

@@ -233,6 +233,7 @@ claim: /* neap__ring_claim */
      if
      :: atomic {
           word[e] == mark ->
+          assert(!(idle_bits & BIT(_pid))); /* else the claim looks false */
           word[e] = WORD(CLAIMED, _pid, slot, TICKET(mark)); mark = word[e]
         };
         CLEAR_LATE;
