@@ -11,7 +11,7 @@
 #include "error.h"
 
 /* Bytes of a slot that are never given back to the system. */
-enum { SLOT_BYTES_KEPT = 1 << 20 };
+enum { SLOT_BYTES_KEPT = 1 << 19 };
 
 /* Under NEAP_DEBUG, who reads a slot that he has released is stopped there. */
 static void permit(neap_loader *loader, uint32_t slot, int access) {
@@ -20,18 +20,46 @@ static void permit(neap_loader *loader, uint32_t slot, int access) {
                  loader->slot_bytes, access);
 }
 
-/* Gives back pages far above what slots have needed lately. */
+/* Bytes that a slot should keep: what slots have needed lately. */
+static uint64_t bytes_kept(const neap_loader *loader) {
+  const uint64_t recent = loader->used_recently;
+  return recent > SLOT_BYTES_KEPT ? recent : SLOT_BYTES_KEPT;
+}
+
+/* Twice of what it should keep: so that it is trimmed seldom while the need
+   fades. */
+static bool is_too_large(const neap_loader *loader, uint32_t slot) {
+  return atomic_load_explicit(&loader->ring.slots[slot].touched,
+                              memory_order_relaxed) /
+             2 >
+         bytes_kept(loader);
+}
+
+/* Gives back the pages of a slot, which is held, that it should not keep. */
 static void trim(neap_loader *loader, uint32_t slot) {
-  _Atomic uint64_t *touched = &loader->ring.slots[slot].touched;
-  uint64_t keep = loader->used_recently * 2;
-  if (keep < SLOT_BYTES_KEPT) keep = SLOT_BYTES_KEPT;
-  if (atomic_load_explicit(touched, memory_order_relaxed) <= keep) return;
+  if (!is_too_large(loader, slot)) return;
+  uint64_t keep = bytes_kept(loader);
   const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
   keep = (keep + page - 1) / page * page;
   if (keep < loader->slot_bytes)
     neap__segment_trim(&loader->slots, slot * loader->slot_bytes + keep,
                        loader->slot_bytes - keep);
-  atomic_store_explicit(touched, keep, memory_order_relaxed);
+  atomic_store_explicit(&loader->ring.slots[slot].touched, keep,
+                        memory_order_relaxed);
+}
+
+/*
+ * Trims one more slot, if it is free. Workers take the slots that were used
+ * last, so that without this the others keep for ever what they once needed.
+ */
+static void trim_idle(neap_loader *loader) {
+  const uint32_t next = loader->looked_at + 1;
+  const uint32_t slot = next < loader->ring.slot_count ? next : 0;
+  loader->looked_at = slot;
+  if (!is_too_large(loader, slot) || !neap__slot_hold(&loader->ring, slot))
+    return;
+  trim(loader, slot);
+  neap__slot_release(&loader->ring, slot);
 }
 
 static void note_use(neap_loader *loader, uint64_t used) {
@@ -65,6 +93,7 @@ void neap_run_release(neap_loader *loader, int32_t slot) {
   permit(loader, (uint32_t)slot, PROT_NONE);
   trim(loader, (uint32_t)slot);
   neap__slot_release(&loader->ring, (uint32_t)slot);
+  trim_idle(loader); /* now that the caller may hold one more */
 }
 
 int32_t neap_held(const neap_loader *loader) {

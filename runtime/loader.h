@@ -65,6 +65,7 @@ struct neap_loader {
   int32_t *refs; /* holds of a slot by the caller */
   int32_t held;
   uint64_t used_recently; /* a decaying maximum of a slot's use */
+  uint32_t looked_at;     /* the slot that was last looked at while idle */
 };
 
 static inline int32_t neap__clamp(int64_t value, int64_t low, int64_t high) {

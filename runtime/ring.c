@@ -135,6 +135,10 @@ void neap__slot_release(neap__ring *ring, uint32_t slot) {
   if (slot_state(word) == NEAP__HELD) slot_free(ring, slot, word);
 }
 
+bool neap__slot_hold(neap__ring *ring, uint32_t slot) {
+  return slot_move(ring, slot, 0, NEAP__FREE, NEAP__HELD);
+}
+
 /* A slot whose hint is late: its word tells. */
 static int32_t slot_acquire_unhinted(neap__ring *ring, uint32_t worker) {
   for (uint32_t s = 0; s < ring->slot_count; s++)

@@ -34,6 +34,8 @@
  *   worker      READY -> FILLING  the entry was cancelled meanwhile
  *   consumer    READY -> HELD     before DONE -> IDLE
  *   consumer    HELD -> FREE      released
+ *   consumer    FREE -> HELD      to give back its pages; released at once, and
+ *                                 only while the caller may hold one more
  *   supervisor  FILLING -> FREE   the owner is dead
  *   supervisor  READY -> FREE     the owner is dead, and no entry that is DONE
  *                                 names the slot
@@ -196,6 +198,8 @@ bool neap__ring_take(neap__ring *ring, uint32_t entry, neap__mark mark);
 /* LOST -> IDLE. */
 void neap__ring_forget(neap__ring *ring, uint32_t entry);
 neap__mark neap__ring_look(const neap__ring *ring, uint32_t entry);
+/* FREE -> HELD; false where it is not free. */
+bool neap__slot_hold(neap__ring *ring, uint32_t slot);
 /* HELD -> FREE. */
 void neap__slot_release(neap__ring *ring, uint32_t slot);
 /* Wakes one idle worker for each `enough` open entries. */

@@ -508,6 +508,29 @@ static void memory_falls_after_a_cancelled_item(void **state) {
   }
 }
 
+/* Slots that few need any more: each was as large once, and none comes again.
+ */
+static void memory_of_idle_slots_falls(void **state) {
+  host *h = *state;
+  neap_run held[20];
+  h->program.kind = HEAPS;
+  h->program.at = 20;
+  h->options.chunk = 1;
+  h->options.buffered = 2;
+  h->options.length = 1000;
+  neap_loader *loader = open_loader(h);
+  for (int k = 0; k < 20; k++)
+    next_run(loader, &held[k]);
+  assert_true(bytes_in_slots() > 80 << 20);
+  for (int k = 0; k < 20; k++) {
+    check_run(h, &held[k]);
+    neap_run_release(loader, held[k].slot);
+  }
+  read_in_order(h, loader, 1, 20, 1000);
+  assert_in_range(bytes_in_slots(), 1, 24 << 20);
+  neap_close(loader);
+}
+
 /* A seal by one worker would keep its successors from mapping a segment. */
 static void no_worker_seals_or_sizes_a_segment(void **state) {
   neap_loader *loader = open_loader(*state);
@@ -808,6 +831,7 @@ int main(int argc, char **argv) {
       test(items_may_have_any_size),
       test(memory_falls_after_a_large_item),
       test(memory_falls_after_a_cancelled_item),
+      test(memory_of_idle_slots_falls),
       test(no_worker_seals_or_sizes_a_segment),
       test(wrong_options_are_named),
       test(an_executable_is_found_by_the_environment),

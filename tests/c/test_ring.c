@@ -277,6 +277,23 @@ static void what_is_held_is_not_filled(void **state) {
   assert_int_equal(slot_state(ring, held), NEAP__HELD);
 }
 
+static void only_what_is_free_is_held(void **state) {
+  neap__ring *ring = *state;
+  const int32_t filling = neap__slot_acquire(ring, 0, 0);
+  const int32_t ready = finish(ring, 1, 0);
+  const int32_t held = finish(ring, 2, 1);
+  take(ring, 1);
+  assert_false(neap__slot_hold(ring, (uint32_t)filling));
+  assert_false(neap__slot_hold(ring, (uint32_t)ready));
+  assert_false(neap__slot_hold(ring, (uint32_t)held));
+  assert_true(neap__slot_hold(ring, SLOTS - 1));
+  for (uint32_t k = 3; k < SLOTS - 1; k++)
+    assert_int_equal(neap__slot_acquire(ring, 0, SLOTS - 1), k);
+  assert_int_equal(neap__slot_acquire(ring, 0, SLOTS - 1), -1);
+  neap__slot_release(ring, SLOTS - 1);
+  assert_int_equal(neap__slot_acquire(ring, 0, 0), SLOTS - 1);
+}
+
 static void a_free_slot_is_found_without_its_hint(void **state) {
   neap__ring *ring = *state;
   neap__bits_clear(ring->control->free, 0);
@@ -822,6 +839,10 @@ static void let_go(consumer *c) {
   check(c, &c->held[k]);
   neap__slot_release(c->ring, (uint32_t)c->held[k].slot);
   c->held[k] = c->held[--c->held_count];
+  const uint32_t idle_slot = roll(&c->dice, PILE);
+  if (!neap__slot_hold(c->ring, idle_slot)) return;
+  memset(c->yard->items[idle_slot], 0, sizeof c->yard->items[idle_slot]);
+  neap__slot_release(c->ring, idle_slot);
 }
 
 static bool is_ready(const consumer *c, uint32_t entry) {
@@ -965,6 +986,7 @@ int main(void) {
       MOVE_TEST(a_slot_that_is_not_ready_is_not_taken),
       MOVE_TEST(only_what_is_held_is_released),
       MOVE_TEST(what_is_held_is_not_filled),
+      MOVE_TEST(only_what_is_free_is_held),
       MOVE_TEST(a_free_slot_is_found_without_its_hint),
       MOVE_TEST(there_are_slots_enough),
       MOVE_TEST(publishing_grants_the_wish_for_it),

@@ -35,6 +35,7 @@ enum kind {
   STRINGS, /* of 0 to 36 bytes */
   BLOBS,   /* strings of 0 to BLOB_MAX bytes */
   PILES,   /* strings of 16 bytes, but one of 16 MiB at index `at` */
+  HEAPS,   /* strings of 4 MiB before index `at`, of 16 bytes from there on */
   RUBBISH  /* slots full of random bytes */
 };
 
@@ -101,6 +102,7 @@ static inline uint32_t length_of(const program *p, int64_t index) {
   case STRINGS: return (uint32_t)(random % 37);
   case BLOBS: return (uint32_t)(random % ((BLOB_MAX >> random % 16) + 1u));
   case PILES: return index == p->at ? 16 << 20 : 16;
+  case HEAPS: return index < p->at ? 4 << 20 : 16;
   default: return 0;
   }
 }

@@ -38,6 +38,9 @@
 #ifndef GETS
 #define GETS 0 /* items asked for aside */
 #endif
+#ifndef TRIMS
+#define TRIMS 0 /* slots trimmed while they are idle */
+#endif
 #ifndef ENOUGH
 #define ENOUGH 2 /* open entries for which the consumer rouses unasked */
 #endif
@@ -120,8 +123,10 @@ bit is_over; /* the consumer has come to its end */
 /* The bits of slots that are FREE, in fact or (HINTS) by the hints. */
 #ifdef HINTS
 #define SET_FREE(s) slot_state[s] = FREE
+#define SET_HOLDING(s) slot_state[s] = HOLDING
 #define HINT_FREE(s) free_bits = free_bits | BIT(s)
 #else
+#define SET_HOLDING(s) slot_state[s] = HOLDING; free_bits = free_bits & ~BIT(s)
 #define SET_FREE(s) slot_state[s] = FREE; free_bits = free_bits | BIT(s)
 #define HINT_FREE(s) skip
 #endif
@@ -435,6 +440,30 @@ inline find_ready() {
 #endif
 }
 
+/* trim_idle, of any slot: its pages go while it is held. */
+inline trim_idle() {
+#if TRIMS
+  e = 0;
+  do
+  :: e < SLOTS && trims < TRIMS ->
+    if
+    :: e++
+#ifdef BUG_PUNCH
+    :: slot_state[e] == FREE -> data[e] = 0; trims++; break
+#else
+    :: atomic { slot_state[e] == FREE -> SET_HOLDING(e); trims++ };
+       free_slot(e);
+       break
+#endif
+    fi
+  :: else -> break
+  od;
+  e = 0
+#else
+  skip
+#endif
+}
+
 #define WISH (wish == ANY -> ANY : wish + 1)
 
 active proctype consumer() {
@@ -442,7 +471,7 @@ active proctype consumer() {
   byte delivered;  /* items, as bits */
   byte held_count;
   short held[HELD + 1]; /* items and their slots, the oldest first */
-  byte seeks, gets;
+  byte seeks, gets, trims;
   short mark;
   bit found;
 
@@ -595,7 +624,13 @@ active proctype consumer() {
         od;
         e = 0
       };
+#ifdef BUG_TRIM
+      trim_idle();
       free_slot(k);
+#else
+      free_slot(k);
+      trim_idle();
+#endif
       k = 0
     od
   od;

@@ -17,6 +17,8 @@ holds 1 2 2 1 1 1 -DHINTS
 holds 1 2 2 1 1 1 -DUNORDERED
 holds 1 1 2 1 1 1 -DGETS=1
 holds 2 1 1 1 1 0 -DSPURIOUS -DWIDE
+holds 1 2 2 1 1 1 -DTRIMS=1
+holds 1 2 2 1 1 0 -DTRIMS=2 -DHINTS
 lives 1 1 2 1 1 1
 lives 2 1 1 1 0 0 -DHINTS
 fails 1 1 1 1 0 0 -DBUG_READY
@@ -30,6 +32,8 @@ fails 1 1 1 1 1 0 -DBUG_ALARM
 fails 1 1 1 1 1 0 -DBUG_DELIVERED
 fails 1 1 1 1 1 0 -DBUG_REOPEN
 fails 1 1 2 1 0 0 -DSLOTS=2
+fails 1 1 2 1 0 0 -DTRIMS=1 -DBUG_TRIM
+fails 1 1 2 1 0 0 -DTRIMS=1 -DBUG_PUNCH
 END
 }
 
@@ -53,6 +57,7 @@ holds 1 2 3 1 2 1 -DUNORDERED
 holds 1 2 3 1 2 1 -DGETS=1
 holds 1 3 4 2 1 1
 holds 2 1 2 1 2 0
+holds 2 2 2 1 1 0 -DTRIMS=1
 holds 2 1 2 1 1 1
 holds 2 2 3 1 1 0
 holds 2 2 2 1 2 0
