@@ -44,9 +44,9 @@ static uint32_t following(const neap_loader *loader, uint32_t entry) {
 /* Opens entries while there is room for a run; short runs only at the end. */
 static void ask_ahead(neap_loader *loader) {
   const uint32_t entries = loader->ring.entry_count;
-  while (loader->busy < entries && loader->next < loader->length) {
+  while (loader->busy < entries && loader->next < loader->stop) {
     const int64_t room = loader->buffered - loader->ahead;
-    const int64_t left = loader->length - loader->next;
+    const int64_t left = loader->stop - loader->next;
     const int32_t count = neap__clamp(loader->run_items, 1, left);
     if (count > room && loader->busy > 0) return;
     while (loader->asked[loader->tail].is_busy)
@@ -401,5 +401,17 @@ int neap_seek(neap_loader *loader, int64_t epoch, int64_t index,
   loader->head = loader->tail;
   loader->epoch = epoch;
   loader->next = index;
+  loader->stop = loader->length;
   return NEAP_OK;
+}
+
+void neap_shorten(neap_loader *loader, int64_t length) {
+  if (check_open(loader, "read", NULL) != NEAP_OK || length >= loader->stop)
+    return;
+  for (uint32_t e = 0; e < loader->ring.entry_count; e++) {
+    const neap__asked *a = &loader->asked[e];
+    if (a->is_busy && a->first + a->skip >= length) drop(loader, e);
+  }
+  loader->stop = length;
+  if (loader->next > length) loader->next = length;
 }

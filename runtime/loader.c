@@ -147,6 +147,7 @@ int neap_open(const neap_options *options, neap_loader **out,
   loader->is_ordered = options->ordered != 0;
   loader->has_cores = neap_cores() > 1;
   loader->epoch = 1;
+  loader->stop = loader->length;
   if ((rc = open_memory(loader, options, error)) != NEAP_OK) goto fail;
   if ((rc = open_supervisor(loader, options, error)) != NEAP_OK) goto fail;
   *out = loader;

@@ -57,6 +57,7 @@ struct neap_loader {
   int64_t ahead;      /* items asked for and not delivered */
   int64_t epoch;
   int64_t next;               /* the index to ask for next */
+  int64_t stop;               /* the index before which asking ends */
   double item_ns, item_bytes; /* running means; 0: nothing measured yet */
   int32_t run_items;          /* the length of the next run */
   int64_t wait_ns;

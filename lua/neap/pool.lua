@@ -151,6 +151,11 @@ function Pool:next_run(run)
   return read_run(C.neap_run_next, self.loader, run, lib.error) == C.NEAP_OK
 end
 
+--- Lets the iteration end with the items before item i, once all have come.
+function Pool:end_before(i)
+  C.neap_shorten(self.loader, exact.from_zero(i))
+end
+
 --- Gives a run's slot back; -1 is fine.
 function Pool:release(slot)
   C.neap_run_release(self.loader, slot)

@@ -48,7 +48,7 @@ function reader.new(node, epoch, start, record)
     node = node, stage = node:stage_name(), pool = node.pool, epoch = epoch,
     run = new_run(loader, loan), loan = loan,
     k = 0, count = 0, first = 0, cells = false,
-    wanted = start, is_done = false, is_lost = false,
+    wanted = start, is_done = false, is_lost = false, has_met_end = false,
     is_ordered = node.options.order ~= false, record = record,
   }
 end
@@ -120,20 +120,26 @@ end
 
 -- -- Stepping ----------------------------------------------------------------
 
--- Where an iterator of unknown size has ended: so does the loop.
+local step
+
+-- Where an iterator of unknown size has ended: so does the loop. Out of order,
+-- others may still be computing items before that.
 local function step_past_end(self, e)
-  if not self.node.source:may_end() then
+  if not self.has_met_end and not self.node.source:may_end() then
     if not self.record then
       errors.raise(e)
     end
     table.insert(self.record, e)
   end
+  self.has_met_end = true
+  if not self.is_ordered then
+    self.pool:end_before(self.wanted - 1)
+    return step(self)
+  end
   detach(self.pool)
   self.is_done = true
   return nil
 end
-
-local step
 
 -- What is not a number: other items, failures, and the end of a run. It has no
 -- loop of its own, or LuaJIT would not compile the user's.

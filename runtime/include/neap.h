@@ -524,6 +524,12 @@ int32_t neap_held_max(const neap_loader *loader);
  */
 int neap_seek(neap_loader *loader, int64_t epoch, int64_t index,
               neap_error *error);
+/*
+ * Ends the iteration before item `length`, until the next neap_seek(): for who
+ * learns from an item that there are no more. Runs that begin behind it are
+ * dropped; one that begins before it may still hold items behind it.
+ */
+void neap_shorten(neap_loader *loader, int64_t length);
 
 typedef struct neap_stats {
   int64_t items; /* computed, over all workers */

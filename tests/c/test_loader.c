@@ -272,6 +272,39 @@ static void a_step_back_within_a_run_is_a_step_too(void **state) {
   neap_close(loader);
 }
 
+/* Each item before the end comes once, and behind it the rest of a run alone.
+ */
+static void an_iteration_is_shortened(void **state) {
+  host *h = *state;
+  h->options.length = NEAP_ENDLESS;
+  h->program.item_us = 100;
+  for (int k = 0; k < 4; k++) {
+    int seen[64] = {0};
+    neap_run run;
+    h->options.ordered = k % 2;
+    h->options.chunk = k < 2 ? 1 : 7;
+    neap_loader *loader = open_loader(h);
+    next_run(loader, &run);
+    do {
+      check_run(h, &run);
+      assert_in_range(run.first, 0, 49);
+      for (int64_t i = run.first; i < run.first + run.count; i++)
+        seen[i]++;
+      neap_run_release(loader, run.slot);
+      neap_shorten(loader, run.first < 40 ? 50 : 60); /* the least counts */
+    } while (neap_run_next(loader, &run, NULL) == NEAP_OK);
+    for (int i = 0; i < 50; i++)
+      assert_int_equal(seen[i], 1);
+    assert_end(loader);
+    seek(loader, 2, 40);
+    next_run(loader, &run);
+    check_run(h, &run);
+    neap_run_release(loader, run.slot);
+    if (h->options.ordered) read_in_order(h, loader, 2, 40 + run.count, 200);
+    neap_close(loader);
+  }
+}
+
 static void jumps_out_of_range_are_refused(void **state) {
   host *h = *state;
   neap_error error = {0};
@@ -821,6 +854,7 @@ int main(int argc, char **argv) {
       test(iteration_goes_on_wherever_it_is_put),
       test(a_step_ahead_keeps_what_was_asked_for),
       test(a_step_back_within_a_run_is_a_step_too),
+      test(an_iteration_is_shortened),
       test(jumps_out_of_range_are_refused),
       test(an_unordered_iteration_jumps_too),
       test(an_endless_sequence_goes_on),

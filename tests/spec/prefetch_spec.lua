@@ -114,6 +114,55 @@ describe("a prefetch", function()
       assert.equal(8, #list)
     end)
 
+    local function five()
+      local i = 0
+      return function()
+        i = i + 1
+        return i <= 5 and i or nil
+      end
+    end
+
+    -- Item 3 of five comes long after a worker has met the end.
+    local function late(x)
+      local until_ = os.clock() + (x == 3 and 0.05 or 0)
+      while os.clock() < until_ do end -- luacheck: ignore
+      return x
+    end
+
+    it("all that an iterator gives where order does not matter", function()
+      for _, options in ipairs({
+        { workers = 2, chunk = 1 }, { workers = 3 }, { workers = 2, chunk = 4 },
+      }) do
+        options.order = false
+        local p = prefetch(neap.from_iter(five):map(late), options)
+        for _ = 1, 2 do
+          local list = {}
+          for i, x in p:each() do
+            assert.equal(i, x)
+            list[#list + 1] = i
+          end
+          table.sort(list)
+          assert.same({ 1, 2, 3, 4, 5 }, list)
+        end
+        p:close()
+      end
+    end)
+
+    it("all whole batches of it, and tells of the rest once", function()
+      for _, workers in ipairs({ 0, 2 }) do
+        local p = prefetch(neap.from_iter(five, { cache = 5 }):map(late)
+          :batch(2), { workers = workers, chunk = 1, order = false })
+        local list = {}
+        for i, x in p:each({ on_error = "skip" }) do
+          assert.equal(2 * i, x[2])
+          list[#list + 1] = i
+        end
+        table.sort(list)
+        assert.same({ 1, 2 }, list)
+        assert.same({ "end" }, { p:skipped()[1].kind, p:skipped()[2] })
+      end
+    end)
+
     it("nothing of nothing", function()
       local p = prefetch({}, { workers = 2 })
       assert.equal("", indexes_of(p))
