@@ -47,13 +47,17 @@ local header = read("runtime/include/neap.h")
 local cdef = header:match("/%* cdef: begin %*/\n(.-)\n/%* cdef: end %*/")
 update("build/include/neap.h", header)
 update("build/gen/cdef.c", [[
-/* Made by premake5.lua: the declarations of neap.h, for the FFI. */
+/* Made by premake5.lua: the version, and what neap.h declares, for the FFI. */
 #include "neap.h"
 /* One string, longer than C11 makes every compiler take. */
 #pragma GCC diagnostic ignored "-Woverlength-strings"
 
 const char *neap_cdef(void) {
   return "]] .. cdef:gsub("[\\\"]", "\\%0"):gsub("\n", '\\n"\n  "') .. [[\n";
+}
+
+const char *neap_version(void) {
+  return "]] .. dofile("lua/neap/version.lua") .. [[";
 }
 ]])
 

@@ -18,6 +18,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "neap.h"
+
 enum { FAILED = 1, PARENTS_MAX = 4 };
 
 struct command_line {
@@ -108,13 +110,20 @@ static void push_arguments(lua_State *L, const struct command_line *line) {
 /* Runs protected, with the command line as its argument. */
 static int run(lua_State *L) {
   struct command_line *line = lua_touserdata(L, 1);
+  const int is_worker =
+      line->count == 3 && strcmp(line->words[1], "--worker") == 0;
+  neap_error why;
+  if (is_worker && neap_worker_check(&why) != NEAP_OK) {
+    fprintf(stderr, "neap: %s\n", why.text);
+    return 0;
+  }
   luaL_openlibs(L);
   if (line->count == 5 && strcmp(line->words[1], "--bundle") == 0) {
     line->status =
         bundle_write(L, line->words[2], line->words[3], line->words[4]);
     return 0;
   }
-  if (line->count == 3 && strcmp(line->words[1], "--worker") == 0) {
+  if (is_worker) {
     lua_pushstring(L, line->words[2]);
     prepend_path(L);
     push_module(L, "neap.worker");

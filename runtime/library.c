@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the library says of itself, so that whoever declares its structs anew
- * (the FFI) can see that both mean the same. neap_cdef() stands in
- * build/gen/cdef.c, made from neap.h.
+ * (the FFI) can see that both mean the same. neap_cdef() and
+ * neap_version() stand in build/gen/cdef.c, made from neap.h and
+ * lua/neap/version.lua.
  */
-#include "neap.h"
+#include "library.h"
 
+#include <dlfcn.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "neap.h"
 
 #define SIZE_OF(name) #name, sizeof(name)
 
@@ -31,4 +40,16 @@ size_t neap_sizeof(const char *name) {
     if (strcmp(name, sizes[i].name) == 0) return sizes[i].bytes;
   }
   return 0;
+}
+
+void neap__library_describe(char *text, size_t size) {
+  char path[PATH_MAX];
+  Dl_info info;
+  const bool is_found =
+      dladdr((void *)(uintptr_t)neap__library_describe, &info) != 0 &&
+      strchr(info.dli_fname, '/') != NULL &&
+      realpath(info.dli_fname, path) != NULL;
+  if (!is_found && realpath("/proc/self/exe", path) == NULL)
+    snprintf(path, sizeof path, "a file that is not found");
+  snprintf(text, size, "neap %s, %s", neap_version(), path);
 }

@@ -12,6 +12,7 @@
 
 #include "descriptor.h"
 #include "error.h"
+#include "library.h"
 #include "process.h"
 
 /* Slots that a caller may hold beside the one it reads. */
@@ -75,6 +76,8 @@ static int open_memory(neap_loader *loader, const neap_options *options,
   rc = neap__ring_attach(&loader->ring, loader->control.base,
                          loader->control.bytes, error);
   if (rc != NEAP_OK) return rc;
+  neap__library_describe(loader->ring.control->host,
+                         sizeof loader->ring.control->host);
   loader->ring.control->memory_bytes = options->memory_bytes;
   if (options->chain_bytes > 0)
     memcpy(loader->control.base + loader->ring.control->chain_offset,

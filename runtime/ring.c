@@ -2,6 +2,7 @@
 /* The ring: every move of entry and slot words. ring.h tells the rules. */
 #include "ring.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "error.h"
@@ -10,10 +11,12 @@
 
 #define MAGIC 0x676e69722d70656eu /* "nep-ring" */
 #define LAYOUT \
-  ((uint64_t)sizeof(neap__control) << 32 | \
+  ((uint64_t)NEAP_ABI << 52 | (uint64_t)sizeof(neap__control) << 32 | \
    (uint64_t)sizeof(neap__entry) << 20 | (uint64_t)sizeof(neap__slot) << 10 | \
    sizeof(neap__corner))
 
+_Static_assert(offsetof(neap__control, layout) == 8, "as in each version");
+_Static_assert(offsetof(neap__control, host) == 16, "as in each version");
 _Static_assert(sizeof(neap__entry) == 64, "an entry is one cache line");
 _Static_assert(NEAP__WORKERS_MAX < 1 << 10, "an owner has 10 bits");
 _Static_assert(NEAP__SLOTS_MAX < 1 << 12, "a slot has 12 bits");
@@ -64,6 +67,10 @@ void neap__ring_format(void *base, uint32_t workers, uint32_t entries,
     neap__bits_set(control->free, k);
 }
 
+bool neap__ring_is_foreign(const neap__control *control) {
+  return control->magic == MAGIC && control->layout != LAYOUT;
+}
+
 static bool is_count(uint32_t count, uint32_t most) {
   return count >= 1 && count <= most;
 }
@@ -75,8 +82,8 @@ int neap__ring_attach(neap__ring *ring, void *base, uint64_t bytes,
   if (bytes < sizeof *control || control->magic != MAGIC ||
       control->layout != LAYOUT)
     return neap__error_set(error, NEAP_EDAMAGED, 0,
-                           "cannot attach to the host: the executable and the "
-                           "library are of different versions");
+                           "cannot attach to the host: its control segment is "
+                           "none, or one of another version");
   const layout at = lay_out(control->worker_count, control->entry_count,
                             control->slot_count, control->chain_bytes);
   if (!is_count(control->worker_count, NEAP__WORKERS_MAX) ||

@@ -145,8 +145,10 @@ enum { NEAP__ANY_ENTRY = 0x7fffffff };
 
 /* The control segment. Offsets are from its start. */
 typedef struct neap__control {
+  /* These three stay where they are, for versions to tell each other apart. */
   uint64_t magic;
   uint64_t layout; /* sizes of the structs, to refuse another version's */
+  char host[1008]; /* neap__library_describe of the host, for its error */
   uint32_t worker_count;
   uint32_t entry_count; /* of the ring; entry number entry_count is aside */
   uint32_t slot_count;
@@ -183,6 +185,8 @@ uint64_t neap__ring_bytes(uint32_t workers, uint32_t entries, uint32_t slots,
 void neap__ring_format(void *base, uint32_t workers, uint32_t entries,
                        uint32_t slots, uint64_t slot_bytes,
                        uint64_t chain_bytes);
+/* Whether the first fields are a host's of another version. */
+bool neap__ring_is_foreign(const neap__control *control);
 /* Checks the header against the segment's size. NEAP_EDAMAGED if unfit. */
 int neap__ring_attach(neap__ring *ring, void *base, uint64_t bytes,
                       neap_error *error);

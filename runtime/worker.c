@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@
 #include "error.h"
 #include "fault.h"
 #include "futex.h"
+#include "library.h"
 #include "origin.h"
 #include "process.h"
 #include "ring.h"
@@ -89,6 +91,37 @@ static int say(int what, const char *text, neap_error *error) {
   return NEAP_OK;
 }
 
+/* A host's word of itself, which may be of any version: one line, or "". */
+static void cut_to_line(char *text, size_t size) {
+  size_t length = 0;
+  while (length + 1 < size && (uint8_t)text[length] >= ' ')
+    length++;
+  text[length] = '\0';
+}
+
+int neap_worker_check(neap_error *error) {
+  neap__control control = {0};
+  const size_t bytes = offsetof(neap__control, worker_count);
+  if (pread(NEAP__FD_CONTROL, &control, bytes, 0) != (ssize_t)bytes ||
+      !neap__ring_is_foreign(&control))
+    return NEAP_OK; /* if it is no host's at all, attaching tells */
+  char ours[sizeof control.host];
+  neap_error why;
+  neap__library_describe(ours, sizeof ours);
+  cut_to_line(control.host, sizeof control.host);
+  neap__error_set(&why, NEAP_EWORKER, 0,
+                  "cannot start workers: the executable and the host's library "
+                  "are of different versions\n"
+                  "  the executable: %s\n"
+                  "  the library: %s\n"
+                  "help: set NEAP_WORKER to the executable that came with that "
+                  "library, or install both anew",
+                  ours, control.host[0] != '\0' ? control.host : "unknown");
+  (void)say(NEAP__SAYS_WHY_NOT, why.text, NULL);
+  if (error != NULL) *error = why;
+  return why.status;
+}
+
 static int greet(neap_worker *worker, neap_error *error) {
   neap__hello hello;
   if (recv(NEAP__FD_SOCKET, &hello, sizeof hello, 0) != sizeof hello)
@@ -112,8 +145,9 @@ void neap_worker_confirm(const neap_worker *worker) {
 }
 
 int neap_worker_attach(neap_worker **out, neap_error *error) {
-  int rc;
   *out = NULL;
+  int rc = neap_worker_check(error);
+  if (rc != NEAP_OK) return rc;
   neap_worker *worker = calloc(1, sizeof *worker);
   if (worker == NULL)
     return neap__error_set(error, NEAP_EMEMORY, 0, "cannot work: no memory");

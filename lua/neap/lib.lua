@@ -9,6 +9,7 @@ local ABI = 1
 
 ffi.cdef([[
   const char *neap_cdef(void);
+  const char *neap_version(void);
   int neap_abi(void);
 ]])
 
@@ -28,7 +29,7 @@ end
 local function find()
   local found, here = pcall(in_process)
   if found then
-    return here
+    return here, "/proc/self/exe"
   end
   local named = os.getenv("NEAP_LIBRARY")
   local tried = {}
@@ -39,7 +40,7 @@ local function find()
   }) do
     local ok, loaded = pcall(ffi.load, path)
     if ok then
-      return loaded
+      return loaded, path
     end
     tried[#tried + 1] = "\n  " .. tostring(loaded)
   end
@@ -47,10 +48,31 @@ local function find()
     .. table.concat(tried), 0)
 end
 
-local C = find()
+local C, C_path = find()
+
+-- The library may be of any version: one without neap_version(), too.
+local function version_of_library()
+  return ffi.string(C.neap_version())
+end
+
+local function resolve(path)
+  ffi.cdef("char *realpath(const char *path, char *resolved);")
+  return ffi.string(ffi.C.realpath(path, ffi.new("char[4096]")))
+end
+
+local function refuse(why, ...)
+  local is_told, told = pcall(version_of_library)
+  local is_found, path = pcall(resolve, C_path)
+  error(("cannot use libneap: %s\n  the library: neap %s, %s\n"
+    .. "  the Lua modules: neap %s, %s\n"
+    .. "help: use the neap executable, or libneap.so (NEAP_LIBRARY), that came "
+    .. "with these modules"):format(why:format(...),
+      is_told and told or "(unknown)", is_found and path or C_path,
+      require("neap.version"), lib.lua_dir), 0)
+end
+
 if C.neap_abi() ~= ABI then
-  error(("cannot use libneap: it has ABI %d, these Lua modules want %d")
-    :format(C.neap_abi(), ABI), 0)
+  refuse("it has ABI %d, these Lua modules want %d", C.neap_abi(), ABI)
 end
 ffi.cdef(ffi.string(C.neap_cdef()))
 for _, name in ipairs({
@@ -59,8 +81,8 @@ for _, name in ipairs({
   "neap_stretch",
 }) do
   if ffi.sizeof(name) ~= tonumber(C.neap_sizeof(name)) then
-    error(("cannot use libneap: %s has %d bytes there, %d here"):format(
-      name, tonumber(C.neap_sizeof(name)), ffi.sizeof(name)), 0)
+    refuse("%s has %d bytes there, %d here", name,
+      tonumber(C.neap_sizeof(name)), ffi.sizeof(name))
   end
 end
 

@@ -63,6 +63,8 @@ typedef struct neap_error {
 
 /* The declarations between the cdef marks, as a C string; static. */
 const char *neap_cdef(void);
+/* The version of neap that the library is of, "0.1.0"; static. */
+const char *neap_version(void);
 /* NEAP_ABI of the library that is loaded. */
 int neap_abi(void);
 /* sizeof the struct of that name ("neap_tensor"), or 0; for checks at load. */
@@ -572,6 +574,12 @@ typedef struct neap_task {
   uint64_t bytes; /* that may be written */
 } neap_task;
 
+/*
+ * Whether this library can work for the host that started the process: to be
+ * asked before anything of the host's is read, its Lua modules too. If not, it
+ * tells the host, and the error (NEAP_EWORKER) names both versions.
+ */
+int neap_worker_check(neap_error *error);
 /* Attaches to what the host handed down; ends the process with its host. */
 int neap_worker_attach(neap_worker **out, neap_error *error);
 const void *neap_worker_chain(const neap_worker *worker, uint64_t *bytes);

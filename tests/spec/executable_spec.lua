@@ -29,6 +29,62 @@ describe("the neap executable", function()
     shell("rm -r " .. folder)
   end)
 
+  -- A neap whose workers find the first bytes of a control segment of another
+  -- version: a shell script that puts them in its place.
+  local function foreign(version)
+    local header = write("header", "nep-ring" .. ("\1"):rep(8) .. version
+      .. ("\0"):rep(1008 - #version))
+    return write("foreign.sh", ('#!/bin/sh\nexec %s "$@" 3<%s\n'):format(
+      quote(NEAP), quote(header)))
+  end
+
+  describe("does not work with another version", function()
+    local version = dofile("lua/neap/version.lua")
+    local real = shell("realpath " .. quote(NEAP)):match("%S+")
+
+    local function refused(by)
+      return ("cannot start workers: the executable and the host's library are "
+        .. "of different versions\n  the executable: neap %s, %s\n"
+        .. "  the library: %s\nhelp: set NEAP_WORKER to the executable that "
+        .. "came with that library, or install both anew\n"):format(version,
+          real, by)
+    end
+
+    it("of its host, and both say so", function()
+      for told, by in pairs({
+        ["neap 9.9.9, /opt/libneap.so"] = "neap 9.9.9, /opt/libneap.so",
+        ["\2\0\0\0\17"] = "unknown",
+      }) do
+        local worker = foreign(told)
+        shell("chmod +x " .. worker)
+        local run = support.run([[
+          local p = require("neap").range(3):prefetch({ workers = 1 })
+          local ok, e = pcall(p.totable, p)
+          print((e.message:gsub("^[^\n:]+:%d+: ", "")))
+          p:close()
+        ]], { env = "env NEAP_WORKER=" .. quote(worker) })
+        assert.equal(refused(by), run.out)
+        assert.equal("neap: " .. refused(by), run.err)
+        assert.equal(0, run.status)
+      end
+    end)
+
+    it("of its Lua modules", function()
+      local lua = folder .. "/other"
+      shell(("cp -r lua %s && sed -i 's/^local ABI = .*/local ABI = 99/' "
+        .. "%s/neap/lib.lua && echo 'return \"9.9.9\"' >%s/neap/version.lua")
+        :format(lua, lua, lua))
+      local said, status = shell(("NEAP_LUA=%s %s -e 'require(\"neap\")'")
+        :format(lua, quote(NEAP)))
+      assert.equal(1, status)
+      assert.truthy(said:find(("neap: cannot use libneap: it has ABI 1, these "
+        .. "Lua modules want 99\n  the library: neap %s, %s\n"
+        .. "  the Lua modules: neap 9.9.9, %s\nhelp: use the neap executable, "
+        .. "or libneap.so (NEAP_LIBRARY), that came with these modules\n")
+        :format(version, real, lua), 1, true), said)
+    end)
+  end)
+
   describe("runs", function()
     it("a script with its arguments, as lua does", function()
       local path = write("words.lua", "#!/usr/bin/env neap\n"
