@@ -4,7 +4,8 @@
  *
  * The writer may be broken, and may still be writing: so each cell is copied
  * out once, the copy is checked against the slot's bytes, and only the copy
- * is believed. Nothing here follows a pointer that came out of a slot.
+ * is believed. Nothing here follows a pointer that came out of a slot. A table
+ * whose counts have changed since the caller read them is damaged, too.
  */
 #include <stdbool.h>
 #include <string.h>
@@ -87,10 +88,7 @@ int neap_value_at(const neap_run *run, const neap_value *table, uint32_t k,
   *out = (neap_value){0};
   const int rc = fetch_head(run, table, &head, error);
   if (rc != NEAP_OK) return rc;
-  if (k >= head.count)
-    return neap__error_set(error, NEAP_EINVAL, 0,
-                           "cannot read item %u of a table of %u", (unsigned)k,
-                           (unsigned)head.count);
+  if (k >= head.count) return damaged(error, "a table without that item");
   return fetch_cell(run, table, k, out, error);
 }
 
@@ -100,10 +98,7 @@ int neap_value_pair(const neap_run *run, const neap_value *table, uint32_t k,
   *key = *out = (neap_value){0};
   int rc = fetch_head(run, table, &head, error);
   if (rc != NEAP_OK) return rc;
-  if (k >= head.offset)
-    return neap__error_set(error, NEAP_EINVAL, 0,
-                           "cannot read pair %u of a table of %llu",
-                           (unsigned)k, (unsigned long long)head.offset);
+  if (k >= head.offset) return damaged(error, "a table without that pair");
   const uint64_t at = head.count + 2 * (uint64_t)k;
   rc = fetch_cell(run, table, at, key, error);
   if (rc != NEAP_OK) return rc;

@@ -445,7 +445,9 @@ typedef struct neap_run {
 /*
  * The readers of a run. They copy a cell first and check the copy against the
  * slot, so that a worker gone wild cannot lead them astray by writing while
- * they read. Errors: NEAP_EDAMAGED, NEAP_EINVAL for a k out of range.
+ * they read. Errors: NEAP_EDAMAGED, also for a k beyond a table's counts, which
+ * may have changed; NEAP_EINVAL for a k that the run does not have, or a value
+ * of another type.
  */
 int neap_run_value(const neap_run *run, int32_t k, neap_value *out,
                    neap_error *error);
