@@ -136,12 +136,16 @@ static int greet(neap_worker *worker, neap_error *error) {
   return NEAP_OK;
 }
 
+int neap_worker_is_ours(const neap_worker *worker) {
+  return neap__origin_is_here(&worker->origin);
+}
+
 /*
  * The user's code may fork, and its child may come back here, as a second
  * worker of one number, and one that does not end with the host. It must not.
  */
 void neap_worker_confirm(const neap_worker *worker) {
-  if (!neap__origin_is_here(&worker->origin)) _exit(1);
+  if (!neap_worker_is_ours(worker)) _exit(1);
 }
 
 int neap_worker_attach(neap_worker **out, neap_error *error) {

@@ -90,9 +90,13 @@ local function recover(worker, getter, number, k, i, epoch, e)
   end
 end
 
--- The memory of tensors that are made while an item is computed.
-local function allocator(word)
+-- The memory of tensors that are made while an item is computed; not of those
+-- that a child makes which the user's code forks: its parent fills the slot.
+local function allocator(worker, word)
   return function(nbytes, code, bits, shape, ndim)
+    if C.neap_worker_is_ours(worker) == 0 then
+      return nil
+    end
     local data, own = place.find(code, bits, shape, ndim)
     if data ~= nil then
       return data, own, own[0]
@@ -131,7 +135,7 @@ local function serve(worker, getter, number)
   local progress = C.neap_worker_progress(worker)
   local word = lease.take()
   place.enable()
-  tensor.set_allocator(allocator(word))
+  tensor.set_allocator(allocator(worker, word))
   while lib.check(C.neap_worker_next(worker, task, lib.error)) == C.NEAP_OK do
     value.begin(task.base, tonumber(task.bytes), task.count)
     run_task(worker, task, getter, progress, number)

@@ -603,6 +603,9 @@ int32_t neap_worker_number(const neap_worker *worker);
 int32_t neap_worker_heap_fd(const neap_worker *worker);
 /* Tells the host that the worker can work, or (text) why it cannot. */
 int neap_worker_ready(neap_worker *worker, const char *text, neap_error *error);
+/* Whether this process attached; a child that the user's code forked off it
+   must write into no slot. */
+int neap_worker_is_ours(const neap_worker *worker);
 /*
  * Ends this process at once if it is not the one that attached, but one that
  * the user's code forked off it: a slot may have another owner by now. To be

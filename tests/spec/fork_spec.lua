@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- A host that forks: its child has copies of the host's prefetches and
--- tensors, and must change nothing of the host's.
+--- A host or worker that forks: its child has copies of its prefetches and
+-- tensors, and must change nothing of its parent's.
 
 local support = dofile("tests/spec/support.lua")
 
@@ -48,6 +48,38 @@ local function run(child)
   assert.equal("", result.err)
   return result.out
 end
+
+describe("a worker's forked child", function()
+  local neap = require("neap")
+
+  before_each(support.remember)
+  after_each(support.check_leaks)
+
+  it("makes tensors of its own", function()
+    local function work(i)
+      local libc, make = require("ffi"), require("neap").tensor
+      libc.cdef("int fork(void); int waitpid(int, int *, int);"
+        .. "void _exit(int);")
+      local pid = libc.C.fork()
+      if pid == 0 then
+        for size = 1, 20 do
+          make("f64", { size * size * 100 }, -1)
+        end
+        libc.C._exit(0)
+      end
+      local t = make("f64", { 100 }, i)
+      libc.C.waitpid(pid, nil, 0)
+      return t
+    end
+    local p = support.close_later(neap.range(20):map(work)
+      :prefetch({ workers = 1 }))
+    for i, t in p:each() do
+      for k = 1, 100 do
+        assert.equal(i, t[k])
+      end
+    end
+  end)
+end)
 
 describe("a host's forked child", function()
   it("lets go of kept items without the host's noticing", function()
