@@ -35,12 +35,12 @@ describe("the neap executable", function()
     local header = write("header", "nep-ring" .. ("\1"):rep(8) .. version
       .. ("\0"):rep(1008 - #version))
     return write("foreign.sh", ('#!/bin/sh\nexec %s "$@" 3<%s\n'):format(
-      quote(NEAP), quote(header)))
+      NEAP, quote(header)))
   end
 
   describe("does not work with another version", function()
     local version = dofile("lua/neap/version.lua")
-    local real = shell("realpath " .. quote(NEAP)):match("%S+")
+    local real = shell("realpath " .. NEAP):match("%S+")
 
     local function refused(by)
       return ("cannot start workers: the executable and the host's library are "
@@ -75,7 +75,7 @@ describe("the neap executable", function()
         .. "%s/neap/lib.lua && echo 'return \"9.9.9\"' >%s/neap/version.lua")
         :format(lua, lua, lua))
       local said, status = shell(("NEAP_LUA=%s %s -e 'require(\"neap\")'")
-        :format(lua, quote(NEAP)))
+        :format(lua, NEAP))
       assert.equal(1, status)
       assert.truthy(said:find(("neap: cannot use libneap: it has ABI 1, these "
         .. "Lua modules want 99\n  the library: neap %s, %s\n"
