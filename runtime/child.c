@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -151,16 +153,25 @@ bool neap__child_hear(neap__child *child, int out) {
 
 /* -- Ending -- */
 
+bool neap__child_kill(const neap__child *child) {
+  return syscall(SYS_pidfd_send_signal, child->pidfd, SIGKILL, NULL, 0) == 0 ||
+         shutdown(child->socket, SHUT_RDWR) == 0;
+}
+
+void neap__child_abandon(neap__child *child) {
+  shut(&child->pidfd);
+  shut(&child->socket);
+  shut(&child->words);
+  child->pid = 0;
+}
+
 int neap__child_reap(neap__child *child, int out) {
   int status = 0;
   while (waitpid(child->pid, &status, 0) < 0)
     if (errno != EINTR) break; /* the host reaped it: how it ended is lost */
   for (int heard = 0; heard < PIPE_BYTES_MAX; heard += WORDS_BYTES)
     if (!neap__child_hear(child, takes_words(out) ? out : -1)) break;
-  shut(&child->pidfd);
-  shut(&child->socket);
-  shut(&child->words);
-  child->pid = 0;
+  neap__child_abandon(child);
   return status;
 }
 

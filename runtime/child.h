@@ -56,8 +56,15 @@ bool neap__child_listen(neap__child *child, neap_error *why);
  * False if there are none left just now.
  */
 bool neap__child_hear(neap__child *child, int out);
-/* After its end: answers how it ended, as waitpid tells it, and forgets it. */
+/*
+ * Kills it; false if that failed. Where the host lacks the right to, as under
+ * another user's id, the end of the socket kills a worker that has attached.
+ */
+bool neap__child_kill(const neap__child *child);
+/* After its end: returns how it ended, as waitpid tells it, and forgets it. */
 int neap__child_reap(neap__child *child, int out);
+/* Forgets one that does not end; it stays the host's child. */
+void neap__child_abandon(neap__child *child);
 /* "was ended by signal 9 (Killed), and wrote: ..." */
 void neap__child_describe_end(const neap__child *child, int status, char *text,
                               size_t size);

@@ -106,6 +106,7 @@ static int open_supervisor(neap_loader *loader, const neap_options *options,
   s->retries = options->retries;
   s->timeout_ns = options->timeout_ns;
   s->attach_ms = NEAP__ATTACH_MS_MAX;
+  s->end_ms = NEAP__END_MS_MAX;
   s->slots = &loader->slots;
   s->slot_bytes = loader->slot_bytes;
   int *inherit = s->inherit;

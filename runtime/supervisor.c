@@ -15,8 +15,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -106,11 +104,6 @@ static bool is_hopeless(neap__supervisor *s, uint32_t w, bool was_ready) {
 
 /* -- Clocks -- */
 
-/* False while the host lacks the right to, as under another user's id. */
-static bool kill_child(const neap__child *child) {
-  return syscall(SYS_pidfd_send_signal, child->pidfd, SIGKILL, NULL, 0) == 0;
-}
-
 static int64_t within(int64_t value, int64_t least, int64_t most) {
   return value < least ? least : value > most ? most : value;
 }
@@ -132,7 +125,7 @@ static int64_t look_at_items(neap__supervisor *s, int64_t now) {
     if (busy_ns < look_ns) look_ns = busy_ns;
     const int64_t left_ns = pace->since_ns + s->timeout_ns - now;
     if (left_ns <= 0)
-      pace->is_overdue = kill_child(child); /* if not, at the next look */
+      pace->is_overdue = neap__child_kill(child); /* else at the next look */
     else if (left_ns < look_ns)
       look_ns = left_ns;
   }
@@ -259,20 +252,28 @@ static bool has_children(const neap__supervisor *s) {
 
 static void kill_children(neap__supervisor *s) {
   for (uint32_t w = 0; w < s->ring->worker_count; w++)
-    if (s->children[w].pid != 0) kill_child(&s->children[w]);
+    if (s->children[w].pid != 0) neap__child_kill(&s->children[w]);
 }
 
-/* The end of its socket is a worker's last call; who overhears it is killed. */
+static void abandon_children(neap__supervisor *s) {
+  for (uint32_t w = 0; w < s->ring->worker_count; w++)
+    if (s->children[w].pid != 0) neap__child_abandon(&s->children[w]);
+}
+
+/* The ring has told the workers to end: waits, kills, and waits again. */
 static void end_children(neap__supervisor *s) {
-  const int64_t deadline = neap__now_ns() + NEAP__STOP_MS_MAX * 1000000ll;
-  int64_t ms = NEAP__STOP_MS_MAX;
-  for (uint32_t w = 0; w < s->ring->worker_count; w++) {
-    if (s->children[w].socket >= 0) close(s->children[w].socket);
-    s->children[w].socket = -1;
-  }
+  int64_t until = neap__now_ns() + NEAP__STOP_MS_MAX * 1000000ll;
+  bool is_killing = false;
   while (has_children(s)) {
-    if (ms <= 0) kill_children(s);
-    const int limit_ms = ms <= 0 ? NEAP__STOP_MS_MAX : (int)ms + 1;
+    const int64_t now = neap__now_ns();
+    if (now >= until && is_killing) break;
+    if (now >= until) {
+      is_killing = true;
+      until = now + s->end_ms * 1000000ll;
+    }
+    if (is_killing) kill_children(s);
+    const int limit_ms =
+        is_killing ? NEAP__STOP_MS_MAX : (int)((until - now) / 1000000) + 1;
     const bool is_blind = wait_for_news(s, -1, limit_ms) < 0 && errno != EINTR;
     if (is_blind) kill_children(s); /* each is waited for below */
     for (uint32_t w = 0; w < s->ring->worker_count; w++)
@@ -280,8 +281,8 @@ static void end_children(neap__supervisor *s) {
           (is_blind || polls_of(s, w)[PIDFD].revents != 0))
         neap__child_reap(&s->children[w], s->inherit[NEAP__FD_STDERR]);
     hear(s);
-    ms = (deadline - neap__now_ns()) / 1000000;
   }
+  abandon_children(s);
 }
 
 /* Deaths would go unnoticed: all that is left is to wait for the end. */

@@ -13,6 +13,8 @@
 
 /* How long a busy worker may take to end before it is killed. */
 enum { NEAP__STOP_MS_MAX = 100 };
+/* How long one that was killed may take before it is left to itself. */
+enum { NEAP__END_MS_MAX = 5000 };
 /* How long a worker may take from its start until it has attached. */
 enum { NEAP__ATTACH_MS_MAX = 60000 };
 /* Times in a row that a worker may die before it has done anything. */
@@ -39,6 +41,7 @@ typedef struct neap__supervisor {
   int32_t retries;
   int64_t timeout_ns; /* of an item; 0: none */
   int32_t attach_ms;  /* NEAP__ATTACH_MS_MAX, or less for a test */
+  int32_t end_ms;     /* NEAP__END_MS_MAX, or less for a test */
 
   /* Between the thread and the consumer. */
   pthread_mutex_t lock; /* of fates and failure; never held while waiting */
@@ -65,7 +68,10 @@ typedef struct neap__supervisor {
 
 /* Starts the thread, which starts the workers. The rest is zero-filled. */
 int neap__supervisor_start(neap__supervisor *supervisor, neap_error *error);
-/* Ends workers and thread; half-started is fine; waits NEAP__STOP_MS_MAX. */
+/*
+ * Ends workers and thread; half-started is fine. Waits NEAP__STOP_MS_MAX for
+ * busy workers, and NEAP__END_MS_MAX for one that cannot be killed.
+ */
 void neap__supervisor_stop(neap__supervisor *supervisor);
 /* Frees memory and descriptors, ends nothing: for a forked child too. */
 void neap__supervisor_fini(neap__supervisor *supervisor);

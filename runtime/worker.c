@@ -3,9 +3,9 @@
  * The worker's side of the ring: attach to what the host handed down, then
  * wait for a task, fill its slot, publish it, again and again.
  *
- * A worker ends with its host: by the parent-death signal, by the check that
- * it was not missed, and because the host says so through the ring. It keeps
- * no descriptor but stdio and those it was handed.
+ * A worker ends with its host: by the parent-death signal, by the end of its
+ * socket, by the check that neither was missed, and because the host says so
+ * through the ring. It keeps no descriptor but stdio and those it was handed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -122,13 +122,27 @@ int neap_worker_check(neap_error *error) {
   return why.status;
 }
 
+/*
+ * Asks for SIGKILL at the host's death. The kernel takes the parent-death
+ * signal back where this process changes its user, and does not send it where
+ * the host has changed its own. So the end of the host's socket is a SIGKILL
+ * too (as SIGIO would be): this process asks it of itself, which needs no
+ * right that is lost later. It also lets such a host end its workers.
+ */
+static bool end_with_host(void) {
+  return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 &&
+         fcntl(NEAP__FD_SOCKET, F_SETSIG, SIGKILL) == 0 &&
+         fcntl(NEAP__FD_SOCKET, F_SETOWN, getpid()) == 0 &&
+         fcntl(NEAP__FD_SOCKET, F_SETFL, O_ASYNC) == 0;
+}
+
 static int greet(neap_worker *worker, neap_error *error) {
   neap__hello hello;
   if (recv(NEAP__FD_SOCKET, &hello, sizeof hello, 0) != sizeof hello)
     return neap__error_set(error, NEAP_EWORKER, 0,
                            "cannot work: this process was not started by a "
                            "loader");
-  if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+  if (!end_with_host())
     return neap__error_set(error, NEAP_ESYSTEM, errno,
                            "cannot work: the host's death would go unnoticed");
   if (getppid() != hello.host_pid) _exit(1); /* the host died before that */

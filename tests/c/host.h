@@ -299,4 +299,33 @@ static inline int64_t restarts_of(const neap_loader *loader) {
   return stats.restarts;
 }
 
+/* -- Processes -- */
+
+/* Starts this program as a host, in a process group of its own. */
+static inline pid_t start_host(const host *h, const char *habit, int *answers) {
+  int ends[2];
+  assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    setpgid(0, 0);
+    dup2(ends[1], STDOUT_FILENO);
+    execl(h->executable, "test", "--host", habit, (char *)NULL);
+    _exit(1);
+  }
+  close(ends[1]);
+  *answers = ends[0];
+  return child;
+}
+
+static inline bool is_alive(int32_t pid) {
+  char path[64], text[256] = "";
+  snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const ssize_t length = read(fd, text, sizeof text - 1);
+  close(fd);
+  const char *end = strrchr(text, ')');
+  return length > 0 && end != NULL && end[2] != 'Z' && end[2] != 'X';
+}
+
 #endif

@@ -156,6 +156,7 @@ WRAP(sched_getaffinity, int, (pid_t pid, size_t bytes, cpu_set_t *set), -1,
      EPERM, (pid, bytes, set))
 WRAP(send, ssize_t, (int fd, const void *bytes, size_t count, int flags), -1,
      ENOBUFS, (fd, bytes, count, flags))
+WRAP(shutdown, int, (int fd, int how), -1, ENOTCONN, (fd, how))
 WRAP(socketpair, int, (int domain, int type, int protocol, int pair[2]), -1,
      EMFILE, (domain, type, protocol, pair))
 WRAP(write, ssize_t, (int fd, const void *bytes, size_t count), -1, EINTR,

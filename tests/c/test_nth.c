@@ -199,7 +199,7 @@ static void outwait_a_hang(host *h) {
   neap_close(loader);
 }
 
-static void the_kill_of_an_overdue_worker_is_tried_again(void **state) {
+static void an_overdue_worker_ends_without_the_right_to_kill(void **state) {
   host *h = *state;
   small(h);
   h->options.timeout_ns = 100000000;
@@ -381,7 +381,7 @@ int main(int argc, char **argv) {
       test_calls(any_call_may_fail_as_a_worker_is_replaced),
       test_calls(any_call_may_fail_as_it_is_closed),
       test_calls(any_call_may_fail_as_a_busy_one_is_closed),
-      test_calls(the_kill_of_an_overdue_worker_is_tried_again),
+      test_calls(an_overdue_worker_ends_without_the_right_to_kill),
       test_calls(any_call_of_a_worker_may_fail),
       test_calls(a_heap_may_be_short_of_anything),
       test_calls(adapters_may_be_short_of_memory),

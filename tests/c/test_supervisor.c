@@ -490,70 +490,6 @@ static void workers_have_plain_signals(void **state) {
   sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
-static bool is_alive(int32_t pid) {
-  char path[64], text[256] = "";
-  snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-  const int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return false;
-  const ssize_t length = read(fd, text, sizeof text - 1);
-  close(fd);
-  const char *end = strrchr(text, ')');
-  return length > 0 && end != NULL && end[2] != 'Z' && end[2] != 'X';
-}
-
-/* A host that is to be killed: tells its workers' pids, and works on. */
-static int host_main(void) {
-  void *state;
-  int32_t pids[4];
-  set_up(&state);
-  host *h = state;
-  h->options.workers = 4;
-  h->program.item_us = 1000;
-  neap_loader *loader = open_loader(h);
-  read_in_order(h, loader, 1, 0, 16);
-  for (int w = 0; w < 4; w++)
-    await((pids[w] = pid_of(loader, w)) > 0);
-  if (write(STDOUT_FILENO, pids, sizeof pids) != sizeof pids) return 1;
-  for (int64_t epoch = 1;; epoch++) {
-    neap_seek(loader, epoch, 0, NULL);
-    read_in_order(h, loader, epoch, 0, h->options.length);
-  }
-}
-
-static pid_t start_host(const host *h, int *answers) {
-  int ends[2];
-  assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-  const pid_t child = fork();
-  if (child == 0) {
-    dup2(ends[1], STDOUT_FILENO);
-    execl(h->executable, "test", "--host", (char *)NULL);
-    _exit(1);
-  }
-  close(ends[1]);
-  *answers = ends[0];
-  return child;
-}
-
-static void workers_die_with_their_host(void **state) {
-  host *h = *state;
-  int32_t pids[4];
-  for (int round = 0; round < 5; round++) {
-    int answers;
-    const pid_t child = start_host(h, &answers);
-    assert_int_equal(read(answers, pids, sizeof pids), sizeof pids);
-    close(answers);
-    for (int w = 0; w < 4; w++)
-      assert_true(is_alive(pids[w]));
-    sleep_us(round * 1000);
-    const int64_t since = now_ms();
-    kill(child, SIGKILL);
-    assert_int_equal(waitpid(child, NULL, 0), child);
-    for (int w = 0; w < 4; w++)
-      await(!is_alive(pids[w]));
-    assert_in_range(now_ms() - since, 0, 1000);
-  }
-}
-
 /* -- Closing -- */
 
 static void idle_workers_end_at_once(void **state) {
@@ -675,7 +611,6 @@ static void a_claim_that_is_nobodys_is_damage(void **state) {
 
 int main(int argc, char **argv) {
   if (argc > 1 && strcmp(argv[1], "--worker") == 0) return worker_main();
-  if (argc > 1 && strcmp(argv[1], "--host") == 0) return host_main();
   const struct CMUnitTest tests[] = {
       test(workers_that_die_at_start_are_told),
       test(two_deaths_at_start_are_forgiven),
@@ -699,7 +634,6 @@ int main(int argc, char **argv) {
       test(a_host_may_ignore_its_children),
       test(a_host_may_reap_all_children),
       test(workers_have_plain_signals),
-      test(workers_die_with_their_host),
       test(idle_workers_end_at_once),
       test(busy_workers_are_killed),
       test(stopped_workers_are_killed),

@@ -46,6 +46,7 @@ static void open_watch(watch *w, const host *h, const char *word,
   s->slots = &w->slots;
   s->slot_bytes = SLOT_BYTES;
   s->attach_ms = attach_ms;
+  s->end_ms = NEAP__END_MS_MAX;
   snprintf(s->path, sizeof s->path, "%s", h->executable);
   snprintf(s->lua_dir, sizeof s->lua_dir, "%s", word);
   for (int fd = 0; fd < NEAP__FD_COUNT; fd++)

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -47,6 +48,7 @@ enum event {
   SCRIBBLE, /* over what is shared: `detail`, of enum target */
   SPEAK,    /* write `text` to stderr, `detail` times */
   REFUSE,   /* send `text` instead of being ready */
+  UNTIE,    /* lose the parent-death signal, and sleep as long as SLEEP */
 };
 
 enum moment { AT_ITEM, AT_START, WHEN_READY };
@@ -211,6 +213,10 @@ static inline void happen(const program *p, tally *counts, int64_t index) {
   case SLEEP: sleep_us(p->detail); break;
   case SCRIBBLE:
     scribble((enum target)p->detail, mix((uint64_t)(getpid() + index)));
+    break;
+  case UNTIE: /* as the kernel does where a process changes its user */
+    prctl(PR_SET_PDEATHSIG, 0);
+    sleep_us(p->detail);
     break;
   case NOTHING:
   case REFUSE: break;
