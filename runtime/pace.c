@@ -13,6 +13,10 @@ bool neap__pace_holds(const neap__pace *pace, const neap__corner *corner) {
          atomic_load(&corner->progress) == pace->item;
 }
 
+void neap__pace_pause(neap__pace *pace, int64_t ns) {
+  pace->since_ns += ns;
+}
+
 void neap__pace_keep(neap__pace *pace, const neap__corner *corner,
                      int64_t looked_ns, int64_t now_ns) {
   if (neap__pace_holds(pace, corner)) return;

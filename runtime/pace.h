@@ -16,6 +16,9 @@ typedef struct neap__pace {
 /* Whether the worker still computes what it was seen to. */
 bool neap__pace_holds(const neap__pace *pace, const neap__corner *corner);
 
+/* The host stood still that long: it is not held against the item. */
+void neap__pace_pause(neap__pace *pace, int64_t ns);
+
 /*
  * Looks at the worker, now; looked_ns: when that was done last. The first item
  * of a run began with the run, any other at the first look that sees it: so an

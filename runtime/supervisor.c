@@ -24,6 +24,8 @@
 
 /* How often to look at the clocks of items while none runs out. */
 enum { LOOKS_A_TIMEOUT = 4, LOOK_MS_MIN = 10, LOOK_MS_MAX = 1000 };
+/* Looks in a row that may come late, as after a pause: then time counts. */
+enum { PAUSES_MAX = 100 };
 /* How soon to try again whether the host's stderr takes words. */
 enum { MUFFLED_MS = 100 };
 
@@ -109,10 +111,25 @@ static int64_t within(int64_t value, int64_t least, int64_t most) {
 }
 
 /*
+ * For how long the host stood still since the last look, or 0: it was stopped
+ * (SIGSTOP, Ctrl-Z, a freezer), and its workers with it as far as it knows. It
+ * sees that from a look that comes late by a quarter of its time or more. On a
+ * machine where each look is late, none is after PAUSES_MAX of them.
+ */
+static int64_t pause_until(neap__supervisor *s, int64_t now) {
+  const int64_t slept_ns = now - s->looked_ns;
+  const int64_t late_ns = slept_ns - s->asked_ns;
+  const bool is_late = late_ns > s->asked_ns / 4 + LOOK_MS_MIN * 1000000ll;
+  s->pauses = is_late ? s->pauses + 1 : 0;
+  return is_late && s->pauses <= PAUSES_MAX ? slept_ns : 0;
+}
+
+/*
  * Kills who has been at an item for too long. Answers when to look again:
  * workers at rest need fewer looks, since a run tells when it began.
  */
-static int64_t look_at_items(neap__supervisor *s, int64_t now) {
+static int64_t look_at_items(neap__supervisor *s, int64_t now,
+                             int64_t paused_ns) {
   const int64_t least = LOOK_MS_MIN * 1000000ll, most = LOOK_MS_MAX * 1000000ll;
   const int64_t busy_ns = within(s->timeout_ns / LOOKS_A_TIMEOUT, least, most);
   int64_t look_ns = within(s->timeout_ns, least, most);
@@ -120,7 +137,9 @@ static int64_t look_at_items(neap__supervisor *s, int64_t now) {
     neap__child *child = &s->children[w];
     neap__pace *pace = &child->pace;
     if (child->pid == 0 || pace->is_overdue) continue;
-    neap__pace_keep(pace, &s->ring->corners[w], s->looked_ns, now);
+    neap__pace_pause(pace, paused_ns);
+    neap__pace_keep(pace, &s->ring->corners[w],
+                    paused_ns > 0 ? now : s->looked_ns, now);
     if (pace->began_ns == 0) continue;
     if (busy_ns < look_ns) look_ns = busy_ns;
     const int64_t left_ns = pace->since_ns + s->timeout_ns - now;
@@ -129,19 +148,24 @@ static int64_t look_at_items(neap__supervisor *s, int64_t now) {
     else if (left_ns < look_ns)
       look_ns = left_ns;
   }
-  s->looked_ns = now;
   return look_ns;
 }
 
 /* Gives up where a worker does not attach. Answers when to look again. */
-static int64_t look_at_starts(neap__supervisor *s, int64_t now) {
+static int64_t look_at_starts(neap__supervisor *s, int64_t now,
+                              int64_t paused_ns) {
+  const int64_t most = LOOK_MS_MAX * 1000000ll; /* or pauses go unseen */
   int64_t look_ns = INT64_MAX;
   if (atomic_load(&s->has_failed)) return look_ns;
   for (uint32_t w = 0; w < s->ring->worker_count; w++) {
-    const neap__child *child = &s->children[w];
+    neap__child *child = &s->children[w];
     if (child->pid == 0 || child->state != NEAP__CHILD_STARTED) continue;
+    child->started_ns += paused_ns;
+    if (child->started_ns > now) child->started_ns = now;
     const int64_t left_ns = child->started_ns + s->attach_ms * 1000000ll - now;
-    if (left_ns < look_ns) look_ns = left_ns;
+    if (left_ns <= 0) listen_to(s, child); /* its word may be there */
+    if (child->state != NEAP__CHILD_STARTED) continue;
+    look_ns = within(left_ns, 0, look_ns < most ? look_ns : most);
     if (left_ns > 0) continue;
     neap_error why;
     neap__error_set(&why, NEAP_EWORKER, 0,
@@ -154,12 +178,13 @@ static int64_t look_at_starts(neap__supervisor *s, int64_t now) {
 
 /* Looks at all clocks. Milliseconds until the next look, or -1. */
 static int look_at_clocks(neap__supervisor *s) {
-  const int64_t now = neap__now_ns();
-  int64_t look_ns = look_at_starts(s, now);
+  const int64_t now = neap__now_ns(), paused_ns = pause_until(s, now);
+  int64_t look_ns = look_at_starts(s, now, paused_ns);
   if (s->timeout_ns > 0) {
-    const int64_t items_ns = look_at_items(s, now);
+    const int64_t items_ns = look_at_items(s, now, paused_ns);
     if (items_ns < look_ns) look_ns = items_ns;
   }
+  s->looked_ns = now;
   if (look_ns == INT64_MAX) return -1;
   return look_ns < 0 ? 0 : (int)(look_ns / 1000000) + 1;
 }
@@ -299,6 +324,7 @@ static void *supervise(void *argument) {
   neap__supervisor *s = argument;
   const uint32_t count = s->ring->worker_count;
   pthread_setname_np(pthread_self(), "neap-supervisor");
+  s->looked_ns = neap__now_ns();
   for (uint32_t w = 0; w < count && !atomic_load(&s->has_failed); w++) {
     start_or_give_up(s, w);
     if (atomic_load(&s->is_stopping)) break;
@@ -307,7 +333,9 @@ static void *supervise(void *argument) {
     const int muffled_ms = hear(s), look_ms = look_at_clocks(s);
     const bool is_sooner =
         muffled_ms >= 0 && (look_ms < 0 || muffled_ms < look_ms);
-    if (wait_for_news(s, s->bell, is_sooner ? muffled_ms : look_ms) < 0) {
+    const int limit_ms = is_sooner ? muffled_ms : look_ms;
+    s->asked_ns = limit_ms < 0 ? INT64_MAX : limit_ms * 1000000ll;
+    if (wait_for_news(s, s->bell, limit_ms) < 0) {
       if (errno != EINTR) give_up_watching(s);
       continue;
     }

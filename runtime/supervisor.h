@@ -56,7 +56,9 @@ typedef struct neap__supervisor {
   /* The thread's own. */
   neap__child *children;
   struct pollfd *polls;
-  int64_t looked_ns;     /* when the clocks were looked at last */
+  int64_t looked_ns;     /* when the clocks were looked at last, */
+  int64_t asked_ns;      /* how long after that the next look was due, */
+  int pauses;            /* and how many looks in a row came too late */
   uint32_t dead;         /* the worker that is being recovered, */
   int dead_status;       /* how it ended, */
   bool dead_had_work;    /* whether it had claimed a run, */

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hosts in processes of their own, that are killed or change their user.
+ * Hosts in processes of their own, that are killed, change their user, or are
+ * stopped together with their workers.
  */
 #include "host.h"
 
 #include "loader.h"
 
 enum { WORKERS = 4, NOBODY = 65534, DEATH_MS_MAX = 10000 };
+enum { TIMEOUT_MS = 1000 };
 
 /* A worker that is started with this word does not attach, and stays. */
 static const char *const STUCK = "stuck";
@@ -72,10 +74,25 @@ static int host_of_stuck(host *h) {
   return 0;
 }
 
+/* A host that an item stops, for longer than an item may take. */
+static int host_of_paused(host *h) {
+  plan(h, PAUSE, TIMEOUT_MS * 1000 / 4, 5);
+  h->program.times = 1;
+  h->options.workers = 1; /* none that is just being started */
+  h->options.timeout_ns = TIMEOUT_MS * 1000000ll;
+  h->options.chunk = 1;
+  neap_loader *loader = open_loader(h);
+  read_in_order(h, loader, 1, 0, h->options.length);
+  const int64_t restarts = restarts_of(loader);
+  neap_close(loader);
+  return restarts == 0 ? 0 : 4;
+}
+
 static int host_main(const char *habit) {
   void *state;
   set_up(&state);
   if (strcmp(habit, STUCK) == 0) return host_of_stuck(state);
+  if (strcmp(habit, "paused") == 0) return host_of_paused(state);
   return host_of(state, habit);
 }
 
@@ -158,6 +175,21 @@ static void closing_does_not_wait_for_ever(void **state) {
   kill(pids[0], SIGKILL);
 }
 
+/* -- Standing still -- */
+
+static void a_pause_is_no_timeout(void **state) {
+  host *h = *state;
+  int answers, status;
+  const pid_t child = start_host(h, "paused", &answers);
+  close(answers);
+  assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+  assert_true(WIFSTOPPED(status));
+  sleep_us(2 * TIMEOUT_MS * 1000); /* the time that must not count */
+  kill(-child, SIGCONT);
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(status, 0);
+}
+
 int main(int argc, char **argv) {
   if (argc > 2 && strcmp(argv[2], STUCK) == 0 && argv[1][2] == 'w')
     for (;;)
@@ -170,6 +202,7 @@ int main(int argc, char **argv) {
       test(workers_die_with_a_host_that_changes_its_user),
       test(a_host_that_changes_its_user_can_close),
       test(closing_does_not_wait_for_ever),
+      test(a_pause_is_no_timeout),
   };
   return cmocka_run_group_tests(tests, start_threads, NULL);
 }

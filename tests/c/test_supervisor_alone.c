@@ -21,6 +21,8 @@ typedef struct watch {
 
 /* A worker that is started with this word never attaches. */
 static const char *const MUTE = "mute";
+/* One that is started with this stops its process group first. */
+static const char *const PAUSING = "pausing";
 
 static void open_memory(watch *w, const program *p) {
   assert_int_equal(
@@ -127,6 +129,31 @@ static void a_worker_that_never_attaches_is_told(void **state) {
   assert_int_equal(atomic_load(&w.supervisor.restarts), 0);
 }
 
+/* A host that its worker stops before it attaches, for longer than that may
+   take. */
+static int paused_main(void) {
+  void *state;
+  watch w;
+  set_up(&state);
+  open_watch(&w, state, PAUSING, ATTACH_MS);
+  open_entry(&w, 0);
+  await(has_failed(&w) || neap__ring_look(&w.ring, 0).state == NEAP__DONE);
+  close_watch(&w);
+  return has_failed(&w) ? 1 : 0;
+}
+
+static void a_pause_is_no_time_to_attach(void **state) {
+  int answers, status;
+  const pid_t child = start_host(*state, PAUSING, &answers);
+  close(answers);
+  assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+  assert_true(WIFSTOPPED(status));
+  sleep_us(2 * ATTACH_MS * 1000); /* the time that must not count */
+  kill(-child, SIGCONT);
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(status, 0);
+}
+
 /* Says nothing, until the host closes its socket. */
 static int mute_main(void) {
   char word[64];
@@ -137,10 +164,16 @@ static int mute_main(void) {
 
 int main(int argc, char **argv) {
   if (argc > 2 && strcmp(argv[2], MUTE) == 0) return mute_main();
+  if (argc > 2 && strcmp(argv[1], "--host") == 0) _exit(paused_main());
+  if (argc > 2 && strcmp(argv[2], PAUSING) == 0) {
+    kill(0, SIGSTOP);
+    sleep_us(ATTACH_MS * 1000 / 4);
+  }
   if (argc > 2 && strcmp(argv[1], "--worker") == 0) return worker_main();
   const struct CMUnitTest tests[] = {
       test(deaths_at_cancelled_runs_are_not_in_vain),
       test(a_worker_that_never_attaches_is_told),
+      test(a_pause_is_no_time_to_attach),
   };
   return cmocka_run_group_tests(tests, start_threads, NULL);
 }

@@ -49,6 +49,7 @@ enum event {
   SPEAK,    /* write `text` to stderr, `detail` times */
   REFUSE,   /* send `text` instead of being ready */
   UNTIE,    /* lose the parent-death signal, and sleep as long as SLEEP */
+  PAUSE,    /* stop host and workers, and sleep as long as SLEEP */
 };
 
 enum moment { AT_ITEM, AT_START, WHEN_READY };
@@ -216,6 +217,10 @@ static inline void happen(const program *p, tally *counts, int64_t index) {
     break;
   case UNTIE: /* as the kernel does where a process changes its user */
     prctl(PR_SET_PDEATHSIG, 0);
+    sleep_us(p->detail);
+    break;
+  case PAUSE:
+    kill(0, SIGSTOP);
     sleep_us(p->detail);
     break;
   case NOTHING:
