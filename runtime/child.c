@@ -19,6 +19,10 @@
 
 /* Bytes passed on at a time: few enough for a terminal not to block on. */
 enum { WORDS_BYTES = 512 };
+#ifndef P_PIDFD /* since glibc 2.36 */
+#define P_PIDFD 3
+#endif
+
 /* Bytes that may be left in the pipe when its writer has ended, and more. */
 enum { PIPE_BYTES_MAX = 1 << 20 };
 
@@ -165,10 +169,23 @@ void neap__child_abandon(neap__child *child) {
   child->pid = 0;
 }
 
+/*
+ * By its descriptor: where the host has reaped it already, another child may
+ * have its pid.
+ */
+static int wait_for_end(const neap__child *child) {
+  siginfo_t end;
+  while (waitid(P_PIDFD, (id_t)child->pidfd, &end, WEXITED) != 0)
+    if (errno != EINTR) return NEAP_STATUS_LOST;
+  switch (end.si_code) {
+  case CLD_EXITED: return (end.si_status & 0xff) << 8;
+  case CLD_DUMPED: return end.si_status | WCOREFLAG;
+  default: return end.si_status;
+  }
+}
+
 int neap__child_reap(neap__child *child, int out) {
-  int status = 0;
-  while (waitpid(child->pid, &status, 0) < 0)
-    if (errno != EINTR) break; /* the host reaped it: how it ended is lost */
+  const int status = wait_for_end(child);
   for (int heard = 0; heard < PIPE_BYTES_MAX; heard += WORDS_BYTES)
     if (!neap__child_hear(child, takes_words(out) ? out : -1)) break;
   neap__child_abandon(child);
@@ -181,7 +198,12 @@ void neap__child_describe_end(const neap__child *child, int status, char *text,
   while (words > 0 && child->tail[words - 1] == '\n')
     words--;
   const char *const link = words > 0 ? ", and wrote:\n" : "";
-  if (WIFSIGNALED(status))
+  if (status == NEAP_STATUS_LOST)
+    snprintf(text, size,
+             "ended with a status that is lost (the host ignores SIGCHLD or "
+             "waits for all its children)%s%.*s",
+             link, (int)words, child->tail);
+  else if (WIFSIGNALED(status))
     snprintf(text, size, "was ended by signal %d (%s)%s%.*s", WTERMSIG(status),
              strsignal(WTERMSIG(status)), link, (int)words, child->tail);
   else

@@ -137,8 +137,10 @@ int neap__spawn(const char *path, const char *lua_dir,
   *pidfd = (int)syscall(SYS_pidfd_open, *pid, 0);
   if (*pidfd < 0) {
     const int reason = errno;
-    kill(*pid, SIGKILL);
-    waitpid(*pid, NULL, 0);
+    if (reason != ESRCH) {
+      kill(*pid, SIGKILL);
+      waitpid(*pid, NULL, 0);
+    }
     return neap__error_set(error, NEAP_EWORKER, reason,
                            "cannot watch worker %d", (int)*pid);
   }

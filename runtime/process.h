@@ -41,7 +41,7 @@ int neap__spawn_find(const char *wish, char *path, size_t size,
  * Starts `path --worker lua_dir`. From NEAP__FD_CONTROL on, inherit[fd] becomes
  * descriptor fd, -1 for none; each must be NEAP__FD_COUNT or more, and so must
  * `words`, which becomes its stderr. Answers its pid and a pidfd. No fork of
- * the host's memory.
+ * the host's memory. ESRCH: it has died already, and the host has reaped it.
  */
 int neap__spawn(const char *path, const char *lua_dir,
                 const int inherit[NEAP__FD_COUNT], int words, pid_t *pid,

@@ -75,8 +75,12 @@ static bool again(void *host, uint32_t entry, uint64_t ticket) {
 static void start_or_give_up(neap__supervisor *s, uint32_t w) {
   neap_error why = {0};
   neap__child *child = &s->children[w];
-  if (neap__child_start(child, s->path, s->lua_dir, s->inherit, &why) !=
-      NEAP_OK) {
+  int rc, tries = 0;
+  do /* again if it died at once, and the host has reaped it */
+    rc = neap__child_start(child, s->path, s->lua_dir, s->inherit, &why);
+  while (rc != NEAP_OK && why.system == ESRCH &&
+         ++tries < NEAP__VAIN_KILLS_MAX);
+  if (rc != NEAP_OK) {
     give_up(s, &why);
     return;
   }
@@ -99,7 +103,8 @@ static bool is_hopeless(neap__supervisor *s, uint32_t w, bool was_ready) {
   else if (!was_ready || neap__ring_has_work(s->ring))
     child->vain_deaths++;
   const bool was_killed =
-      WIFSIGNALED(s->dead_status) && WTERMSIG(s->dead_status) == SIGKILL;
+      s->dead_status == NEAP_STATUS_LOST || /* for all we know */
+      (WIFSIGNALED(s->dead_status) && WTERMSIG(s->dead_status) == SIGKILL);
   return child->vain_deaths >=
          (was_killed ? NEAP__VAIN_KILLS_MAX : NEAP__VAIN_DEATHS_MAX);
 }

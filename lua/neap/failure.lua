@@ -18,6 +18,10 @@ ffi.cdef("char *strsignal(int signal);")
 local failure = {}
 
 local function signal_text(status)
+  if status == C.NEAP_STATUS_LOST then
+    return "a cause that is lost: this process ignores SIGCHLD or waits for "
+      .. "all its children"
+  end
   local signal = status % 128
   if signal ~= 0 then
     return ("signal %d (%s)"):format(signal,

@@ -405,6 +405,10 @@ enum {
   NEAP_RUN_MAX = 1024   /* items of a run */
 };
 
+/* How a worker ended, where the host ignores SIGCHLD or waits for all its
+   children: then nobody else learns it. */
+enum { NEAP_STATUS_LOST = -1 };
+
 typedef struct neap_value {
   uint32_t type;
   uint32_t count;
@@ -437,7 +441,8 @@ typedef struct neap_run {
   const neap_value *cells; /* count of them */
   const uint8_t *base;     /* the slot */
   uint64_t bytes;          /* of the slot, readable */
-  int32_t wait_status;     /* a failure: how its last worker ended (waitpid) */
+  int32_t wait_status;     /* a failure: how its last worker ended (waitpid),
+                              or NEAP_STATUS_LOST */
   int32_t attempts;        /* a failure: how many workers died of it */
   int32_t is_overdue;      /* a failure: 1 if it took longer than timeout_ns */
 } neap_run;

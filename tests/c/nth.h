@@ -201,6 +201,15 @@ void __wrap_free(void *block) {
 /* -- What fails in its own way -- */
 
 /* Fails as it does where the host has reaped the child already. */
+extern __typeof__(waitid) __real_waitid;
+int __wrap_waitid(idtype_t type, id_t id, siginfo_t *end, int options);
+int __wrap_waitid(idtype_t type, id_t id, siginfo_t *end, int options) {
+  const bool is_due = nth_is_due("waitid", ECHILD);
+  const int rc = __real_waitid(type, id, end, options);
+  if (is_due) errno = ECHILD;
+  return is_due ? -1 : rc;
+}
+
 extern __typeof__(waitpid) __real_waitpid;
 pid_t __wrap_waitpid(pid_t pid, int *status, int options);
 pid_t __wrap_waitpid(pid_t pid, int *status, int options) {

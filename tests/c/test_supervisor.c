@@ -9,6 +9,8 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include "supervisor.h"
+
 static const char *const NOBODY = "/bin/true";
 
 /* -- Workers that cannot start -- */
@@ -450,6 +452,31 @@ static void a_host_may_ignore_its_children(void **state) {
   sigaction(SIGCHLD, &before, NULL);
 }
 
+/* How a worker ended is lost then, and a death may have been a kill. */
+static void lost_deaths_count_as_kills(void **state) {
+  host *h = *state;
+  neap_run run;
+  struct sigaction before;
+  const struct sigaction ignore = {.sa_handler = SIG_IGN};
+  sigaction(SIGCHLD, &ignore, &before);
+  h->options.workers = 1;
+  h->program.moment = AT_START;
+  plan(h, DIE, SIGKILL, ANY_INDEX);
+  h->program.times = NEAP__VAIN_DEATHS_MAX + 2;
+  read_all(h);
+  h->program.moment = AT_ITEM;
+  plan(h, EXIT, 3, 0);
+  h->program.times = 0;
+  neap_loader *loader = open_loader(h);
+  next_run(loader, &run);
+  assert_int_equal(run.slot, -1);
+  assert_int_equal(run.wait_status, NEAP_STATUS_LOST);
+  neap_close(loader);
+  h->options.executable = NOBODY;
+  assert_fails(h, "the last ended with a status that is lost");
+  sigaction(SIGCHLD, &before, NULL);
+}
+
 static void a_host_may_reap_all_children(void **state) {
   host *h = *state;
   plan(h, DIE, SIGKILL, 20);
@@ -632,6 +659,7 @@ int main(int argc, char **argv) {
       test(workers_have_no_other_descriptor),
       test(a_shortage_of_descriptors_is_told),
       test(a_host_may_ignore_its_children),
+      test(lost_deaths_count_as_kills),
       test(a_host_may_reap_all_children),
       test(workers_have_plain_signals),
       test(idle_workers_end_at_once),

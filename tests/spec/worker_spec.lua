@@ -380,6 +380,25 @@ describe("a worker", function()
         or "the last by signal 11 (Segmentation fault)", 1, true))
     end)
 
+    it("names no cause where this process ignores SIGCHLD", function()
+      local run = support.run([[
+        local ffi, neap = require("ffi"), require("neap")
+        ffi.cdef("intptr_t signal(int number, intptr_t action);")
+        ffi.C.signal(17, 1)
+        local p = neap.range(4):map(function(x)
+          if x == 3 then
+            os.exit(5)
+          end
+          return x
+        end):prefetch({ workers = 1 })
+        for i, x in p:each({ on_error = "skip" }) do print(i, x) end
+        print(p:skipped()[1].message)
+      ]])
+      assert.equal("1\t1\n2\t2\n4\t4\na worker died of this item, 3 times; "
+        .. "the last by a cause that is lost: this process ignores SIGCHLD or "
+        .. "waits for all its children\n", run.out, run.err)
+    end)
+
     it("of several items costs those alone", function()
       local p = prefetch(neap.range(30):map(function(x)
         if x == 1 or x == 12 or x == 13 or x == 30 then
