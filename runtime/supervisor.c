@@ -26,6 +26,8 @@
 enum { LOOKS_A_TIMEOUT = 4, LOOK_MS_MIN = 10, LOOK_MS_MAX = 1000 };
 /* Looks in a row that may come late, as after a pause: then time counts. */
 enum { PAUSES_MAX = 100 };
+/* How soon to try again to start a worker that could not be started. */
+enum { RESTART_MS = 1000 };
 /* How soon to try again whether the host's stderr takes words. */
 enum { MUFFLED_MS = 100 };
 
@@ -72,22 +74,38 @@ static bool again(void *host, uint32_t entry, uint64_t ticket) {
   return is_open;
 }
 
-static void start_or_give_up(neap__supervisor *s, uint32_t w) {
-  neap_error why = {0};
+/* Starts worker w; false, and why, if that fails. */
+static bool start(neap__supervisor *s, uint32_t w, neap_error *why) {
   neap__child *child = &s->children[w];
   int rc, tries = 0;
   do /* again if it died at once, and the host has reaped it */
-    rc = neap__child_start(child, s->path, s->lua_dir, s->inherit, &why);
-  while (rc != NEAP_OK && why.system == ESRCH &&
+    rc = neap__child_start(child, s->path, s->lua_dir, s->inherit, why);
+  while (rc != NEAP_OK && why->system == ESRCH &&
          ++tries < NEAP__VAIN_KILLS_MAX);
-  if (rc != NEAP_OK) {
-    give_up(s, &why);
-    return;
-  }
+  if (rc != NEAP_OK) return false;
   atomic_store(&s->ring->corners[w].began_ns, 0); /* what the last one left */
   child->runs_before = atomic_load(&s->ring->corners[w].runs);
   atomic_store(&s->pids[w], (int32_t)child->pid);
-  if (neap__child_greet(child, (int32_t)w, &why) != NEAP_OK) give_up(s, &why);
+  if (neap__child_greet(child, (int32_t)w, why) != NEAP_OK) give_up(s, why);
+  return true;
+}
+
+static bool has_children(const neap__supervisor *s) {
+  for (uint32_t w = 0; w < s->ring->worker_count; w++)
+    if (s->children[w].pid != 0) return true;
+  return false;
+}
+
+/*
+ * Starts the successor of worker w. While others live, one that cannot be
+ * started (descriptors or processes are short) is tried again later.
+ */
+static void start_successor(neap__supervisor *s, uint32_t w) {
+  neap_error why = {0};
+  if (start(s, w, &why))
+    atomic_fetch_add(&s->restarts, 1);
+  else if (!has_children(s))
+    give_up(s, &why);
 }
 
 /*
@@ -181,10 +199,28 @@ static int64_t look_at_starts(neap__supervisor *s, int64_t now,
   return look_ns;
 }
 
+/* Tries again to start who could not be. Answers when to look again. */
+static int64_t look_at_successors(neap__supervisor *s, int64_t now) {
+  int64_t look_ns = INT64_MAX;
+  for (uint32_t w = 0; w < s->ring->worker_count; w++) {
+    const neap__child *child = &s->children[w];
+    if (child->pid != 0 || atomic_load(&s->has_failed)) continue;
+    int64_t left_ns = child->started_ns + RESTART_MS * 1000000ll - now;
+    if (left_ns <= 0) {
+      start_successor(s, w);
+      left_ns = RESTART_MS * 1000000ll;
+    }
+    if (left_ns < look_ns) look_ns = left_ns;
+  }
+  return look_ns;
+}
+
 /* Looks at all clocks. Milliseconds until the next look, or -1. */
 static int look_at_clocks(neap__supervisor *s) {
   const int64_t now = neap__now_ns(), paused_ns = pause_until(s, now);
-  int64_t look_ns = look_at_starts(s, now, paused_ns);
+  int64_t look_ns = look_at_successors(s, now);
+  const int64_t starts_ns = look_at_starts(s, now, paused_ns);
+  if (starts_ns < look_ns) look_ns = starts_ns;
   if (s->timeout_ns > 0) {
     const int64_t items_ns = look_at_items(s, now, paused_ns);
     if (items_ns < look_ns) look_ns = items_ns;
@@ -230,9 +266,7 @@ static void bury(neap__supervisor *s, uint32_t w) {
                     child->vain_deaths, end);
     give_up(s, &why);
   }
-  if (atomic_load(&s->has_failed)) return;
-  atomic_fetch_add(&s->restarts, 1);
-  start_or_give_up(s, w);
+  if (!atomic_load(&s->has_failed)) start_successor(s, w);
 }
 
 /* -- The thread -- */
@@ -272,12 +306,6 @@ static int hear(neap__supervisor *s) {
     if (child->is_muffled) again_ms = MUFFLED_MS;
   }
   return again_ms;
-}
-
-static bool has_children(const neap__supervisor *s) {
-  for (uint32_t w = 0; w < s->ring->worker_count; w++)
-    if (s->children[w].pid != 0) return true;
-  return false;
 }
 
 static void kill_children(neap__supervisor *s) {
@@ -331,7 +359,8 @@ static void *supervise(void *argument) {
   pthread_setname_np(pthread_self(), "neap-supervisor");
   s->looked_ns = neap__now_ns();
   for (uint32_t w = 0; w < count && !atomic_load(&s->has_failed); w++) {
-    start_or_give_up(s, w);
+    neap_error why = {0};
+    if (!start(s, w, &why)) give_up(s, &why);
     if (atomic_load(&s->is_stopping)) break;
   }
   while (!atomic_load(&s->is_stopping)) {

@@ -12,6 +12,7 @@
 #include "supervisor.h"
 
 static const char *const NOBODY = "/bin/true";
+enum { FEW = 64 }; /* descriptors */
 
 /* -- Workers that cannot start -- */
 
@@ -436,6 +437,73 @@ static void a_shortage_of_descriptors_is_told(void **state) {
   assert_in_range(failures, 5, 40);
 }
 
+typedef struct hoard {
+  struct rlimit limit; /* before */
+  int fds[FEW];
+  int count;
+} hoard;
+
+/* Takes all descriptors that there are, under a limit that is set for it. */
+static void take_descriptors(hoard *all) {
+  if (all->count == 0) {
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &all->limit), 0);
+    const struct rlimit tight = {FEW, all->limit.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &tight);
+  }
+  while ((all->fds[all->count] = dup(STDERR_FILENO)) >= 0)
+    all->count++;
+}
+
+static void give_descriptors(const hoard *all) {
+  setrlimit(RLIMIT_NOFILE, &all->limit);
+  for (int k = 0; k < all->count; k++)
+    close(all->fds[k]);
+}
+
+static void kill_worker(const neap_loader *loader, int32_t worker) {
+  kill(pid_of(loader, worker), SIGKILL);
+  await(pid_of(loader, worker) == 0);
+}
+
+static void a_restart_that_fails_is_tried_again(void **state) {
+  host *h = *state;
+  hoard all = {.count = 0};
+  h->options.chunk = 1;
+  neap_loader *loader = open_loader(h);
+  read_in_order(h, loader, 1, 0, 100);
+  await(pid_of(loader, 0) > 0 && pid_of(loader, 1) > 0);
+  take_descriptors(&all);
+  kill_worker(loader, 0);
+  read_in_order(h, loader, 1, 100, 1000);
+  const int64_t restarts = restarts_of(loader);
+  give_descriptors(&all);
+  assert_int_equal(restarts, 0);
+  await(pid_of(loader, 0) > 0);
+  await(restarts_of(loader) == 1);
+  neap_close(loader);
+}
+
+static void restarts_that_all_fail_are_told(void **state) {
+  host *h = *state;
+  hoard all = {.count = 0};
+  neap_run run;
+  neap_error error = {0};
+  int rc;
+  neap_loader *loader = open_loader(h);
+  read_in_order(h, loader, 1, 0, 1);
+  await(pid_of(loader, 0) > 0 && pid_of(loader, 1) > 0);
+  for (int32_t w = 0; w < 2; w++) {
+    take_descriptors(&all); /* those of the dead, too */
+    kill_worker(loader, w);
+  }
+  while ((rc = neap_run_next(loader, &run, &error)) == NEAP_OK)
+    neap_run_release(loader, run.slot);
+  give_descriptors(&all);
+  assert_int_equal(rc, NEAP_ESYSTEM);
+  assert_int_equal(error.system, EMFILE);
+  neap_close(loader);
+}
+
 /* -- Hosts with habits of their own -- */
 
 static void a_host_may_ignore_its_children(void **state) {
@@ -658,6 +726,8 @@ int main(int argc, char **argv) {
 #endif
       test(workers_have_no_other_descriptor),
       test(a_shortage_of_descriptors_is_told),
+      test(a_restart_that_fails_is_tried_again),
+      test(restarts_that_all_fail_are_told),
       test(a_host_may_ignore_its_children),
       test(lost_deaths_count_as_kills),
       test(a_host_may_reap_all_children),
