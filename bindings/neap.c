@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "neap.h"
@@ -55,7 +56,7 @@ static int cut_name(char *path) {
  */
 static void push_lua_dir(lua_State *L) {
   static const char *const places[] = {"lua", "share/lua/5.1"};
-  const char *named = getenv("NEAP_LUA");
+  const char *named = secure_getenv("NEAP_LUA");
   if (named != NULL) {
     lua_pushstring(L, named);
     return;
@@ -116,6 +117,10 @@ static int run(lua_State *L) {
   if (is_worker && neap_worker_check(&why) != NEAP_OK) {
     fprintf(stderr, "neap: %s\n", why.text);
     return 0;
+  }
+  if (getauxval(AT_SECURE) != 0) { /* a setuid host's LUA_PATH is not its own */
+    lua_pushboolean(L, 1);
+    lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
   }
   luaL_openlibs(L);
   if (line->count == 5 && strcmp(line->words[1], "--bundle") == 0) {

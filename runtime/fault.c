@@ -18,7 +18,7 @@
 
 void neap__fault(const char *place) {
   static long passages; /* of the one place */
-  const char *wish = getenv("NEAP_FAULT");
+  const char *wish = secure_getenv("NEAP_FAULT");
   const size_t length = strlen(place);
   if (wish == NULL || strncmp(wish, place, length) != 0 || wish[length] != ':')
     return;

@@ -123,7 +123,7 @@ static int open_supervisor(neap_loader *loader, const neap_options *options,
 }
 
 static bool is_debugging(void) {
-  const char *wish = getenv("NEAP_DEBUG");
+  const char *wish = secure_getenv("NEAP_DEBUG");
   return wish != NULL && *wish != '\0' && strcmp(wish, "0") != 0;
 }
 

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -37,26 +38,39 @@ static void folder_of(const char *path, char *folder, size_t size) {
   snprintf(folder, size, "%.*s", slash == NULL ? 0 : (int)(slash - path), path);
 }
 
+/*
+ * The file that holds libneap, or NULL. Where that is the program, `self`,
+ * dladdr() returns its argv[0], which is whatever the caller of exec says.
+ */
+static const char *library_file(const char *self) {
+  Dl_info library, program;
+  if (dladdr((void *)(uintptr_t)neap__spawn_find, &library) == 0) return NULL;
+  const bool is_program =
+      dladdr((void *)(uintptr_t)getauxval(AT_PHDR), &program) != 0 &&
+      program.dli_fbase == library.dli_fbase;
+  return is_program ? self : library.dli_fname;
+}
+
 /* bin/neap beside the lib/ that holds libneap.so, or this very executable. */
 static bool find_beside(char *path, size_t size) {
-  Dl_info info;
   char folder[PATH_MAX];
   char self[PATH_MAX];
   const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+  self[length < 0 ? 0 : length] = '\0';
   if (length > 0) {
-    self[length] = '\0';
     folder_of(self, folder, sizeof folder);
     snprintf(path, size, "%s/neap", folder);
     if (strcmp(path, self) == 0) return true;
   }
-  if (dladdr((void *)(uintptr_t)neap__spawn_find, &info) == 0) return false;
-  folder_of(info.dli_fname, folder, sizeof folder);
+  const char *library = library_file(self);
+  if (library == NULL) return false;
+  folder_of(library, folder, sizeof folder);
   snprintf(path, size, "%s/../bin/neap", folder);
   return is_executable(path);
 }
 
 static bool find_on_path(char *path, size_t size) {
-  const char *folders = getenv("PATH");
+  const char *folders = secure_getenv("PATH");
   while (folders != NULL && *folders != '\0') {
     const size_t length = strcspn(folders, ":");
     snprintf(path, size, "%.*s/neap", (int)length, folders);
@@ -68,7 +82,7 @@ static bool find_on_path(char *path, size_t size) {
 
 int neap__spawn_find(const char *wish, char *path, size_t size,
                      neap_error *error) {
-  if (wish == NULL) wish = getenv("NEAP_WORKER");
+  if (wish == NULL) wish = secure_getenv("NEAP_WORKER");
   if (wish != NULL) {
     snprintf(path, size, "%s", wish);
     if (is_executable(path)) return NEAP_OK;

@@ -32,7 +32,8 @@ enum {
 
 /*
  * The path of the neap executable: `wish` if it is not NULL, else NEAP_WORKER
- * of the environment, else beside the library, else on PATH.
+ * of the environment, else beside the library, else on PATH. The environment
+ * of a setuid program is its caller's, and is not believed.
  */
 int neap__spawn_find(const char *wish, char *path, size_t size,
                      neap_error *error);

@@ -502,6 +502,9 @@ typedef struct neap_options {
  * told by the first read. Owns: copies the options. Iteration stands at epoch
  * 1, index 0.
  *
+ * In a setuid program the environment is its caller's: neither NEAP_WORKER nor
+ * PATH nor NEAP_DEBUG is read. Name the executable.
+ *
  * With NEAP_DEBUG=1 in the environment, chunk is 1 and what a slot holds can
  * only be read while the caller holds it: a read after that is a SIGSEGV.
  */

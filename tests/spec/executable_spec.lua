@@ -105,6 +105,26 @@ describe("the neap executable", function()
       assert.equal(0, status)
     end)
 
+    it("nothing that a setuid program's caller names", function()
+      if support.is_asan or shell("id -u") ~= "0\n" then
+        pending("no program can be setuid root")
+        return
+      end
+      local place = support.folder()
+      local run = ("setpriv --reuid=65534 --clear-groups env LUA_PATH='%s' "
+        .. "LUA_CPATH='%s' NEAP_LUA='%s' %s/bin/neap - <<'END'\n"
+        .. "print(package.path, package.cpath, require('neap').version)\nEND")
+        :format("/evil/?.lua", "/evil/?.so", "/evil", place)
+      local _, status = shell(("cd %s && chmod 755 . && mkdir bin "
+        .. "&& cp -r %s/lua . && cp %s bin/neap && chmod 4755 bin/neap")
+        :format(place, quote(os.getenv("PWD")), quote(NEAP)))
+      local said = shell(run)
+      shell("rm -r " .. place)
+      assert.equal(0, status)
+      assert.truthy(said:find(place .. "/lua/?.lua;", 1, true), said)
+      assert.falsy(said:find("evil", 1, true), said)
+    end)
+
     it("nothing more after os.exit", function()
       local said, status = neap("-e", "io.write('x') os.exit(3)")
       assert.equal("x", said)
