@@ -13,6 +13,7 @@ local exact = require("neap.exact")
 local failure = require("neap.failure")
 local heap = require("neap.heap")
 local hold = require("neap.hold")
+local lease = require("neap.lease")
 local lib = require("neap.lib")
 
 local C = lib.C
@@ -49,11 +50,19 @@ end
 
 -- When a Lua state ends, finalizers run in no order, and a user's may still use
 -- a prefetch: its handle tells whether the loader has been closed already.
-ffi.cdef("typedef struct neap_pool { neap_loader *loader; } neap_pool;")
+ffi.cdef([[
+  typedef struct neap_pool {
+    neap_loader *loader;
+    uint64_t *word; /* the lease of single reads */
+  } neap_pool;
+]])
 
 local function close_handle(handle)
-  local loader = handle.loader
-  handle.loader = nil
+  local loader, word = handle.loader, handle.word
+  handle.loader, handle.word = nil, nil
+  if word ~= nil then
+    lease.give(word)
+  end
   C.neap_close(loader)
 end
 
@@ -85,6 +94,7 @@ local function open(pool)
   pool.handle = ffi.gc(ffi.new("neap_pool", out[0]), close_handle)
   pool.text = false
   pool.run, pool.loan = ffi.new("neap_run"), hold.new(pool.loader)
+  pool.handle.word = pool.loan.lease
 end
 
 --- Whether there are no workers any more.

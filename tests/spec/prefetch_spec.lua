@@ -2,6 +2,7 @@
 --- Reading through worker processes: order, loops, jumps, epochs, items that
 -- are kept, and the end.
 
+local lease = require("neap.lease")
 local neap = require("neap")
 local support = dofile("tests/spec/support.lua")
 
@@ -820,6 +821,26 @@ describe("a prefetch", function()
           end
         end)
       end
+    end)
+
+    it("without a lease left behind", function()
+      local function next_lease()
+        for _ = 1, 4 do -- some are given back cycles later
+          collectgarbage()
+        end
+        local word = lease.take()
+        lease.give(word)
+        return word
+      end
+      local before = next_lease()
+      local p = neap.range(3):prefetch({ workers = 1 })
+      assert.equal(1, p[1])
+      p:close()
+      assert.is_true(before == next_lease())
+      p = neap.range(3):prefetch({ workers = 1 })
+      assert.equal(1, p[1])
+      p = nil -- luacheck: ignore
+      assert.is_true(before == next_lease())
     end)
 
     it("with a loop that nobody goes on with, and its kept item", function()
