@@ -117,7 +117,7 @@ describe("the neap executable", function()
         :format("/evil/?.lua", "/evil/?.so", "/evil", place)
       local _, status = shell(("cd %s && chmod 755 . && mkdir bin "
         .. "&& cp -r %s/lua . && cp %s bin/neap && chmod 4755 bin/neap")
-        :format(place, quote(os.getenv("PWD")), quote(NEAP)))
+        :format(place, quote(support.current_folder()), NEAP))
       local said = shell(run)
       shell("rm -r " .. place)
       assert.equal(0, status)

@@ -35,14 +35,15 @@ end
 local PATH_MAX = 4096
 
 -- Tests may run without an environment: $PWD may not be set, or be wrong.
-local function current_folder()
+--- The folder that the tests run in.
+function support.current_folder()
   return ffi.string(ffi.C.getcwd(ffi.new("char[?]", PATH_MAX), PATH_MAX))
 end
 
 --- The path of the executable, which may have blanks; and as the shell reads
 -- it.
 support.NEAP = os.getenv("NEAP_EXECUTABLE")
-  or current_folder() .. "/build/bin/neap"
+  or support.current_folder() .. "/build/bin/neap"
 support.QUOTED_NEAP = support.quote(support.NEAP)
 
 --- Whether the executable has address sanitizer's shadow memory.
