@@ -52,8 +52,9 @@ static inline uint32_t neap__bits_count(neap__bits *bits, uint32_t count) {
   return sum;
 }
 
-/* Finds and clears the first set bit at or after `from`, cyclically; -1: none.
- */
+/* The first set bit at or after `from`, cyclically; -1: none. */
+int32_t neap__bits_find(neap__bits *bits, uint32_t count, uint32_t from);
+/* Finds such a bit and clears it; -1: none. */
 int32_t neap__bits_take(neap__bits *bits, uint32_t count, uint32_t from);
 
 #endif

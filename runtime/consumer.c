@@ -51,14 +51,16 @@ static void ask_ahead(neap_loader *loader) {
     if (count > room && loader->busy > 0) return;
     while (loader->asked[loader->tail].is_busy)
       loader->tail = following(loader, loader->tail);
-    ask(loader, loader->tail, loader->epoch, loader->next, count);
-    loader->asked[loader->tail].rest = 0;
-    loader->asked[loader->tail].skip = 0;
+    const uint32_t entry = loader->tail;
+    loader->tail = following(loader, entry);
+    /* First, or a worker might take this entry, the newest, for the earliest */
+    atomic_store(&loader->ring.control->earliest, loader->tail);
+    ask(loader, entry, loader->epoch, loader->next, count);
+    loader->asked[entry].rest = 0;
+    loader->asked[entry].skip = 0;
     loader->busy++;
     loader->ahead += count;
     loader->next += count;
-    loader->tail = following(loader, loader->tail);
-    atomic_store(&loader->ring.control->earliest, loader->tail);
   }
 }
 

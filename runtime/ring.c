@@ -21,6 +21,9 @@ _Static_assert(sizeof(neap__entry) == 64, "an entry is one cache line");
 _Static_assert(NEAP__WORKERS_MAX < 1 << 10, "an owner has 10 bits");
 _Static_assert(NEAP__SLOTS_MAX < 1 << 12, "a slot has 12 bits");
 
+/* Searches for the earliest open entry while the consumer opens others. */
+enum { SEARCHES_MAX = 64 };
+
 /* -- Layout -- */
 
 static uint64_t align_up(uint64_t bytes) {
@@ -224,16 +227,31 @@ void neap__ring_cancel(neap__ring *ring, uint32_t entry) {
   }
 }
 
-int32_t neap__ring_claim(neap__ring *ring, uint32_t worker, uint32_t slot,
-                         neap_task *task, uint64_t *ticket) {
+/*
+ * Clears the bit of the open entry that is to be claimed; -1: there is none.
+ * The consumer moves `earliest` on before it opens an entry. So if that has
+ * moved since the search began, what was found may be the newest entry: search
+ * again.
+ */
+static int32_t take_open(neap__ring *ring) {
   neap__control *control = ring->control;
   const uint32_t aside = ring->entry_count;
+  if (neap__bits_clear(control->open, aside)) return (int32_t)aside;
+  for (int search = 1;; search++) {
+    const uint32_t from = atomic_load(&control->earliest);
+    const int32_t entry =
+        neap__bits_find(control->open, aside + 1, from % aside);
+    if (entry < 0) return -1;
+    if (atomic_load(&control->earliest) != from && search < SEARCHES_MAX)
+      continue;
+    if (neap__bits_clear(control->open, (uint32_t)entry)) return entry;
+  }
+}
+
+int32_t neap__ring_claim(neap__ring *ring, uint32_t worker, uint32_t slot,
+                         neap_task *task, uint64_t *ticket) {
   for (;;) {
-    int32_t entry = (int32_t)aside;
-    if (!neap__bits_clear(control->open, aside))
-      entry =
-          neap__bits_take(control->open, ring->entry_count + 1,
-                          atomic_load(&control->earliest) % ring->entry_count);
+    const int32_t entry = take_open(ring);
     if (entry < 0) return -1;
     FAULT("claim");
     neap__entry *e = &ring->entries[entry];

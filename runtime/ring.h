@@ -163,8 +163,9 @@ typedef struct neap__control {
   _Alignas(64) _Atomic uint32_t stop;     /* by the host: everyone out */
   _Alignas(64) _Atomic uint32_t wanted;   /* 0, or entry + 1 the consumer
                                              sleeps for, or ANY_ENTRY */
-  _Alignas(64) _Atomic uint32_t earliest; /* by the consumer: where the search
-                                             for open entries begins */
+  _Alignas(64) _Atomic uint32_t earliest; /* by the consumer, before it opens
+                                             an entry: the one after that,
+                                             where searches begin */
   _Alignas(64) neap__bits open[(NEAP__ENTRIES_MAX + 1 + 63) / 64];
   _Alignas(64) neap__bits free[(NEAP__SLOTS_MAX + 63) / 64];
   _Alignas(64) neap__bits idle[(NEAP__WORKERS_MAX + 63) / 64];

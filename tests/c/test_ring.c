@@ -809,10 +809,11 @@ static void ask(consumer *c, uint32_t entry, int64_t first, int32_t count) {
 static void ask_ahead(consumer *c) {
   while (!c->asked[c->tail].is_busy) {
     const int32_t count = 1 + (int32_t)roll(&c->dice, RUN_MAX);
-    ask(c, c->tail, c->next, count);
-    c->next += count;
+    const uint32_t entry = c->tail;
     c->tail = (c->tail + 1) % WINDOW;
     atomic_store(&c->ring->control->earliest, c->tail);
+    ask(c, entry, c->next, count);
+    c->next += count;
   }
 }
 

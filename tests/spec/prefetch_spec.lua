@@ -80,6 +80,23 @@ describe("a prefetch", function()
       assert.same(neap.range(40):totable(), p:totable())
     end)
 
+    it("what one worker computes run by run, the earliest first", function()
+      for _, order in ipairs({ true, false }) do
+        local last = 0
+        local p = prefetch(neap.from(function(i)
+          local is_later = i > last
+          last = i
+          return is_later
+        end, 20000), { workers = 1, chunk = 1, order = order })
+        local early = 0
+        for _, is_later in p:each() do
+          early = early + (is_later and 0 or 1)
+        end
+        assert.equal(0, early)
+        p:close()
+      end
+    end)
+
     it("each index once where order does not matter", function()
       for _, options in ipairs({
         { workers = 3 }, { workers = 2, chunk = 5 },
