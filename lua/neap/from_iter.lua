@@ -17,67 +17,87 @@ FromIter.transient = { getter = true, record = true, state = true }
 -- `state` is where the iterator stands: its function, state and control value,
 -- how many indexes it has passed, and the last of their items.
 --
--- A call that raises has given no item, and so may be tried again for the same
--- index. Who asks for the next one instead passes that index: of what the
--- iterator gives, nothing is lost.
+-- Each process reads an iterator of its own, and perhaps some indexes only; so
+-- what an index has must not depend on which others were asked for. Each index
+-- takes one call that returns, or as many calls that raise as whoever reads it
+-- would make: `tries`, more than one under a retry. Then it has failed, for
+-- good, and the next index has what the iterator gives next.
 
-local FAILURES_MAX = 1000 -- indexes in a row that may be passed
+local FAILURES_MAX = 1000 -- indexes in a row that may fail
+
+local Failed = {} -- the metatable of what stands for an item that failed
 
 local function begin(self)
-  local f, invariant, control = self.f, self.invariant, self.control
-  if self.is_factory then
-    f, invariant, control = f()
-  end
   return {
-    f = f, invariant = invariant, control = control, count = 0, kept = {},
-    has_ended = false,
-    has_failed = false, -- the call for the next index, as far as is known
-    failures = 0, -- indexes in a row that were passed
+    f = self.f, -- false: it has ended
+    invariant = self.invariant, control = self.control,
+    is_open = false, -- whether f is the iterator, and not what makes it
+    count = 0, kept = {},
+    attempts = 0, -- calls for the next index that raised
+    failures = 0, -- indexes in a row that failed
   }
 end
 
--- A lone function may make the iterator instead of being one: its first answer
--- shows that.
-local function first_answer(self, state)
-  local answer, b, c = state.f(state.invariant, state.control)
-  if type(answer) == "function" and self.is_lone then
+-- A lone function may make the iterator instead of being one: what it returns
+-- first shows that.
+local function open(self, state)
+  local x, b, c = state.f(state.invariant, state.control)
+  if type(x) == "function" and self.is_lone then
     self.is_factory = true
-    state.f, state.invariant, state.control = answer, b, c
-    answer = answer(b, c)
+    state.f, state.invariant, state.control = x, b, c
+    state.is_open = true
+    return (x(b, c))
   end
-  return answer
+  state.is_open = true
+  return x
 end
 
--- Moves on by an index, which has an item or is passed without.
+local function call(self, state)
+  if state.is_open then
+    return (state.f(state.invariant, state.control))
+  end
+  return (open(self, state))
+end
+
+-- Moves on by an index, with its item or what stands for it.
 local function move(self, state, x)
-  state.has_failed = false
+  state.attempts = 0
   state.count = state.count + 1
-  state.kept[state.count] = x
-  state.kept[state.count - self.cache] = nil
+  state.kept[state.count % self.cache] = x
 end
 
-local function advance(self, state)
-  local x
-  state.has_failed = true
-  if state.count == 0 and not self.is_factory then
-    x = first_answer(self, state)
-  else
-    x = state.f(state.invariant, state.control)
+-- Moves on past an index that failed, unless it is to be tried again. False
+-- where no index can be passed: one iterator that raises again and again would
+-- perhaps never end.
+local function pass(self, state, e)
+  if e.cause == errors.NO_MEMORY or not errors.is_of_item(e) then
+    return false
   end
-  if x == nil then
-    state.has_failed, state.has_ended = false, true
-    return
-  end
-  state.control, state.failures = x, 0
-  move(self, state, hold.keep(x))
-end
-
--- One that raises again and again would perhaps never end.
-local function advance_or_give_up(self, state)
-  local ok, e = errors.try(advance, self, state)
-  if not ok then
+  state.attempts = state.attempts + 1
+  if state.attempts < self.tries then
+    return true
+  elseif state.failures == FAILURES_MAX then
     e.kind = "iterator"
-    error(e, 0)
+    return false
+  end
+  state.failures = state.failures + 1
+  move(self, state, setmetatable({ cause = e.cause }, Failed))
+  return true
+end
+
+-- One call on the way to index i.
+local function advance(self, state, i)
+  local ok, x = errors.try(call, self, state)
+  if not ok then
+    local is_asked_for = state.count + 1 == i
+    if not pass(self, state, x) or is_asked_for then
+      error(x, 0)
+    end
+  elseif x == nil then
+    state.f = false
+  else
+    state.control, state.failures = x, 0
+    move(self, state, hold.keep(x))
   end
 end
 
@@ -87,19 +107,12 @@ local function read_to(self, i)
     state = begin(self)
     self.state = state
   end
-  if i <= state.count and state.kept[i] == nil then
+  if i <= state.count - self.cache then
     error(("item %d has gone by: the iterator stands at %d and cache = %d")
       :format(i, state.count, self.cache), 0)
   end
-  while state.count < i and not state.has_ended do
-    if state.has_failed and state.count + 1 < i then
-      state.failures = state.failures + 1
-      move(self, state, nil)
-    elseif state.failures < FAILURES_MAX then
-      advance(self, state)
-    else
-      advance_or_give_up(self, state)
-    end
+  while state.count < i and state.f do
+    advance(self, state, i)
   end
   return state
 end
@@ -114,7 +127,15 @@ function FromIter:get(i)
       cause = message,
     }), 0)
   end
-  return state.kept[i]
+  local x = state.kept[i % self.cache]
+  if getmetatable(x) == Failed then
+    error(x.cause, 0)
+  end
+  return x
+end
+
+function FromIter:expect_tries(count)
+  self.tries = math.max(self.tries, count)
 end
 
 local KNOWN = { cache = "count", size = "natural" }
@@ -134,8 +155,8 @@ end
 --- Returns what an iterator answers, as a sequence. An item is the first value
 -- of each answer. Going further back than the cache raises; where a function
 -- that makes the iterator is given, it starts again instead. Where the iterator
--- raises, that index has no item unless it is tried again; the next one has
--- what the iterator gives next.
+-- raises, that item fails, unless a retry calls the iterator again; the next
+-- one is what the iterator gives next.
 -- @function from_iter
 -- @tparam function f an iterator with its state and control value, as a `for`
 --   wants them, or a function that answers these
@@ -163,7 +184,8 @@ local function from_iter(f, ...)
     f = f, invariant = count > 0 and rest[1] or nil,
     control = count > 1 and rest[2] or nil,
     is_lone = count == 0, is_factory = false, state = false,
-    cache = options.cache or 1, length = options.size or math.huge,
+    cache = options.cache or 1,
+    tries = 1, length = options.size or math.huge,
   }))
 end
 

@@ -27,9 +27,14 @@ end
 
 function Retry:emit(g, i, e)
   local x = g:name()
+  self:expect_tries(1)
   g:line("local %s = %s(%s, %s, %s, %s)", x, g:own(attempt),
     g:constant(self), g:constant(g.compile(self.source)), i, e)
   return x
+end
+
+function Retry:expect_tries(count)
+  self.source:expect_tries(count * (self.times + 1))
 end
 
 function Retry:set(i, value, e)

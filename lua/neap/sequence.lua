@@ -166,6 +166,14 @@ function Sequence:set_several(first, count, values, e, most)
   end
 end
 
+--- Tells the iterators below that the items they raise for are read again, so
+-- often in all.
+function Sequence:expect_tries(count)
+  for _, source in ipairs(self.sources or { self.source }) do
+    source:expect_tries(count)
+  end
+end
+
 --- How the stage is called in messages: "map (train.lua:12)".
 function Sequence:stage_name()
   return ("%s (%s)"):format(self.class_name, self.where)

@@ -139,13 +139,36 @@ describe("from_iter", function()
     end
   end)
 
-  it("says what it has passed without an item", function()
+  it("raises again for an item that has failed", function()
     local s = neap.from_iter(counting(4, { [2] = true }), { cache = 9 })
     assert.equal(1, s[1])
-    assert.is_false((pcall(function() return s[2] end)))
+    for _ = 1, 2 do
+      local e = support.raised(function() return s[2] end)
+      assert.truthy(e.message:find(": call 2$"))
+      assert.equal(2, e.index)
+    end
     assert.equal(2, s[3])
-    assert.truthy(support.message(function() return s[2] end)
-      :find("^item 2 has gone by"))
+    assert.truthy(support.message(function() return s[2] end):find("call 2$"))
+  end)
+
+  it("has an item whatever failed on the way to it", function()
+    local s = neap.from_iter(counting(9, { [3] = true, [4] = true }),
+      { cache = 8 })
+    assert.equal(4, s[6])
+    assert.same({ 3, 2 }, { s[5], s[2] })
+    local e = support.raised(function() return s[3] end)
+    assert.truthy(e.message:find("call 3$"))
+    assert.equal(3, e.index)
+  end)
+
+  it("takes no iterator for an item if what makes it fails first", function()
+    local calls = 0
+    local s = neap.from_iter(function()
+      calls = calls + 1
+      return calls == 1 and error("not yet") or counting(3)
+    end, { size = 4 })
+    assert.same({ nil, 1, 2, 3 }, delivered(s))
+    assert.truthy(s:skipped()[1].message:find("not yet$"))
   end)
 
   it("takes a nil after the function for nothing", function()
@@ -157,6 +180,88 @@ describe("from_iter", function()
   it("may be tried again", function()
     local s = neap.from_iter(counting(4, { [3] = true }), { size = 4 })
     assert.same({ 1, 2, 3, 4 }, s:retry(1):totable())
+  end)
+
+  describe("through workers", function()
+    before_each(support.remember)
+    after_each(support.check_leaks)
+
+    local N = 300
+
+    local WAYS = {
+      { workers = 1, chunk = 1 }, { workers = 1 }, { workers = 2, chunk = 1 },
+      { workers = 2 }, { workers = 2, buffered = 1 }, { workers = 16 },
+      { workers = 2, chunk = 7, buffered = 50 },
+    }
+
+    -- Of each five calls the third raises, and some in a row.
+    local function failing()
+      local calls, k = 0, 0
+      return function()
+        calls = calls + 1
+        if calls % 5 == 3 or calls > 40 and calls < 50 then
+          error("call " .. calls, 0)
+        end
+        k = k + 1
+        return k <= N and k or nil
+      end
+    end
+
+    local function raise_at_seven(x)
+      return x % 7 == 0 and error("seven", 0) or x
+    end
+
+    local function twice(x)
+      return { x, x }
+    end
+
+    local OVER = {
+      nothing = id,
+      map = function(s) return s:map(raise_at_seven) end,
+      cache = function(s) return s:cache(3) end,
+      retry = function(s) return s:retry(1) end,
+      ["retries of retries"] = function(s) return s:retry(1):retry(1) end,
+      ["retry over map"] = function(s) return s:map(id):retry(20) end,
+      rescue = function(s) return s:rescue(function() return -1 end) end,
+      ["retry over rescue"] = function(s)
+        return s:rescue(function(e) error(e, 0) end):retry(2)
+      end,
+      batch = function(s) return s:batch(4) end,
+      window = function(s) return s:window(3, 2) end,
+      ["batch of retries"] = function(s) return s:retry(2):batch(3) end,
+      zip = function(s) return neap.zip(s, neap.range(#s)) end,
+      starmap = function(s) return s:map(twice):starmap(math.max) end,
+      slice = function(s) return s:slice(2, -1, 3) end,
+      concat = function(s) return s:slice(1, 100) .. s:slice(101, 200) end,
+      unbatch = function(s) return s:map(twice):unbatch(2) end,
+      interleave = function(s) return s:interleave(neap.range(50)) end,
+    }
+
+    for name, over in pairs(OVER) do
+      it("skips no good item, under " .. name, function()
+        local function make()
+          return over(neap.from_iter(failing(), { size = 200, cache = 3 }))
+        end
+        local s = make()
+        local wanted, errors = delivered(s), {}
+        for k, e in ipairs(s:skipped()) do
+          errors[k] = ("%s: %d %s"):format(e.message, e.index, e.stage)
+        end
+        for _, options in ipairs({
+          { workers = 1 }, { workers = 2, chunk = 1 }, { workers = 3 },
+        }) do
+          local p = support.close_later(make():prefetch(options))
+          assert.same(wanted, delivered(p))
+          for k, e in ipairs(p:skipped()) do
+            local text = ("%s: %d %s"):format(e.message, e.index, e.stage)
+            assert.equal((errors[k]:gsub(":%d+%)$", "")),
+              (text:gsub(":%d+%)$", "")))
+          end
+          assert.equal(#errors, #p:skipped())
+          p:close()
+        end
+      end)
+    end
   end)
 
   describe("of unknown size, under others", function()
