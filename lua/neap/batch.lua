@@ -91,6 +91,10 @@ function Batch:set(i, values, e)
     self.has_pad and self.k)
 end
 
+function Batch:reach()
+  return self.stride
+end
+
 function Batch:describe()
   return ("batch(%s, %d%s)"):format(self.source:describe(), self.k,
     self.collate == stack and ", stacked" or "")

@@ -17,7 +17,8 @@ end)
 --- Packs a chain. The module paths go apart, since reading the rest may need
 -- modules that only they find; and plainly, since a second blob would double
 -- the time that the first takes.
--- @tparam table value what the worker gets: {node =, on_start =, errors =}
+-- @tparam table value what the worker gets: {node =, on_start =, errors =,
+--   rereads =}
 -- @tparam string name what errors call it
 -- @treturn string the chain as it is now: later writes reach no worker
 -- @treturn table what is to be kept for as long as workers may unpack that

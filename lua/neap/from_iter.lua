@@ -63,7 +63,7 @@ end
 local function move(self, state, x)
   state.attempts = 0
   state.count = state.count + 1
-  state.kept[state.count % self.cache] = x
+  state.kept[state.count % (self.cache + self.room)] = x
 end
 
 -- Moves on past an index that failed, unless it is to be tried again. False
@@ -103,11 +103,12 @@ end
 
 local function read_to(self, i)
   local state = self.state
-  if not state or (self.is_factory and i <= state.count - self.cache) then
+  if not state or (self.is_factory
+    and i <= state.count - self.cache - self.room) then
     state = begin(self)
     self.state = state
   end
-  if i <= state.count - self.cache then
+  if i <= state.count - self.cache - self.room then
     error(("item %d has gone by: the iterator stands at %d and cache = %d")
       :format(i, state.count, self.cache), 0)
   end
@@ -127,7 +128,7 @@ function FromIter:get(i)
       cause = message,
     }), 0)
   end
-  local x = state.kept[i % self.cache]
+  local x = state.kept[i % (self.cache + self.room)]
   if getmetatable(x) == Failed then
     error(x.cause, 0)
   end
@@ -136,6 +137,10 @@ end
 
 function FromIter:expect_tries(count)
   self.tries = math.max(self.tries, count)
+end
+
+function FromIter:expect_rereads(count)
+  self.room = math.max(self.room, count)
 end
 
 local KNOWN = { cache = "count", size = "natural" }
@@ -185,6 +190,7 @@ local function from_iter(f, ...)
     control = count > 1 and rest[2] or nil,
     is_lone = count == 0, is_factory = false, state = false,
     cache = options.cache or 1,
+    room = 0, -- items kept besides, as a prefetch may ask for them again
     tries = 1, length = options.size or math.huge,
   }))
 end

@@ -18,6 +18,7 @@ local lib = require("neap.lib")
 
 local C = lib.C
 local INT32_MAX = 2 ^ 31 - 1
+local BUFFERED = 16 -- unless told
 
 local Pool = class("pool")
 
@@ -34,6 +35,7 @@ function Pool.make(options, length)
   return Pool:new({
     options = options, length = length,
     workers = worker_count(options.workers),
+    buffered = math.min(options.buffered or BUFFERED, INT32_MAX),
     text = false, -- the chain, until the workers have it
     kept = false, -- tensors that it refers to
     loader = false, handle = false, was_closed = false,
@@ -44,6 +46,19 @@ function Pool.make(options, length)
     stream = false, -- the iteration that single reads in order become
     last = 0, -- index of the single read before
   })
+end
+
+local AHEAD_MAX = 2 ^ 20 -- entries of a ring, by the items of a run
+
+--- How many of the items that it computed last a worker may be asked for again,
+-- by a loop that goes on where one was left, or after a death: what is ahead,
+-- and a run, which is being read. (Where order does not matter, an item whose
+-- worker died may lie further back.)
+function Pool:rereads()
+  local ahead, chunk = math.min(self.buffered, AHEAD_MAX), self.options.chunk
+  local share = ahead / (2 * self.workers) -- no run of a chosen length is longer
+  return ahead + math.ceil(type(chunk) == "number" and math.min(chunk, ahead)
+    or share)
 end
 
 -- -- Opening and closing -----------------------------------------------------
@@ -81,7 +96,7 @@ local function open(pool)
     chain = text, chain_bytes = #text, lua_dir = lib.lua_dir,
     length = pool.length == math.huge and C.NEAP_ENDLESS or pool.length,
     workers = math.min(pool.workers, INT32_MAX),
-    buffered = math.min(o.buffered or 16, INT32_MAX),
+    buffered = pool.buffered,
     chunk = o.chunk and o.chunk ~= "auto" and math.min(o.chunk, INT32_MAX) or 0,
     retries = math.min(o.retries or 2, INT32_MAX),
     ordered = o.order == false and 0 or 1,

@@ -199,8 +199,10 @@ local function prefetch(source, options)
   local pool = Pool.make(options, source.length)
   if pool.workers > 0 then
     local ok, text, kept = pcall(chain.pack,
-      { node = source, on_start = options.on_start, errors = errors.mode() },
-      "the chain")
+      {
+        node = source, on_start = options.on_start, errors = errors.mode(),
+        rereads = pool:rereads(),
+      }, "the chain")
     if not ok then
       check.raise(text)
     end

@@ -118,6 +118,7 @@ end
 -- and the fields `length` (math.huge: endless) and `where` it was made;
 -- `takes_several`: an item of it may want more than one of a source;
 -- `keeps_seeds`: it is not copied where it is joined with others (neap.seeds).
+-- `reach()` and `expect_...` below tell iterators how they are read.
 -- Fields named in `transient` are this process's own and do not travel.
 
 Sequence.transient = { getter = true, pool = true, record = true }
@@ -164,6 +165,12 @@ function Sequence:set_several(first, count, values, e, most)
   for k = 1, count do
     self:set(first + k - 1, list[k], e)
   end
+  end
+end
+
+--- How many items of a source lie between an item and the next.
+function Sequence.reach()
+  return 1
 end
 
 --- Tells the iterators below that the items they raise for are read again, so
@@ -171,6 +178,14 @@ end
 function Sequence:expect_tries(count)
   for _, source in ipairs(self.sources or { self.source }) do
     source:expect_tries(count)
+  end
+end
+
+--- Tells the iterators below that this node's items may be read again, from so
+-- many before the last on.
+function Sequence:expect_rereads(count)
+  for _, source in ipairs(self.sources or { self.source }) do
+    source:expect_rereads(count * self:reach())
   end
 end
 

@@ -21,6 +21,10 @@ function Slice:tree(source)
     self.length == math.huge and lib.C.NEAP_ENDLESS or self.length)
 end
 
+function Slice:reach()
+  return math.abs(self.step)
+end
+
 function Slice:describe()
   local last = self.first + (self.length - 1) * self.step
   return ("slice(%s, %d, %.0f, %d)"):format(self.source:describe(), self.first,

@@ -28,6 +28,15 @@ function Split:set(i, values, e)
   node:set_several(1, node.length, values, e)
 end
 
+-- The items of the longest piece.
+function Split:reach()
+  local most = 1
+  for k, first in ipairs(self.firsts) do
+    most = math.max(most, self.lasts[k] - first + 1)
+  end
+  return most
+end
+
 function Split:describe()
   return ("split(%s, %d pieces)"):format(self.source:describe(), self.length)
 end

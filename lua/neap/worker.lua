@@ -152,6 +152,7 @@ local function start(worker)
   seed_random(number)
   local sent = read_chain(worker)
   errors.mode(sent.errors)
+  sent.node:expect_rereads(sent.rereads)
   if sent.on_start then
     sent.on_start(number)
   end

@@ -188,6 +188,14 @@ describe("from_iter", function()
 
     local N = 300
 
+    local function step(_, i)
+      return i < N and i + 1 or nil
+    end
+
+    local function plain(options)
+      return neap.from_iter(step, nil, 0, options)
+    end
+
     local WAYS = {
       { workers = 1, chunk = 1 }, { workers = 1 }, { workers = 2, chunk = 1 },
       { workers = 2 }, { workers = 2, buffered = 1 }, { workers = 16 },
@@ -262,6 +270,114 @@ describe("from_iter", function()
         end
       end)
     end
+
+    it("has the items that it has without", function()
+      for _, options in ipairs(WAYS) do
+        for _, order in ipairs({ true, false }) do
+          options.order = order
+          local p = support.close_later(plain({ size = N }):prefetch(options))
+          local seen, count = {}, 0
+          for i, x in p:each() do
+            assert.equal(i, x)
+            assert.is_nil(seen[i])
+            seen[i], count = true, count + 1
+          end
+          assert.equal(N, count)
+          p:close()
+        end
+        options.order = nil
+      end
+    end)
+
+    it("goes on where a loop was left", function()
+      for _, options in ipairs(WAYS) do
+        local p = support.close_later(plain():prefetch(options))
+        local seen, left = 0, -1
+        while left ~= seen do
+          left = seen
+          p:seek(seen + 1)
+          for i, x in p:each() do
+            assert.equal(i, x)
+            assert.equal(seen + 1, i)
+            seen = i
+            if i % 9 == 4 then
+              break
+            end
+          end
+        end
+        assert.equal(N, seen)
+        p:close()
+      end
+    end)
+
+    it("goes on where a loop over batches was left", function()
+      for _, over in ipairs({
+        function(s) return s:batch(10) end,
+        function(s) return s:slice(1, -1, 10) end,
+        function(s) return s:window(2, 9) end,
+        function(s)
+          return s:split(29):map(function(piece) return piece:totable() end)
+        end,
+      }) do
+        local wanted = over(plain({ size = N })):totable()
+        local p = support.close_later(over(plain({ size = N })):prefetch({
+          workers = 2, chunk = 3,
+        }))
+        local items = {}
+        while #items < #wanted do
+          p:seek(#items + 1)
+          for i, x in p:each() do
+            items[i] = x
+            if i % 4 == 0 then
+              break
+            end
+          end
+        end
+        assert.same(wanted, items)
+        p:close()
+      end
+    end)
+
+    it("is read by index while a loop runs, as far back as without", function()
+      for _, options in ipairs({
+        { workers = 0 }, { workers = 1 }, { workers = 2, chunk = 1 },
+        { workers = 16 },
+      }) do
+        local p = support.close_later(plain({ size = N, cache = 4 })
+          :prefetch(options))
+        for i, x in p:each() do
+          assert.equal(i, x)
+          if i % 3 == 0 then
+            assert.same({ i - 2, i }, { p[i - 2], p[i] })
+          elseif i % 10 == 5 then
+            assert.same({ i, i + 1, i + 2 }, { p[i], p[i + 1], p[i + 2] })
+          end
+        end
+        p:close()
+      end
+    end)
+
+    it("is read anew by who comes after a worker that died", function()
+      for _, options in ipairs({
+        { workers = 1, chunk = 1 }, { workers = 2 },
+        { workers = 3, chunk = 4 },
+      }) do
+        local folder = support.folder()
+        local p = support.close_later(plain({ size = N }):map(function(i)
+          local mark = ("%s/%d"):format(folder, i)
+          local file = i % 50 == 0 and not io.open(mark)
+          if file then
+            io.open(mark, "w"):close()
+            os.exit(1)
+          end
+          return i
+        end):prefetch(options))
+        assert.same(neap.range(N):totable(), p:totable())
+        assert.equal(N / 50, p:stats().retries)
+        p:close()
+        support.shell("rm -r " .. folder)
+      end
+    end)
   end)
 
   describe("of unknown size, under others", function()
