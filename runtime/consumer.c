@@ -41,6 +41,19 @@ static uint32_t following(const neap_loader *loader, uint32_t entry) {
   return entry + 1 < loader->ring.entry_count ? entry + 1 : 0;
 }
 
+/* Whether `count` more items would leave the oldest that is owed too far back:
+   without order, one that is long in work. */
+static bool is_beyond_span(neap_loader *loader, int32_t count) {
+  const int64_t end = loader->next + count;
+  if (loader->span == 0 || end - loader->oldest <= loader->span) return false;
+  loader->oldest = loader->next;
+  for (uint32_t e = 0; e < loader->ring.entry_count; e++) {
+    const neap__asked *a = &loader->asked[e];
+    if (a->is_busy && a->first < loader->oldest) loader->oldest = a->first;
+  }
+  return end - loader->oldest > loader->span;
+}
+
 /* Opens entries while there is room for a run; short runs only at the end. */
 static void ask_ahead(neap_loader *loader) {
   const uint32_t entries = loader->ring.entry_count;
@@ -49,6 +62,7 @@ static void ask_ahead(neap_loader *loader) {
     const int64_t left = loader->stop - loader->next;
     const int32_t count = neap__clamp(loader->run_items, 1, left);
     if (count > room && loader->busy > 0) return;
+    if (loader->busy > 0 && is_beyond_span(loader, count)) return;
     while (loader->asked[loader->tail].is_busy)
       loader->tail = following(loader, loader->tail);
     const uint32_t entry = loader->tail;
@@ -402,7 +416,7 @@ int neap_seek(neap_loader *loader, int64_t epoch, int64_t index,
     drop(loader, e);
   loader->head = loader->tail;
   loader->epoch = epoch;
-  loader->next = index;
+  loader->next = loader->oldest = index;
   loader->stop = loader->length;
   return NEAP_OK;
 }

@@ -30,6 +30,8 @@ static int check_options(const neap_options *options, neap_error *error) {
     what = "retries must be 0 or more";
   else if (options->timeout_ns < 0)
     what = "timeout_ns must be 0 or more";
+  else if (options->span < 0)
+    what = "span must be 0 or more";
   else if (options->slot_bytes < 1 << 16 || options->slot_bytes > 1ull << 46)
     what = "slot_bytes must be 2^16 to 2^46";
   else if (options->length < NEAP_ENDLESS)
@@ -149,6 +151,7 @@ int neap_open(const neap_options *options, neap_loader **out,
   if (loader->chunk > loader->buffered) loader->chunk = loader->buffered;
   loader->run_items = loader->chunk > 0 ? loader->chunk : 1;
   loader->is_ordered = options->ordered != 0;
+  loader->span = loader->is_ordered ? 0 : options->span;
   loader->has_cores = neap_cores() > 1;
   loader->epoch = 1;
   loader->stop = loader->length;

@@ -37,6 +37,7 @@ struct neap_loader {
   int32_t buffered;
   int32_t chunk; /* 0: chosen */
   int32_t held_max;
+  int32_t span; /* 0: none */
   bool is_ordered;
   bool has_cores;      /* more than one */
   bool is_strict;      /* NEAP_DEBUG: a slot is readable while it is held */
@@ -58,6 +59,7 @@ struct neap_loader {
   int64_t epoch;
   int64_t next;               /* the index to ask for next */
   int64_t stop;               /* the index before which asking ends */
+  int64_t oldest;             /* with a span: no entry owes an item before it */
   double item_ns, item_bytes; /* running means; 0: nothing measured yet */
   int32_t run_items;          /* the length of the next run */
   int64_t wait_ns;

@@ -7,6 +7,7 @@
 -- @module neap.pool
 
 local ffi = require("ffi")
+local chain = require("neap.chain")
 local class = require("neap.class")
 local errors = require("neap.errors")
 local exact = require("neap.exact")
@@ -30,13 +31,16 @@ local function worker_count(workers)
   return workers < 0 and math.max(1, cores + workers) or workers
 end
 
+local function buffered_of(options)
+  return math.min(options.buffered or BUFFERED, INT32_MAX)
+end
+
 --- A pool for the options of a prefetch; nothing runs yet.
 function Pool.make(options, length)
   return Pool:new({
     options = options, length = length,
     workers = worker_count(options.workers),
-    buffered = math.min(options.buffered or BUFFERED, INT32_MAX),
-    text = false, -- the chain, until the workers have it
+    chain = false, -- until the workers have it: its text, and their span
     kept = false, -- tensors that it refers to
     loader = false, handle = false, was_closed = false,
     has_started = false, -- on_start, in this process
@@ -48,17 +52,40 @@ function Pool.make(options, length)
   })
 end
 
-local AHEAD_MAX = 2 ^ 20 -- entries of a ring, by the items of a run
+-- -- What the workers get ----------------------------------------------------
 
---- How many of the items that it computed last a worker may be asked for again,
+local AHEAD_MAX = 2 ^ 20 -- entries of a ring, by the items of a run
+local SPAN = 4 -- times buffered
+
+-- Where order does not matter: how far the first item that is in work and the
+-- last may be apart. Workers that read an iterator can go back no further.
+local function span_of(pool, source)
+  if pool.options.order ~= false or source:count_stages("from_iter") == 0 then
+    return 0
+  end
+  return math.min(SPAN * buffered_of(pool.options), AHEAD_MAX)
+end
+
+-- How many of the items that it computed last a worker may be asked for again,
 -- by a loop that goes on where one was left, or after a death: what is ahead,
--- and a run, which is being read. (Where order does not matter, an item whose
--- worker died may lie further back.)
-function Pool:rereads()
-  local ahead, chunk = math.min(self.buffered, AHEAD_MAX), self.options.chunk
-  local share = ahead / (2 * self.workers) -- no run of a chosen length is longer
-  return ahead + math.ceil(type(chunk) == "number" and math.min(chunk, ahead)
-    or share)
+-- and a run, which is being read.
+local function rereads_of(pool, span)
+  local buffered = buffered_of(pool.options)
+  local ahead, told = math.min(math.max(buffered, span), AHEAD_MAX),
+    pool.options.chunk
+  local longest = type(told) == "number" and math.min(told, ahead)
+    or ahead / (2 * pool.workers)
+  return ahead + math.ceil(longest)
+end
+
+--- Packs what the workers compute, and how they are asked for it.
+function Pool:pack(source)
+  local span = span_of(self, source)
+  local text, kept = chain.pack({
+    node = source, on_start = self.options.on_start, errors = errors.mode(),
+    rereads = rereads_of(self, span),
+  }, "the chain")
+  self.chain, self.kept = { span = span, text = text }, kept
 end
 
 -- -- Opening and closing -----------------------------------------------------
@@ -91,15 +118,15 @@ local function timeout_ns(seconds)
 end
 
 local function open(pool)
-  local o, text = pool.options, pool.text
+  local o, text = pool.options, pool.chain.text
   local settings = ffi.new("neap_options", {
     chain = text, chain_bytes = #text, lua_dir = lib.lua_dir,
     length = pool.length == math.huge and C.NEAP_ENDLESS or pool.length,
     workers = math.min(pool.workers, INT32_MAX),
-    buffered = pool.buffered,
+    buffered = buffered_of(o),
     chunk = o.chunk and o.chunk ~= "auto" and math.min(o.chunk, INT32_MAX) or 0,
     retries = math.min(o.retries or 2, INT32_MAX),
-    ordered = o.order == false and 0 or 1,
+    ordered = o.order == false and 0 or 1, span = pool.chain.span,
     heap_fd = heap.fd(), slot_bytes = o.slot_bytes or 2 ^ 30,
     timeout_ns = timeout_ns(o.timeout), memory_bytes = o.memory or 0,
   })
@@ -107,7 +134,7 @@ local function open(pool)
   lib.check(C.neap_open(settings, out, lib.error))
   pool.loader = out[0]
   pool.handle = ffi.gc(ffi.new("neap_pool", out[0]), close_handle)
-  pool.text = false
+  pool.chain = false
   pool.run, pool.loan = ffi.new("neap_run"), hold.new(pool.loader)
   pool.handle.word = pool.loan.lease
 end

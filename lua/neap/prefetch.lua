@@ -6,10 +6,8 @@
 -- worker, and with workers = 0, a prefetch is its source.
 -- @module neap.prefetch
 
-local chain = require("neap.chain")
 local check = require("neap.check")
 local class = require("neap.class")
-local errors = require("neap.errors")
 local Pool = require("neap.pool")
 local reader = require("neap.reader")
 local sequence = require("neap.sequence")
@@ -198,15 +196,10 @@ local function prefetch(source, options)
   check_limits(options)
   local pool = Pool.make(options, source.length)
   if pool.workers > 0 then
-    local ok, text, kept = pcall(chain.pack,
-      {
-        node = source, on_start = options.on_start, errors = errors.mode(),
-        rereads = pool:rereads(),
-      }, "the chain")
+    local ok, text = pcall(pool.pack, pool, source)
     if not ok then
       check.raise(text)
     end
-    pool.text, pool.kept = text, kept
   end
   return sequence.wrap(Prefetch:make({
     source = source, options = options, length = source.length,

@@ -165,7 +165,6 @@ function Sequence:set_several(first, count, values, e, most)
   for k = 1, count do
     self:set(first + k - 1, list[k], e)
   end
-  end
 end
 
 --- How many items of a source lie between an item and the next.

@@ -491,6 +491,8 @@ typedef struct neap_options {
   int32_t chunk;          /* items of a run; 0: from the measured cost */
   int32_t retries;        /* of an item whose worker died */
   int32_t ordered;        /* 1: in order; 0: as completed */
+  int32_t span;           /* unordered: items from the first that is asked for
+                             to the last, at most; 0: any number */
   int32_t heap_fd;        /* shared tensors, or -1 */
   uint64_t slot_bytes;    /* address space of a slot */
   int64_t timeout_ns;     /* that one item may take; 0: any time */

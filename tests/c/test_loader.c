@@ -343,6 +343,39 @@ static void an_unordered_iteration_jumps_too(void **state) {
   neap_close(loader);
 }
 
+static void an_unordered_iteration_keeps_to_its_span(void **state) {
+  enum { LENGTH = 400, SPAN = 10 };
+  host *h = *state;
+  h->options.ordered = 0;
+  h->options.length = LENGTH;
+  h->options.buffered = 8;
+  h->options.chunk = 2;
+  h->options.span = SPAN;
+  plan(h, SLEEP, 50000, 3);
+  neap_loader *loader = open_loader(h);
+  for (int64_t start = 0; start <= 100; start += 50) {
+    bool is_delivered[LENGTH] = {false};
+    int64_t oldest = start;
+    seek(loader, 1, start);
+    for (int64_t left = LENGTH - start; left > 0;) {
+      neap_run run;
+      next_run(loader, &run);
+      check_run(h, &run);
+      assert_true(run.first + run.count - oldest <= SPAN);
+      for (int32_t k = 0; k < run.count; k++) {
+        assert_false(is_delivered[run.first + k]);
+        is_delivered[run.first + k] = true;
+      }
+      left -= run.count;
+      while (oldest < LENGTH && is_delivered[oldest])
+        oldest++;
+      neap_run_release(loader, run.slot);
+    }
+    assert_end(loader);
+  }
+  neap_close(loader);
+}
+
 static void an_endless_sequence_goes_on(void **state) {
   host *h = *state;
   h->options.length = NEAP_ENDLESS;
@@ -609,6 +642,7 @@ static void wrong_options_are_named(void **state) {
   refuse_option(h, workers, 513, NEAP_EINVAL, "workers must be 1 to 512");
   refuse_option(h, buffered, 0, NEAP_EINVAL, "buffered must be 1 or more");
   refuse_option(h, chunk, -1, NEAP_EINVAL, "chunk must be 0 or more");
+  refuse_option(h, span, -1, NEAP_EINVAL, "span must be 0 or more");
   refuse_option(h, retries, -1, NEAP_EINVAL, "retries must be 0 or more");
   refuse_option(h, slot_bytes, 0, NEAP_EINVAL, "slot_bytes must be");
   refuse_option(h, slot_bytes, UINT64_MAX, NEAP_EINVAL, "slot_bytes must be");
@@ -857,6 +891,7 @@ int main(int argc, char **argv) {
       test(an_iteration_is_shortened),
       test(jumps_out_of_range_are_refused),
       test(an_unordered_iteration_jumps_too),
+      test(an_unordered_iteration_keeps_to_its_span),
       test(an_endless_sequence_goes_on),
       test(many_jumps_from_work_under_way_do_no_harm),
       test(held_items_have_a_limit),

@@ -378,6 +378,31 @@ describe("from_iter", function()
         support.shell("rm -r " .. folder)
       end
     end)
+
+    it("is not left behind by others where order does not matter", function()
+      for _, workers in ipairs({ 2, 4 }) do
+        local gate = os.tmpname()
+        os.remove(gate)
+        local p = support.close_later(plain({ size = N }):map(function(i)
+          local is_slow = i == 3 and not io.open(gate)
+          while is_slow and not io.open(gate) do end -- luacheck: ignore
+          return is_slow and os.exit(1) or i
+        end):prefetch({ workers = workers, chunk = 1, order = false }))
+        local sum, count = 0, 0
+        for i, x in p:each() do
+          assert.equal(i, x)
+          sum, count = sum + i, count + 1
+          if count == 60 then
+            io.open(gate, "w"):close()
+          end
+          assert.truthy(i ~= 3 or count <= 3 + 64) -- four times buffered
+        end
+        assert.equal(N * (N + 1) / 2, sum)
+        assert.equal(1, p:stats().retries)
+        p:close()
+        os.remove(gate)
+      end
+    end)
   end)
 
   describe("of unknown size, under others", function()
