@@ -45,7 +45,7 @@ local function stream(node, i, epoch)
   if pool.last ~= i - 1 or node.options.order == false then
     return nil
   elseif not loop or loop.wanted ~= i or loop.epoch ~= epoch then
-    loop = reader.new(node, epoch, i, false)
+    loop = reader.new(node, epoch, i, false, true)
     pool.stream = loop
   end
   return loop

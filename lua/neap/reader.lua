@@ -41,7 +41,8 @@ end
 -- @tparam int epoch
 -- @tparam int start
 -- @param record a list for the errors of items, which it skips then, or false
-function reader.new(node, epoch, start, record)
+-- @tparam[opt] boolean is_stream it reads items by index, not for a loop
+function reader.new(node, epoch, start, record, is_stream)
   local loader = node.pool.loader
   local loan = hold.new(loader)
   return {
@@ -50,6 +51,7 @@ function reader.new(node, epoch, start, record)
     k = 0, count = 0, first = 0, cells = false,
     wanted = start, is_done = false, is_lost = false, has_met_end = false,
     is_ordered = node.options.order ~= false, record = record,
+    is_stream = is_stream or false,
   }
 end
 
@@ -163,6 +165,8 @@ local function step_slowly(self)
   end
   if not is_failure then
     return self.first + k, x
+  elseif self.is_stream then -- whoever evaluates the node decides
+    error(x, 0)
   elseif x.kind == "end" and self.node.length == math.huge then
     return step_past_end(self, x)
   elseif not self.record or not errors.is_of_item(x) then

@@ -439,6 +439,49 @@ describe("from_iter", function()
       end)
     end
 
+    for name, over in pairs(ENDING) do
+      it(("ends a loop over %s over workers"):format(name), function()
+        local wanted = { n = 4, 1, 2, 3, 4 }
+        for _, options in ipairs({
+          { workers = 1 }, { workers = 2, chunk = 1 },
+          { workers = 2, chunk = 3 },
+        }) do
+          local p = support.close_later(source():prefetch(options))
+          local s = over(p)
+          assert.same(wanted, support.items(s))
+          assert.same(wanted, support.items(s, { on_error = "skip" }))
+          assert.equal(0, #s:skipped())
+          assert.same({ n = 3, 2, 3, 4 }, support.items(s:slice(2)))
+          assert.equal(math.huge, s:len())
+          p:close()
+        end
+      end)
+    end
+
+    it("raises past its end by index, in order too", function()
+      for _, mode in ipairs({ "wrap", "passthrough" }) do
+        for workers = 0, 2 do
+          neap.errors(mode)
+          local p = support.close_later(source():prefetch({
+            workers = workers,
+          }))
+          for i = 1, 4 do
+            assert.equal(i, p[i])
+          end
+          for i = 5, 7 do
+            assert.equal(("index %d is out of range: the iterator ended after "
+              .. "4 items"):format(i), support.message(function()
+              return p[i]
+            end))
+          end
+          assert.same({ 3, 4 }, { p[3], p[4] })
+          assert.same({ n = 4, 1, 2, 3, 4 }, support.items(p:map(id)))
+          neap.errors("wrap")
+          p:close()
+        end
+      end
+    end)
+
     it("ends a loop over workers", function()
       local p = source():map(function(x) return x end):prefetch({ workers = 2 })
       assert.same({ n = 4, 1, 2, 3, 4 }, support.items(p))
@@ -452,6 +495,9 @@ describe("from_iter", function()
         source():batch(3), source():window(2), source():batch(3):map(print),
         neap.interleave(source(), neap.rep(0)),
         neap.mix({ source(), neap.rep(0) }, { 1, 1 }),
+        support.close_later(source():prefetch({ workers = 1 })):batch(3),
+        support.close_later(source():batch(3):prefetch({ workers = 1 }))
+          :map(id),
       }) do
         local e = support.raised(support.items, s)
         assert.equal("index 5 is out of range: the iterator ended after 4 "
