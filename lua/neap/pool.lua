@@ -45,6 +45,8 @@ function Pool.make(options, length)
     loader = false, handle = false, was_closed = false,
     has_started = false, -- on_start, in this process
     start = 1, -- where the next each() begins
+    place = 1, -- the position, where no loop that the loader serves tells it
+    mark = false, -- what such a loop wanted when the place was set
     reader = false, -- the iteration that the loader serves
     run = false, loan = false, -- for single reads, once workers run
     stream = false, -- the iteration that single reads in order become

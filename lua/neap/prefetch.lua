@@ -32,9 +32,8 @@ function Prefetch:iterate(options)
     return reader.in_place(pool, sequence.class.iterate(self, options))
   end
   pool:run_workers()
-  local loop = reader.new(self, self.epoch or 1, pool.start,
+  local loop = reader.new(self, self.epoch or 1, reader.start(pool),
     options and options.on_error == "skip" and self:new_record())
-  pool.start = 1
   return options and options.keep and reader.kept_step or reader.step, loop
 end
 
@@ -136,10 +135,10 @@ function methods.close(s)
   pool:close()
 end
 
---- The index of the next item that iteration will deliver.
+--- The index of the next item that iteration will deliver. Reads by index are
+-- none.
 function methods.position(s)
-  local pool = pool_of(s)
-  return pool.reader and pool.reader.wanted or pool.start
+  return reader.position(pool_of(s))
 end
 
 --- Lets the next each() begin at item i.
@@ -153,6 +152,7 @@ function methods.seek(s, i)
       pool.length + 1))
   end
   pool.start = i
+  reader.place(pool, i)
 end
 
 --- Counters: items, runs, bytes, seconds busy, idle and waited, restarts and

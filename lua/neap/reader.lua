@@ -66,12 +66,37 @@ local function let_go(self)
   self.pool:release(slot)
 end
 
+--- The index of the next item of the loop that has gone on last, unless another
+-- has begun since, or a seek: then where that starts. Where a loop has ended,
+-- where the next one starts.
+function reader.position(pool)
+  local loop = pool.reader
+  if loop and not loop.is_stream and loop.wanted ~= pool.mark then
+    return loop.wanted
+  end
+  return pool.place
+end
+
+--- Lets the position be i until a loop goes on.
+function reader.place(pool, i)
+  pool.place = i
+  pool.mark = pool.reader and pool.reader.wanted
+end
+
+--- Where a loop starts that begins now; the next one starts at 1.
+function reader.start(pool)
+  local start = pool.start
+  pool.start = 1
+  reader.place(pool, start)
+  return start
+end
+
 -- The loader serves its reader no more. Tensors of the item that this is at
 -- stay valid: its loop has not gone on yet.
 local function detach(pool)
   local served = pool.reader
   if served then
-    pool.reader = false
+    pool.place, pool.reader = reader.position(pool), false
     served.is_lost = not served.is_ordered
     if served.loan.has_tensors then
       served.k, served.count = 0, 0
@@ -98,7 +123,7 @@ local function attach(self)
   end
   detach(pool)
   pool:seek(self.epoch, self.wanted)
-  pool.reader = self
+  pool.reader, pool.mark = self, false
 end
 
 -- Releases the run that is read out, and gets the next. False at the end.
@@ -111,6 +136,7 @@ local function next_run(self)
   let_go(self)
   if not pool:next_run(run) then
     detach(pool)
+    pool.place = pool.start
     self.is_done = true
     return false
   end
@@ -168,7 +194,11 @@ local function step_slowly(self)
   elseif self.is_stream then -- whoever evaluates the node decides
     error(x, 0)
   elseif x.kind == "end" and self.node.length == math.huge then
-    return step_past_end(self, x)
+    local i, y = step_past_end(self, x)
+    if self.is_done then
+      pool.place = pool.start
+    end
+    return i, y
   elseif not self.record or not errors.is_of_item(x) then
     errors.raise(x)
   end
@@ -200,13 +230,17 @@ end
 -- -- Without workers ---------------------------------------------------------
 
 local function step_in_place(self, i)
-  self.pool:check_open()
+  local pool = self.pool
+  pool:check_open()
+  if pool.reader ~= self or pool.mark then
+    pool.reader, pool.mark = self, false
+  end
   self.wanted = i + 2
   local at, x = self.step(self.state, i)
   if at then
     self.wanted = at + 1
   else
-    self.pool.reader = false
+    pool.reader, pool.place = false, pool.start
   end
   return at, x
 end
@@ -215,12 +249,11 @@ end
 -- `for` wants.
 function reader.in_place(pool, step_source, state)
   pool:check_open()
-  local start = pool.start
-  pool.start = 1
-  pool.reader = {
+  local start = reader.start(pool)
+  return step_in_place, {
     pool = pool, wanted = start, step = step_source, state = state,
-  }
-  return step_in_place, pool.reader, start - 1
+    is_stream = false,
+  }, start - 1
 end
 
 return reader

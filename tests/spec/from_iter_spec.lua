@@ -485,6 +485,7 @@ describe("from_iter", function()
     it("ends a loop over workers", function()
       local p = source():map(function(x) return x end):prefetch({ workers = 2 })
       assert.same({ n = 4, 1, 2, 3, 4 }, support.items(p))
+      assert.equal(1, p:position())
       assert.same({ n = 4, 1, 2, 3, 4 }, support.items(p,
         { on_error = "skip" }))
       p:close()

@@ -516,6 +516,186 @@ describe("a prefetch", function()
       end)
     end
 
+    -- Begins a loop; answers the index of its first item.
+    local function begin(p)
+      local step, state, i = p:each()
+      return (step(state, i))
+    end
+
+    -- What the positions are to be that a function returns.
+    local TABLE = {
+      ["at first"] = { { 1 }, function(p) return { p:position() } end },
+      ["in a loop"] = { { 2, 3, 4 }, function(p)
+        local list = {}
+        for i in p:each() do
+          list[i] = p:position()
+          if i == 3 then
+            return list
+          end
+        end
+      end },
+      ["after a loop"] = { { 1, 1 }, function(p)
+        p:totable()
+        local first = p:position()
+        p:seek(7)
+        p:totable()
+        return { first, p:position() }
+      end },
+      ["after a loop that was left"] = { { 6, 6, 1 }, function(p)
+        for i in p:each() do
+          if i == 5 then
+            break
+          end
+        end
+        local left = p:position()
+        local _ = p[1] + p[2] + p[3] + p[19]
+        return { left, p:position(), begin(p) }
+      end },
+      ["after reads by index"] = { { 1, 1, 1, 1 }, function(p)
+        local list = {}
+        for i = 1, 3 do
+          list[i] = p[i] and p:position()
+        end
+        list[4] = begin(p)
+        return list
+      end },
+      ["in a loop after reads by index"] = { { 6, 6, 7, 20 }, function(p)
+        local list = {}
+        for i in p:each() do
+          if i == 5 then
+            local _ = p[1] + p[2] + p[3]
+            list[1] = p:position()
+            _ = p[17]
+            list[2] = p:position()
+          elseif i == 6 or i == 19 then
+            list[#list + 1] = p:position()
+          end
+        end
+        return list
+      end },
+      ["after a seek"] = { { 11, 11, 12, 3, 3, 4 }, function(p)
+        local list = {}
+        p:seek(11)
+        list[1] = p:position()
+        list[2] = p[1] and p[2] and p:position()
+        list[3] = begin(p) and p:position()
+        p:seek(3)
+        list[4] = p:position()
+        list[5] = p[8] and p:position()
+        list[6] = begin(p) and p:position()
+        return list
+      end },
+      ["in a loop that goes on after a seek"] = { { 11, 7, 11 }, function(p)
+        local list = {}
+        for i in p:each() do
+          if i == 5 then
+            p:seek(11)
+            list[1] = p:position()
+          elseif i == 6 then
+            list[2] = p:position()
+          end
+        end
+        list[3] = p:position()
+        return list
+      end },
+      ["of a loop that has not begun"] = { { 9, 10, 1 }, function(p)
+        p:seek(9)
+        local step, state, i = p:each()
+        local list = { p:position() }
+        step(state, i)
+        list[2] = p:position()
+        p:each()
+        list[3] = p:position()
+        return list
+      end },
+      ["in a loop around others"] = { { 3, 5, 1, 6 }, function(p)
+        local list = {}
+        for i in p:each() do
+          if i == 3 then
+            for j in p:each() do
+              if j == 2 then
+                list[1] = p:position()
+                break
+              end
+            end
+          elseif i == 4 then
+            list[2] = p:position()
+            p:totable()
+            list[3] = p:position()
+          elseif i == 5 then
+            list[4] = p:position()
+          end
+        end
+        return list
+      end },
+      ["after a loop over an adapter"] = { { 1, 1 }, function(p)
+        local list = {}
+        for i in p:map(square):each() do
+          list[1] = p:position()
+          if i == 4 then
+            break
+          end
+        end
+        list[2] = p:position()
+        return list
+      end },
+      ["of loops of several epochs"] = { { 4, 4, 3, 3 }, function(p)
+        local q, list = p:epoch(2), {}
+        for i in q:each() do
+          if i == 3 then
+            list = { p:position(), q:position() }
+            break
+          end
+        end
+        for i in p:each() do
+          if i == 2 then
+            break
+          end
+        end
+        return { list[1], list[2], p:position(), q:position() }
+      end },
+      ["after close"] = { { 5 }, function(p)
+        for i in p:each() do
+          if i == 4 then
+            break
+          end
+        end
+        p:close()
+        return { p:position() }
+      end },
+    }
+
+    for name, row in pairs(TABLE) do
+      it(name .. ", whatever the number of workers", function()
+        for _, options in ipairs({
+          { workers = 0 }, { workers = 1 }, { workers = 1, chunk = 1 },
+          { workers = 4 }, { workers = 4, chunk = 3 },
+        }) do
+          local p = prefetch(neap.range(20):map(square), options)
+          assert.same(row[1], row[2](p))
+          p:close()
+        end
+      end)
+    end
+
+    it("after an item that raises, whatever the number of workers", function()
+      for _, workers in ipairs({ 0, 1, 4 }) do
+        local p = prefetch(neap.range(20):map(function(i)
+          return i % 5 > 0 and i or error("five")
+        end), { workers = workers })
+        local e = support.raised(function() p:totable() end)
+        assert.same({ 5, 6 }, { e.index, p:position() })
+        local list = {}
+        for i in p:each({ on_error = "skip" }) do
+          list[#list + 1] = p:position()
+          assert.is_false((pcall(function() return p[i - i % 5 + 5] end)))
+          assert.equal(i + 1, p:position())
+        end
+        assert.same({ 2, 3, 4, 5, 7 }, { unpack(list, 1, 5) })
+        assert.equal(1, p:position())
+      end
+    end)
+
     it("to which it jumps while items are computed", function()
       local p = prefetch(neap.range(200):map(square), { workers = 2,
         chunk = 3 })
