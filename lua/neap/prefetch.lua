@@ -73,6 +73,9 @@ function Prefetch:is_in_place()
   return not self.pool or self.pool.workers == 0
 end
 
+-- Its workers know of no retry above it; nor may what is read in place.
+function Prefetch.expect_tries() end
+
 --- The source, after on_start has run here, once.
 function Prefetch:start()
   local pool = self.pool

@@ -271,6 +271,16 @@ describe("from_iter", function()
       end)
     end
 
+    it("is not called again for a retry above them", function()
+      for workers = 0, 3 do
+        local s = support.close_later(neap.from_iter(counting(4, {
+          [3] = true,
+        })):prefetch({ workers = workers, chunk = 1 })):retry(1)
+        assert.same({ 1, 2, [4] = 3, [5] = 4 }, delivered(s))
+        assert.equal(1, #s:skipped())
+      end
+    end)
+
     it("has the items that it has without", function()
       for _, options in ipairs(WAYS) do
         for _, order in ipairs({ true, false }) do
