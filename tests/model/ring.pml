@@ -151,7 +151,7 @@ inline free_slot(s) {
      }; \
      goto dead
 
-/* neap__bits_take of the open entries: see the bit, clear it. */
+/* take_open: see the bit, clear it. */
 #ifdef BUG_HINT
 #define TAKE_OPEN(k) :: atomic { open_bits & BIT(k) -> e = k }
 #define CLEAR_LATE open_bits = open_bits & ~BIT(e)
