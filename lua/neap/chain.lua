@@ -31,7 +31,7 @@ function chain.pack(value, name)
   if not ok then
     error(text, 0)
   end
-  return ("%d %d\n"):format(#path, #cpath) .. path .. cpath .. text, kept
+  return ("%d %d\n"):format(#path, #cpath) .. path .. cpath .. text, next(kept) and kept
 end
 
 --- Reads what pack() made, in a worker: sets the module paths as well.

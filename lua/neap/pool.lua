@@ -40,8 +40,8 @@ function Pool.make(options, length)
   return Pool:new({
     options = options, length = length,
     workers = worker_count(options.workers),
-    chain = false, -- until the workers have it: its text, and their span
-    kept = false, -- tensors that it refers to
+    chain = false, -- what the workers get: text, which goes when they have it,
+    -- their span, and the tensors that the text refers to
     loader = false, handle = false, was_closed = false,
     has_started = false, -- on_start, in this process
     start = 1, -- where the next each() begins
@@ -87,7 +87,7 @@ function Pool:pack(source)
     node = source, on_start = self.options.on_start, errors = errors.mode(),
     rereads = rereads_of(self, span),
   }, "the chain")
-  self.chain, self.kept = { span = span, text = text }, kept
+  self.chain = { span = span, text = text, kept = kept }
 end
 
 -- -- Opening and closing -----------------------------------------------------
@@ -136,7 +136,7 @@ local function open(pool)
   lib.check(C.neap_open(settings, out, lib.error))
   pool.loader = out[0]
   pool.handle = ffi.gc(ffi.new("neap_pool", out[0]), close_handle)
-  pool.chain = false
+  pool.chain.text = false
   pool.run, pool.loan = ffi.new("neap_run"), hold.new(pool.loader)
   pool.handle.word = pool.loan.lease
 end
