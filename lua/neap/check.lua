@@ -3,6 +3,7 @@
 -- @module neap.check
 
 local lib = require("neap.lib")
+local traverse = require("neap.traverse")
 
 local check = {}
 
@@ -182,13 +183,10 @@ function check.options(narg, options, known)
     check.fail(narg,
       "plain table of options expected, got one with a metatable")
   end
-  for name, value in pairs(options) do
-    local kind = known[name]
+  for _, name in ipairs(traverse.keys(options)) do
+    local kind, value = known[name], options[name]
     if not kind then
-      local names = {}
-      for each in pairs(known) do
-        names[#names + 1] = each
-      end
+      local names = traverse.keys(known)
       table.sort(names)
       check.fail(narg, ("unknown option %s; known are %s"):format(
         type(name) == "string" and "'" .. name .. "'" or tostring(name),

@@ -4,6 +4,8 @@
 -- can travel to a worker as that name and its fields.
 -- @module neap.class
 
+local traverse = require("neap.traverse")
+
 local named = {}
 
 local class = {}
@@ -18,10 +20,7 @@ end
 -- @tparam[opt] table base the class whose methods are copied
 -- @treturn table the class; `Class:new(fields)` makes an object of the table
 local function make(_, name, base)
-  local cls = {}
-  for key, value in pairs(base or {}) do
-    cls[key] = value
-  end
+  local cls = traverse.copy(base or {})
   cls.__index = cls
   cls.class_name = name
   cls.new = new
@@ -29,8 +28,6 @@ local function make(_, name, base)
   named[cls] = name
   return cls
 end
-
-jit.off(make) -- a trace from its loop would go on into modules that load once
 
 --- The name of a class, or nil if the value is not one.
 function class.name_of(cls)

@@ -9,6 +9,7 @@
 local ffi = require("ffi")
 local errors = require("neap.errors")
 local lib = require("neap.lib")
+local traverse = require("neap.traverse")
 local value = require("neap.value")
 
 local C = lib.C
@@ -67,14 +68,16 @@ local TOLD = {
   traceback = "string",
 }
 
+local function check_field(name, kind, fields)
+  if type(fields[name]) ~= kind then
+    fields[name] = nil
+  end
+end
+
 -- What a worker tells of an item's failure, as an error; nothing that a worker
 -- gone wild could not have written is taken for granted.
 local function told(stage, fields, i)
-  for name, kind in pairs(TOLD) do
-    if type(fields[name]) ~= kind then
-      fields[name] = nil
-    end
-  end
+  traverse.each(TOLD, check_field, fields)
   fields.message = fields.message or "its worker does not tell why"
   if fields.index == nil then
     fields.index, fields.stage = i, stage

@@ -7,6 +7,7 @@ local class = require("neap.class")
 local errors = require("neap.errors")
 local hold = require("neap.hold")
 local sequence = require("neap.sequence")
+local traverse = require("neap.traverse")
 
 local FromIter = class("from_iter", sequence.class)
 
@@ -146,15 +147,10 @@ end
 local KNOWN = { cache = "count", size = "natural" }
 
 local function is_options(value)
-  if type(value) ~= "table" or next(value) == nil then
+  if type(value) ~= "table" or traverse.is_empty(value) then
     return false
   end
-  for name in pairs(value) do
-    if not KNOWN[name] then
-      return false
-    end
-  end
-  return true
+  return traverse.key_outside(value, KNOWN) == nil
 end
 
 --- Returns what an iterator answers, as a sequence. An item is the first value

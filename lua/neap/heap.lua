@@ -11,6 +11,7 @@
 
 local ffi = require("ffi")
 local lib = require("neap.lib")
+local traverse = require("neap.traverse")
 
 local C = lib.C
 
@@ -32,15 +33,17 @@ local function open()
   opened = ffi.gc(out_heap[0], C.neap_heap_close)
 end
 
+local function free_stack(nbytes, stack)
+  for _, kept in ipairs(stack) do
+    C.neap_heap_free(opened, kept.block, kept.offset, nbytes)
+  end
+end
+
 -- Finalisers may run at any allocation, and add to the table that is current.
 local function free_spare()
   local freed = spare
   spare, spare_bytes = {}, 0
-  for nbytes, stack in pairs(freed) do
-    for _, kept in ipairs(stack) do
-      C.neap_heap_free(opened, kept.block, kept.offset, nbytes)
-    end
-  end
+  traverse.each(freed, free_stack)
 end
 
 -- A view keeps its base alive through a weak table, whose values are let go

@@ -11,6 +11,7 @@ local ffi = require("ffi")
 local lease = require("neap.lease")
 local lib = require("neap.lib")
 local tensor = require("neap.tensor")
+local traverse = require("neap.traverse")
 
 local C = lib.C
 
@@ -104,14 +105,20 @@ end
 
 -- -- What users call ---------------------------------------------------------
 
-local function each_tensor(x, f, seen)
+local function visit(_, x, f, seen)
   if tensor.is(x) then
     f(x)
   elseif type(x) == "table" and not seen[x] then
     seen[x] = true
-    for _, field in pairs(x) do
-      each_tensor(field, f, seen)
-    end
+    traverse.each(x, visit, f, seen)
+  end
+end
+
+local function each_tensor(x, f)
+  if tensor.is(x) then
+    f(x)
+  elseif type(x) == "table" then
+    visit(nil, x, f, {})
   end
 end
 
@@ -129,7 +136,7 @@ end
 -- @param x a tensor, a table with tensors in it, or anything else
 -- @return x
 function hold.keep(x)
-  each_tensor(x, keep_one, {})
+  each_tensor(x, keep_one)
   return x
 end
 
@@ -146,7 +153,7 @@ end
 
 --- Gives back now what an item's kept tensors hold; using them raises then.
 function hold.release(x)
-  each_tensor(x, release_one, {})
+  each_tensor(x, release_one)
 end
 
 tensor.methods.keep = hold.keep

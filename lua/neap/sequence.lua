@@ -15,6 +15,7 @@ local errors = require("neap.errors")
 local exact = require("neap.exact")
 local seeds = require("neap.seeds")
 local tensor = require("neap.tensor")
+local traverse = require("neap.traverse")
 local item_value = require("neap.value")
 
 local Sequence = class("sequence")
@@ -45,7 +46,7 @@ end
 -- A table of fields would pass for an empty array.
 local function is_list(value)
   return type(value) == "table" and getmetatable(value) == nil
-    and (#value > 0 or next(value) == nil)
+    and (#value > 0 or traverse.is_empty(value))
 end
 
 --- The node of a handle, or of a Lua array or tensor taken as a sequence;
@@ -431,9 +432,7 @@ function methods.totable(s)
   local ok, e = pcall(fill, list, node)
   if not ok then
     -- A stale place on the stack may hold the list, and so its items' slots.
-    for k in pairs(list) do
-      list[k] = nil
-    end
+    traverse.clear(list)
     error(e, 0)
   end
   return list

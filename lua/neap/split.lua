@@ -7,6 +7,7 @@ local class = require("neap.class")
 local epoch = require("neap.epoch")
 local sequence = require("neap.sequence")
 local slice = require("neap.slice")
+local traverse = require("neap.traverse")
 
 local Split = class("split", sequence.class)
 
@@ -89,7 +90,8 @@ end
 local function read_edges(n, edges)
   if type(edges) == "number" then
     return cut_at(n, cut_evenly(n, check.natural(2, edges)))
-  elseif type(edges) ~= "table" or #edges == 0 and next(edges) ~= nil then
+  elseif type(edges) ~= "table"
+    or #edges == 0 and not traverse.is_empty(edges) then
     check.fail(2, "number or table of edges expected, got "
       .. sequence.unfit(edges))
   elseif type(edges[1]) == "table" then

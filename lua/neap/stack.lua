@@ -12,6 +12,7 @@ local ffi = require("ffi")
 local check = require("neap.check")
 local dtype = require("neap.dtype")
 local tensor = require("neap.tensor")
+local traverse = require("neap.traverse")
 
 local DEPTH_MAX = 64  -- tables within tables, before it must be a cycle
 
@@ -112,13 +113,13 @@ function makers.table(first, path, leaves, count, depth)
     raise("item 1 is nested more than %d deep", DEPTH_MAX)
   end
   local node = {
-    path = path, type = "table", keys = {}, nodes = {}, known = {},
+    path = path, type = "table", keys = traverse.keys(first), nodes = {},
+    known = {},
   }
-  for key, value in pairs(first) do
-    local n = #node.keys + 1
-    node.keys[n] = key
+  for n, key in ipairs(node.keys) do
     node.known[key] = true
-    node.nodes[n] = make_node(value, join(path, key), leaves, count, depth + 1)
+    node.nodes[n] = make_node(first[key], join(path, key), leaves, count,
+      depth + 1)
   end
   return node
 end
@@ -175,10 +176,9 @@ local function note_tensor(state, node, k, value)
 end
 
 local function check_fields(node, k, item)
-  for key in pairs(item) do
-    if not node.known[key] then
-      raise("item %d has %s, item 1 has not", k, join(node.path, key))
-    end
+  local key = traverse.key_outside(item, node.known)
+  if key ~= nil then
+    raise("item %d has %s, item 1 has not", k, join(node.path, key))
   end
 end
 

@@ -6,21 +6,27 @@ local check = require("neap.check")
 local class = require("neap.class")
 local hold = require("neap.hold")
 local sequence = require("neap.sequence")
+local traverse = require("neap.traverse")
 
 local Unbatch = class("unbatch", sequence.class)
 
+local item_of
+
+local function add_field(key, field, item, j)
+  item[key] = item_of(field, j)
+end
+
 -- Item j of a batch: of a list or a tensor, or field by field of a table.
-local function item_of(batch, j)
+function item_of(batch, j)
   if type(batch) ~= "table" and type(batch) ~= "cdata" then
     error("the batch must be a list, a tensor or a table of these, and is "
       .. check.got(batch), 0)
-  elseif type(batch) ~= "table" or type((next(batch))) ~= "string" then
+  elseif type(batch) ~= "table" or type(batch[1]) ~= "nil"
+    or type((traverse.after(batch, nil))) ~= "string" then
     return batch[j]
   end
   local item = {}
-  for key, field in pairs(batch) do
-    item[key] = item_of(field, j)
-  end
+  traverse.each(batch, add_field, item, j)
   return item
 end
 

@@ -12,6 +12,7 @@ local ffi = require("ffi")
 local errors = require("neap.errors")
 local lib = require("neap.lib")
 local tensor = require("neap.tensor")
+local traverse = require("neap.traverse")
 
 local C = lib.C
 local band, bnot = bit.band, bit.bnot
@@ -141,6 +142,11 @@ function value.convert(matches, convert)
   converters[#converters + 1] = { matches = matches, convert = convert }
 end
 
+local keys_at = {} -- depth -> keys of the table that is being written there
+for depth = 0, DEPTH_MAX do
+  keys_at[depth] = {}
+end
+
 local function put_table(cell, x, depth)
   if getmetatable(x) ~= nil then
     refuse(depth, "is a table with a metatable")
@@ -148,13 +154,8 @@ local function put_table(cell, x, depth)
     refuse(8, ("... contains itself, or tables nested more than %d deep")
       :format(DEPTH_MAX))
   end
-  local n, pair_count = #x, 0
-  for key in pairs(x) do
-    if not (type(key) == "number" and key >= 1 and key <= n
-      and key % 1 == 0) then
-      pair_count = pair_count + 1
-    end
-  end
+  local n, keys = #x, keys_at[depth]
+  local pair_count = traverse.keys_beside(x, n, keys)
   local start = reserve((1 + n + 2 * pair_count) * CELL)
   local cells = ffi.cast(cells_type, base + start)
   cells[0].type, cells[0].count, cells[0].offset = TABLE, n, pair_count
@@ -163,17 +164,15 @@ local function put_table(cell, x, depth)
     put(cells[k], x[k], depth + 1)
   end
   local at = n + 1
-  for key, field in pairs(x) do
-    if not (type(key) == "number" and key >= 1 and key <= n
-      and key % 1 == 0) then
-      path[depth + 1] = key
-      if type(key) == "table" or type(key) == "cdata" then
-        refuse(depth, "has a " .. type(key) .. " as a key")
-      end
-      put(cells[at], key, depth + 1)
-      put(cells[at + 1], field, depth + 1)
-      at = at + 2
+  for k = 1, pair_count do
+    local key = keys[k]
+    path[depth + 1] = key
+    if type(key) == "table" or type(key) == "cdata" then
+      refuse(depth, "has a " .. type(key) .. " as a key")
     end
+    put(cells[at], key, depth + 1)
+    put(cells[at + 1], x[key], depth + 1)
+    at = at + 2
   end
   cell.type, cell.count, cell.offset = TABLE, n, start
 end

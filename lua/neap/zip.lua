@@ -6,6 +6,7 @@ local check = require("neap.check")
 local class = require("neap.class")
 local map = require("neap.map")
 local sequence = require("neap.sequence")
+local traverse = require("neap.traverse")
 
 local Zip = class("zip", sequence.class)
 
@@ -72,9 +73,9 @@ local function is_fields(value)
   if type(value) ~= "table" then
     return false
   elseif #value == 0 then
-    return next(value) ~= nil
+    return not traverse.is_empty(value)
   end
-  return type((next(value, #value))) == "string"
+  return type((traverse.after(value, #value))) == "string"
 end
 
 -- The length that the fields agree on; endless ones go along with any.
@@ -94,12 +95,11 @@ end
 -- {image = s, label = t} in the order of the names, so that a chain is the
 -- same in each process.
 local function zip_fields(fields)
-  local keys, nodes = {}, {}
-  for key in pairs(fields) do
+  local keys, nodes = traverse.keys(fields), {}
+  for _, key in ipairs(keys) do
     if type(key) ~= "string" then
       check.fail(1, "names of fields must be strings, got " .. check.got(key))
     end
-    keys[#keys + 1] = key
   end
   if #keys > map.SOURCES_MAX then
     check.fail(1, ("%d fields at most expected, got %d"):format(map.SOURCES_MAX,

@@ -423,8 +423,8 @@ describe("a worker", function()
           local neap = require("neap")
           local p = neap.range(4):map(function(x)
             if x == 3 then
-              pairs = nil
-              error("no pairs, no error")
+              next = nil
+              error("no next, no error")
             end
             return x
           end):prefetch({ workers = 1, chunk = 1, buffered = 1 })

@@ -4,6 +4,8 @@
 -- several names always travels by the same one.
 -- @module neap.blob.names
 
+local traverse = require("neap.traverse")
+
 local STANDARD = {
   "_G", "bit", "coroutine", "debug", "ffi", "io", "jit", "jit.opt",
   "jit.profile", "jit.util", "math", "os", "package", "string",
@@ -26,7 +28,8 @@ local function modules()
       list[#list + 1] = name
     end
   end
-  for name, value in next, package.loaded do
+  for _, name in ipairs(traverse.keys(package.loaded)) do
+    local value = package.loaded[name]
     if type(name) == "string" and not is_standard[name] then
       local path = package.searchpath(name, package.path)
         or package.searchpath(name, package.cpath)
@@ -66,7 +69,8 @@ end
 
 local function fields(module, files)
   local list = {}
-  for field, value in next, package.loaded[module] do
+  for _, field in ipairs(traverse.keys(package.loaded[module])) do
+    local value = rawget(package.loaded[module], field)
     if type(field) == "string" and REFERENCES[type(value)] then
       local has_name
       if is_standard[module] then

@@ -12,6 +12,7 @@ local class = require("neap.class")
 local format = require("neap.blob.format")
 local names = require("neap.blob.names")
 local refusal = require("neap.blob.refusal")
+local traverse = require("neap.traverse")
 
 local TAG, SHORT = format.tags, format.SHORT
 local u32, f64 = format.pointers.uint32_t, format.pointers.double
@@ -147,7 +148,8 @@ local function is_basic(text)
 end
 
 local function custom(value)
-  for _, kind in next, format.kinds do
+  for _, module in ipairs(traverse.keys(format.kinds)) do
+    local kind = format.kinds[module]
     if kind.matches(value) then
       return kind
     end
@@ -272,9 +274,9 @@ local function unmade(packer, frame)
   local skipped = transient(object)
   local key, value
   if rawequal(frame.key, START) then
-    key, value = next(object)
+    key, value = traverse.after(object, nil)
   else
-    key, value = next(object, frame.key)
+    key, value = traverse.after(object, frame.key)
   end
   while type(key) ~= "nil" do
     if is_unmade(packer, key) then
@@ -283,7 +285,7 @@ local function unmade(packer, frame)
       return value, key
     end
     frame.key = key
-    key, value = next(object, key)
+    key, value = traverse.after(object, key)
   end
 end
 
@@ -299,11 +301,12 @@ local function fill(packer, object)
     put(packer, rawget(object, k))
   end
   local skipped = transient(object)
-  for key, value in next, object do
-    if not skipped[key] and (type(key) ~= "number" or key < 1 or key > n
-      or key % 1 ~= 0) then
+  local keys = {}
+  for k = 1, traverse.keys_beside(object, n, keys) do
+    local key = keys[k]
+    if not skipped[key] then
       put(packer, key)
-      put(packer, value)
+      put(packer, rawget(object, key))
     end
   end
   put(packer, nil)

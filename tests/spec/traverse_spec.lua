@@ -1,0 +1,164 @@
+-- SPDX-License-Identifier: MIT
+--- Traversals: that only neap.traverse has any, and that where LuaJIT compiles
+-- them wrongly none is compiled.
+
+local ffi = require("ffi")
+local util = require("jit.util")
+local lib = require("neap.lib")
+local support = dofile("tests/spec/support.lua")
+local traverse = require("neap.traverse")
+
+local MAY_TRAVERSE = { ["traverse.lua"] = true, ["luajit.lua"] = true }
+local FORBIDDEN = { pairs = true, next = true }
+
+local GLOBAL = bit.band(util.funcbc(loadstring("return x"), 1), 0xff)
+
+-- The traversals that a function or those in it name, as "line: name".
+local function find_traversals(func, found)
+  local info = util.funcinfo(func)
+  for pc = 1, info.bytecodes - 1 do
+    local instruction = util.funcbc(func, pc)
+    if bit.band(instruction, 0xff) == GLOBAL then
+      local name = util.funck(func, -1 - bit.rshift(instruction, 16))
+      if FORBIDDEN[name] then
+        found[#found + 1] = util.funcinfo(func, pc).currentline .. ": " .. name
+      end
+    end
+  end
+  for k = 1, info.gcconsts do
+    local constant = util.funck(func, -k)
+    if type(constant) == "proto" then
+      find_traversals(constant, found)
+    end
+  end
+  return found
+end
+
+local function modules()
+  local pipe = assert(io.popen("find " .. support.quote(lib.lua_dir)
+    .. "/neap -name '*.lua'"))
+  local paths = {}
+  for path in pipe:lines() do
+    paths[#paths + 1] = path
+  end
+  pipe:close()
+  return paths
+end
+
+describe("the modules", function()
+  it("name pairs and next in neap.traverse alone", function()
+    assert.same({ "1: next", "1: pairs" }, find_traversals(loadstring(
+      "local x = next return function() return pairs({}) end"), {}))
+    local paths, all = modules(), {}
+    assert.is_true(#paths > 60)
+    for _, path in ipairs(paths) do
+      if not MAY_TRAVERSE[path:match("[^/]+$")] then
+        for _, line in ipairs(find_traversals(assert(loadfile(path)), {})) do
+          all[#all + 1] = path .. ":" .. line
+        end
+      end
+    end
+    assert.same({}, all)
+  end)
+end)
+
+describe("traverse", function()
+  local x = { 1, 2, 3, a = 1, [0.5] = 2, [-1] = 3, [10] = false }
+
+  local function sorted(list)
+    table.sort(list, function(a, b) return tostring(a) < tostring(b) end)
+    return list
+  end
+
+  it("calls a function for each field", function()
+    local copy = {}
+    traverse.each(x, function(key, field, a, b)
+      assert.same({ "a", "b" }, { a, b })
+      copy[key] = field
+    end, "a", "b")
+    assert.same(x, copy)
+    assert.same(x, traverse.copy(x))
+  end)
+
+  it("finds keys", function()
+    assert.same(sorted({ 1, 2, 3, "a", 0.5, -1, 10 }), sorted(traverse.keys(x)))
+    assert.same({}, traverse.keys({}))
+    local known = { true, true, true, a = 1, [0.5] = 1, [-1] = 1 }
+    assert.equal(10, traverse.key_outside(x, known))
+    known[10] = false
+    assert.is_nil(traverse.key_outside(x, known))
+    assert.is_true(traverse.is_empty({}))
+    assert.is_false(traverse.is_empty({ false }))
+    assert.same({ "a", 1 }, { traverse.after({ a = 1 }, nil) })
+    assert.is_nil((traverse.after({ a = 1 }, "a")))
+  end)
+
+  it("finds the keys beside a list", function()
+    local keys = {}
+    assert.equal(4, traverse.keys_beside(x, 3, keys))
+    assert.same(sorted({ "a", 0.5, -1, 10 }),
+      sorted({ unpack(keys, 1, 4) }))
+    assert.equal(7, traverse.keys_beside(x, 0, keys))
+    assert.equal(0, traverse.keys_beside({ 1, 2 }, 2, keys))
+    assert.equal(0, traverse.keys_beside({}, 0, keys))
+  end)
+
+  it("finds them while finalizers do so, too", function()
+    local own, calls = {}, 0
+    local function look()
+      assert(traverse.keys_beside({ p = 1, q = 2, r = 3 }, 0, own) == 3)
+      calls = calls + 1
+    end
+    local keys = {}
+    collectgarbage("setpause", 100)
+    finally(function() collectgarbage("setpause", 200) end)
+    for k = 1, 20000 do
+      ffi.gc(ffi.new("int[1]"), look)
+      local count = traverse.keys_beside({ k, k, name = k }, 2, keys)
+      if count ~= 1 or keys[1] ~= "name" then
+        error(("%d keys, the first is %s"):format(count, tostring(keys[1])))
+      end
+    end
+    assert.is_true(calls > 1000)
+  end)
+
+  it("takes all fields out", function()
+    local y = traverse.copy(x)
+    traverse.clear(y)
+    assert.same({}, y)
+  end)
+end)
+
+describe("a LuaJIT with bug 829", function()
+  it("compiles nothing of neap.traverse", function()
+    local ran = support.run([[
+      local luajit = require("neap.luajit")
+      local traverse = require("neap.traverse")
+      local compiled = {}
+      jit.attach(function(what, _, func)
+        if what == "stop" then compiled[func] = true end
+      end, "trace")
+      local t, keys = { 1, 2, x = 1, y = 1, z = 1 }, {}
+      local function count(_, _, counter) counter.n = counter.n + 1 end
+      local counter = { n = 0 }
+      for _ = 1, 1000 do
+        traverse.each(t, count, counter)
+        traverse.keys(t)
+        traverse.key_outside(t, t)
+        traverse.keys_beside(t, 2, keys)
+        traverse.copy(t)
+        traverse.is_empty(t)
+        traverse.after(t, "x")
+      end
+      assert(counter.n == 5000)
+      assert(compiled[count])
+      for name, f in pairs(traverse) do
+        if luajit.is_suspect and compiled[f] and f ~= traverse.keys_beside then
+          io.write(name)
+        end
+      end
+    ]])
+    assert.equal("", ran.err)
+    assert.equal("", ran.out)
+  end)
+end)
