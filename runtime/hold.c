@@ -74,26 +74,32 @@ void neap__loader_lend(neap_loader *loader, uint32_t slot, uint64_t used) {
   loader->held++;
 }
 
-void neap_run_retain(neap_loader *loader, int32_t slot) {
-  if (slot < 0) return;
-  NEAP_ASSERT(loader->refs[slot] > 0);
-  loader->refs[slot]++;
+static bool is_held(const neap_loader *loader, int32_t slot) {
+  return (uint32_t)slot < loader->ring.slot_count && loader->refs[slot] > 0;
 }
 
-void neap_run_release(neap_loader *loader, int32_t slot) {
-  if (slot < 0) return;
-  NEAP_ASSERT(loader->refs[slot] > 0);
-  if (--loader->refs[slot] > 0) return;
+int neap_run_retain(neap_loader *loader, int32_t slot) {
+  if (slot < 0) return NEAP_OK;
+  if (!is_held(loader, slot)) return NEAP_EINVAL;
+  loader->refs[slot]++;
+  return NEAP_OK;
+}
+
+int neap_run_release(neap_loader *loader, int32_t slot) {
+  if (slot < 0) return NEAP_OK;
+  if (!is_held(loader, slot)) return NEAP_EINVAL;
+  if (--loader->refs[slot] > 0) return NEAP_OK;
   loader->held--;
   if (loader->is_closed) {
     neap__loader_free_if_done(loader);
-    return;
+    return NEAP_OK;
   }
-  if (!neap__origin_is_here(&loader->origin)) return; /* the parent's slots */
+  if (!neap__origin_is_here(&loader->origin)) return NEAP_OK; /* the parent's */
   permit(loader, (uint32_t)slot, PROT_NONE);
   trim(loader, (uint32_t)slot);
   neap__slot_release(&loader->ring, (uint32_t)slot);
   trim_idle(loader); /* now that the caller may hold one more */
+  return NEAP_OK;
 }
 
 int32_t neap_held(const neap_loader *loader) {

@@ -17,6 +17,9 @@ local C = lib.C
 
 local hold = {}
 
+--- Bytes of tensors that the errors of a loop, or one that is raised, may copy.
+hold.ERROR_BYTES_MAX = 64 * 2 ^ 20
+
 -- -- Grips -------------------------------------------------------------------
 
 ffi.cdef([[
@@ -42,8 +45,10 @@ local Grip = {}
 Grip.__index = Grip
 
 local function grip_of(loader, slot)
+  if C.neap_run_retain(loader, slot) < 0 then
+    error("cannot keep a tensor: its slot has been given back", 0)
+  end
   local word = lease.take()
-  C.neap_run_retain(loader, slot)
   local guard = ffi.gc(ffi.new("neap_grip", loader, slot, word), let_go)
   return setmetatable({ guard = guard, word = word, tensors = 0 }, Grip)
 end
@@ -130,6 +135,27 @@ local function keep_one(t)
   elseif owner == nil and tensor.is_lent(t) then
     tensor.detach(t) -- a worker's: its slot will be handed over
   end
+end
+
+local room -- bytes that copy_out() may still copy
+
+local function copy_one(t)
+  local owner, nbytes = tensor.owner(t), t.nbytes
+  local is_lent = type(owner) == "table" and owner.loan
+    and t.lease[0] == t.generation
+  if is_lent and nbytes <= room then
+    room = room - nbytes
+    tensor.detach(t)
+  end
+end
+
+--- Moves the tensors of an error to memory of their own: it outlives the loop,
+-- and should hold no slot. What `bytes` has no room for stays lent.
+-- @treturn number bytes of the room that is left
+function hold.copy_out(e, bytes)
+  room = bytes
+  each_tensor(e, copy_one)
+  return room
 end
 
 --- Makes an item's tensors stay valid for as long as Lua holds them.

@@ -182,12 +182,13 @@ local KINDS = { [C.NEAP_EHELD] = "held", [C.NEAP_ECLOSED] = "closed" }
 
 -- Reads a run; a shortage of slots lets the collector look for kept items
 -- that nobody uses any more: twice, since owners are let go a cycle later.
-local function read_run(read, ...)
-  local status = read(...)
+local function read_run(pool, read, ...)
+  local status = read(pool.loader, ...)
   if status == C.NEAP_EHELD then
     collectgarbage()
     collectgarbage()
-    status = read(...)
+    pool:check_open() -- a finalizer may have closed it
+    status = read(pool.loader, ...)
   end
   if status < 0 then
     errors.refuse(KINDS[status] or "worker", ffi.string(lib.error.text))
@@ -202,7 +203,7 @@ end
 
 --- The next run of the iteration; false at its end.
 function Pool:next_run(run)
-  return read_run(C.neap_run_next, self.loader, run, lib.error) == C.NEAP_OK
+  return read_run(self, C.neap_run_next, run, lib.error) == C.NEAP_OK
 end
 
 --- Lets the iteration end with the items before item i, once all have come.
@@ -215,20 +216,27 @@ function Pool:release(slot)
   C.neap_run_release(self.loader, slot)
 end
 
+-- The item of a run, or its error, with tensors that stay valid.
+local function read_kept(run, loan, stage, limits)
+  local x, is_failure = failure.read(run, 0, loan, stage, limits)
+  if is_failure then
+    hold.copy_out(x, hold.ERROR_BYTES_MAX)
+  elseif loan.has_tensors then
+    hold.keep(x)
+  end
+  return x, is_failure
+end
+
 --- Item i in a run of its own, kept.
 -- @return the item, or an error
 -- @treturn boolean whether it is an error
 function Pool:get(i, epoch, stage)
   local run, loan = self.run, self.loan
-  read_run(C.neap_run_get, self.loader, epoch, exact.from_zero(i), run,
-    lib.error)
+  read_run(self, C.neap_run_get, epoch, exact.from_zero(i), run, lib.error)
   loan:aim(run.slot)
-  local ok, x, is_failure = pcall(failure.read, run, 0, loan, stage,
-    self.options)
-  if ok and not is_failure and loan.has_tensors then
-    hold.keep(x)
-  end
-  self:release(run.slot)
+  local ok, x, is_failure = pcall(read_kept, run, loan, stage, self.options)
+  loan:aim(-1)
+  C.neap_run_release(loan.loader, run.slot)
   return x, is_failure or not ok
 end
 

@@ -52,6 +52,7 @@ function reader.new(node, epoch, start, record, is_stream)
     wanted = start, is_done = false, is_lost = false, has_met_end = false,
     is_ordered = node.options.order ~= false, record = record,
     is_stream = is_stream or false,
+    room = hold.ERROR_BYTES_MAX,
   }
 end
 
@@ -200,8 +201,10 @@ local function step_slowly(self)
     end
     return i, y
   elseif not self.record or not errors.is_of_item(x) then
+    hold.copy_out(x, hold.ERROR_BYTES_MAX)
     errors.raise(x)
   end
+  self.room = hold.copy_out(x, self.room)
   table.insert(self.record, x)
   return step(self)
 end

@@ -525,9 +525,13 @@ int neap_run_next(neap_loader *loader, neap_run *run, neap_error *error);
 /* A run of one item, at any index, aside from the iteration. */
 int neap_run_get(neap_loader *loader, int64_t epoch, int64_t index,
                  neap_run *run, neap_error *error);
-/* Holds a slot once more; each hold wants its release. */
-void neap_run_retain(neap_loader *loader, int32_t slot);
-void neap_run_release(neap_loader *loader, int32_t slot);
+/*
+ * Holds a slot once more; each hold wants its release.
+ * Returns: NEAP_OK, also for a slot of -1; NEAP_EINVAL, and does nothing, where
+ * the caller does not hold the slot.
+ */
+int neap_run_retain(neap_loader *loader, int32_t slot);
+int neap_run_release(neap_loader *loader, int32_t slot);
 /* Runs that the caller holds, and how many it may. */
 int32_t neap_held(const neap_loader *loader);
 int32_t neap_held_max(const neap_loader *loader);

@@ -465,7 +465,29 @@ static void a_slot_is_held_until_its_last_release(void **state) {
   }
   neap_run_release(loader, run.slot);
   assert_int_equal(neap_held(loader), 0);
-  neap_run_release(loader, -1);
+  neap_close(loader);
+}
+
+static void a_slot_that_is_not_held_is_refused(void **state) {
+  host *h = *state;
+  h->options.chunk = 1;
+  neap_run run;
+  neap_loader *loader = open_loader(h);
+  next_run(loader, &run);
+  for (int32_t slot = -2; slot < 100; slot++) {
+    const int wanted = slot < 0 ? NEAP_OK : NEAP_EINVAL;
+    if (slot == run.slot) continue;
+    assert_int_equal(neap_run_retain(loader, slot), wanted);
+    assert_int_equal(neap_run_release(loader, slot), wanted);
+  }
+  assert_int_equal(neap_run_release(loader, INT32_MAX), NEAP_EINVAL);
+  assert_int_equal(neap_held(loader), 1);
+  assert_int_equal(neap_run_retain(loader, run.slot), NEAP_OK);
+  assert_int_equal(neap_run_release(loader, run.slot), NEAP_OK);
+  assert_int_equal(neap_run_release(loader, run.slot), NEAP_OK);
+  assert_int_equal(neap_run_release(loader, run.slot), NEAP_EINVAL);
+  assert_int_equal(neap_run_retain(loader, run.slot), NEAP_EINVAL);
+  assert_int_equal(neap_held(loader), 0);
   neap_close(loader);
 }
 
@@ -896,6 +918,7 @@ int main(int argc, char **argv) {
       test(many_jumps_from_work_under_way_do_no_harm),
       test(held_items_have_a_limit),
       test(a_slot_is_held_until_its_last_release),
+      test(a_slot_that_is_not_held_is_refused),
       test(held_items_outlive_their_loader),
       test(items_may_have_any_size),
       test(memory_falls_after_a_large_item),

@@ -1,0 +1,165 @@
+-- SPDX-License-Identifier: MIT
+--- How long tensors of workers' items live: in errors.
+
+local neap = require("neap")
+local support = dofile("tests/spec/support.lua")
+
+-- Item i is a tensor of i's; every second one is raised instead.
+local function raising(options, nbytes)
+  local size = nbytes or 3
+  return support.close_later(neap.range(12):map(function(i)
+    local t = neap.tensor(nbytes and "u8" or "f64", { size }, i)
+    if i % 2 == 0 then
+      error({ t = t })
+    end
+    return t
+  end):prefetch(options))
+end
+
+local function error_at(p, i)
+  return support.raised(function() return p[i] end)
+end
+
+describe("tensors in an error", function()
+  before_each(support.remember)
+  after_each(support.check_leaks)
+
+  local function check(e, i)
+    assert.same({ i, i, i }, e.cause.t:totable())
+    neap.keep(e)
+    e.cause.t:fill(-1)
+    e.cause.t:release()
+    assert.same({ -1, -1, -1 }, e.cause.t:totable())
+  end
+
+  for _, chunk in ipairs({ 1, 4 }) do
+    local options = { workers = 1, chunk = chunk }
+
+    it("are its own when read by index, chunk = " .. chunk, function()
+      local p = raising(options)
+      local e = error_at(p, 2)
+      local t3 = p[3]
+      check(e, 2)
+      assert.same({ 3, 3, 3 }, t3:totable())
+    end)
+
+    it("are its own when read in order, chunk = " .. chunk, function()
+      local p = raising(options)
+      local first = p[1]
+      local e = error_at(p, 2)
+      local t3 = p[3]
+      check(e, 2)
+      assert.same({ 3, 3, 3 }, t3:totable())
+      assert.same({ 1, 1, 1 }, first:totable())
+    end)
+
+    it("are its own when a loop raises, chunk = " .. chunk, function()
+      local p = raising(options)
+      local e = support.raised(function()
+        for _ in p:each() do end
+      end)
+      assert.same(6, #p:slice(1, nil, 2):totable())
+      check(e, 2)
+    end)
+
+    it("are its own in a loop that skips, chunk = " .. chunk, function()
+      local p, count = raising(options), 0
+      for i, x in p:each({ on_error = "skip" }) do
+        assert.same({ i, i, i }, x:totable())
+        count = count + 1
+      end
+      assert.equal(6, count)
+      assert.equal(6, #p:skipped())
+      for k, e in ipairs(p:skipped()) do
+        check(e, 2 * k)
+      end
+    end)
+  end
+
+  it("are valid after close()", function()
+    local p = raising({ workers = 1 })
+    local first = error_at(p, 2)
+    local _ = p[3]
+    local second = error_at(p, 4)
+    for _ in p:each({ on_error = "skip" }) do end
+    p:close()
+    check(first, 2)
+    check(second, 4)
+    check(p:skipped()[3], 6)
+  end)
+
+  it("are valid for rescue, and kept by a cache", function()
+    local p = raising({ workers = 1 })
+    local s = p:rescue(function(e) return e.cause.t end):cache()
+    for _ = 1, 2 do
+      for i, x in s:each() do
+        assert.same({ i, i, i }, x:totable())
+      end
+    end
+    for i = 12, 1, -1 do
+      assert.same({ i, i, i }, s[i]:totable())
+    end
+  end)
+
+  it("are valid after retry has tried in vain", function()
+    local p = raising({ workers = 1 })
+    check(error_at(p:retry(3), 2), 2)
+  end)
+
+  it("are valid in what passthrough raises", function()
+    neap.errors("passthrough")
+    finally(function() neap.errors("wrap") end)
+    local p = raising({ workers = 1 })
+    local cause = error_at(p:map(function(x) return x end), 2)
+    local _ = p[5]
+    assert.same({ 2, 2, 2 }, cause.t:totable())
+    cause = support.raised(function()
+      for _ in p:each() do end
+    end)
+    p:close()
+    assert.same({ 2, 2, 2 }, cause.t:totable())
+  end)
+
+  it("hold no slots", function()
+    local p, errors = raising({ workers = 1, buffered = 1, chunk = 1 }), {}
+    for k = 1, 100 do
+      errors[k] = error_at(p, 2)
+    end
+    assert.equal(0, p:stats().held)
+    assert.same({ 2, 2, 2 }, errors[1].cause.t:totable())
+  end)
+
+  it("raise in skipped() beyond 64 MiB", function()
+    local p = raising({ workers = 1, chunk = 1 }, 20 * 2 ^ 20)
+    for _ in p:each({ on_error = "skip" }) do end
+    local skipped = p:skipped()
+    assert.equal(6, #skipped)
+    for k = 1, 3 do
+      assert.equal(2 * k, skipped[k].cause.t[1])
+    end
+    for k = 4, 6 do
+      assert.matches("has been released", support.message(function()
+        return skipped[k].cause.t[1]
+      end))
+      assert.matches("has been released", support.message(function()
+        neap.keep(skipped[k])
+      end))
+    end
+  end)
+end)
+
+describe("a tensor in an error that is too large to copy", function()
+  before_each(support.remember)
+  after_each(support.check_leaks)
+
+  it("raises, and is no other item's", function()
+    local p = raising({ workers = 1, chunk = 1 }, 65 * 2 ^ 20)
+    local e = error_at(p, 2)
+    assert.matches("has been released", support.message(function()
+      return e.cause.t[1]
+    end))
+    assert.matches("has been released", support.message(neap.keep, e))
+    p:close()
+    assert.matches("has been released", support.message(neap.keep, e))
+  end)
+end)
