@@ -4,7 +4,7 @@
 -- A *loan* stands for one run that is being read: its tensors are valid until
 -- the loop advances, which bumps the loan's lease. `keep` moves a tensor to a
 -- *grip*, a hold of the slot with a lease of its own, which ends when the last
--- tensor is released or collected.
+-- tensor that was kept is released, or it and its views are collected.
 -- @module neap.hold
 
 local ffi = require("ffi")
@@ -55,7 +55,7 @@ end
 
 function Grip:take(t)
   self.tensors = self.tensors + 1
-  tensor.lend(t, self, self.word, self.word[0])
+  tensor.keep(t, self, self.word)
 end
 
 function Grip:drop()
@@ -169,15 +169,20 @@ end
 local gone = lease.take()
 lease.bump(gone)
 
+-- A view ends alone: what it is a view of, and its neighbours, stay valid.
 local function release_one(t)
   local owner = tensor.owner(t)
   if getmetatable(owner) == Grip and owner.guard then
+    local is_kept = tensor.is_kept(t)
     tensor.lend(t, nil, gone, 0)
-    owner:drop()
+    if is_kept then
+      owner:drop()
+    end
   end
 end
 
---- Gives back now what an item's kept tensors hold; using them raises then.
+--- Gives back now what an item's kept tensors hold; using them raises then. The
+-- row of a kept tensor holds nothing by itself, and is the only one to end.
 function hold.release(x)
   each_tensor(x, release_one)
 end

@@ -43,6 +43,7 @@ local struct = ffi.typeof([[
     uint64_t block_nbytes;
     int64_t heap_offset;
     bool owns;
+    bool is_kept;
     bool in_heap;
     bool is_shared;
     uint8_t memory[?];
@@ -746,7 +747,19 @@ tensor.check = check_lease
 --- Puts a tensor under another owner and lease; its views keep theirs.
 function tensor.lend(t, owner, leased, generation)
   owners[t] = owner
+  t.is_kept = false
   t.lease, t.generation = leased, generation
+end
+
+--- Whether it holds its slot by itself; a view does not, nor one that is lent.
+function tensor.is_kept(t)
+  return t.is_kept
+end
+
+--- Puts a tensor under another owner and lease, as one that holds its slot.
+function tensor.keep(t, owner, leased)
+  tensor.lend(t, owner, leased, leased[0])
+  t.is_kept = true
 end
 
 --- Moves a lent tensor's elements to memory of its own.

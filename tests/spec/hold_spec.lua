@@ -1,8 +1,10 @@
 -- SPDX-License-Identifier: MIT
---- How long tensors of workers' items live: in errors.
+--- How long tensors of workers' items live: in errors, and as views.
 
 local neap = require("neap")
 local support = dofile("tests/spec/support.lua")
+
+local ROWS, COLUMNS = 4, 2
 
 -- Item i is a tensor of i's; every second one is raised instead.
 local function raising(options, nbytes)
@@ -161,5 +163,78 @@ describe("a tensor in an error that is too large to copy", function()
     assert.matches("has been released", support.message(neap.keep, e))
     p:close()
     assert.matches("has been released", support.message(neap.keep, e))
+  end)
+end)
+
+describe("a view of a kept tensor", function()
+  before_each(support.remember)
+  after_each(support.check_leaks)
+
+  local function kept_items(chunk)
+    local p = support.close_later(neap.range(4):map(function(i)
+      return neap.tensor("f64", { ROWS, COLUMNS }, i)
+    end):prefetch({ workers = 1, chunk = chunk }))
+    local list = {}
+    for i, x in p:each() do
+      list[i] = neap.keep(x)
+    end
+    return list, p
+  end
+
+  it("ends alone when it is released", function()
+    for _, chunk in ipairs({ 1, 4 }) do
+      local list, p = kept_items(chunk)
+      local held = p:stats().held
+      local other = list[1][1]
+      for r = 1, ROWS do
+        local row = list[1][r]
+        neap.release(row)
+        assert.matches("has been released", support.message(function()
+          return row[1]
+        end))
+        neap.release(row)
+      end
+      neap.release(list[1]:reshape(ROWS * COLUMNS))
+      for i = 1, 4 do
+        assert.equal(i, list[i]:get(1, 1))
+      end
+      assert.equal(1, other[1])
+      assert.equal(held, p:stats().held)
+      neap.release(list)
+      assert.equal(0, p:stats().held)
+      assert.matches("has been released", support.message(function()
+        return other[1]
+      end))
+    end
+  end)
+
+  it("holds the slot by itself where it was kept by itself", function()
+    local p = support.close_later(neap.range(2):map(function(i)
+      return neap.tensor("f64", { ROWS, COLUMNS }, i)
+    end):prefetch({ workers = 1, chunk = 2 }))
+    local row
+    for i, x in p:each() do
+      if i == 1 then
+        row = neap.keep(x[2])
+        neap.release(neap.keep(x))
+      end
+    end
+    assert.same({ 1, 1 }, row:totable())
+    row:release()
+    assert.equal(0, p:stats().held)
+  end)
+
+  it("keeps the slot for as long as it lives", function()
+    local list, p = kept_items(1)
+    local row = list[1][1]
+    list[1] = nil
+    collectgarbage()
+    collectgarbage()
+    assert.same({ 1, 1 }, row:totable())
+    neap.release(list)
+    p:close()
+    collectgarbage()
+    collectgarbage()
+    assert.same({ 1, 1 }, row:totable())
   end)
 end)
