@@ -6,6 +6,7 @@
  * starts and which must be quick, neap.worker.
  */
 #include "bundle.h"
+#include "neap.h"
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -27,6 +28,7 @@ struct command_line {
   int count;
   char **words;
   int status; /* to exit with */
+  int is_worker;
 };
 
 #ifdef __SANITIZE_ADDRESS__
@@ -111,10 +113,8 @@ static void push_arguments(lua_State *L, const struct command_line *line) {
 /* Runs protected, with the command line as its argument. */
 static int run(lua_State *L) {
   struct command_line *line = lua_touserdata(L, 1);
-  const int is_worker =
-      line->count == 3 && strcmp(line->words[1], "--worker") == 0;
   neap_error why;
-  if (is_worker && neap_worker_check(&why) != NEAP_OK) {
+  if (line->is_worker && neap_worker_check(&why) != NEAP_OK) {
     fprintf(stderr, "neap: %s\n", why.text);
     return 0;
   }
@@ -128,7 +128,7 @@ static int run(lua_State *L) {
         bundle_write(L, line->words[2], line->words[3], line->words[4]);
     return 0;
   }
-  if (is_worker) {
+  if (line->is_worker) {
     lua_pushstring(L, line->words[2]);
     prepend_path(L);
     push_module(L, "neap.worker");
@@ -153,19 +153,41 @@ static int explain(lua_State *L) {
   return 1;
 }
 
+/*
+ * LuaJIT calls this where it can raise no error, and ends the process then: as
+ * when it makes its machine code writable for a new trace, and the system has
+ * no memory for that.
+ */
+static int panic(lua_State *L) {
+  const char *message = lua_tostring(L, -1);
+  fprintf(stderr, "neap: cannot go on: %s\n",
+          message == NULL ? "(no message)" : message);
+  exit(FAILED);
+}
+
+/* For the host to tell of the item's memory, and not of a death. */
+static int panic_worker(lua_State *L) {
+  if (errno == ENOMEM) _exit(NEAP_EXIT_MEMORY);
+  return panic(L);
+}
+
 int main(int argc, char **argv) {
-  struct command_line line = {argc, argv, FAILED};
+  struct command_line line = {argc, argv, FAILED, 0};
   lua_State *L = luaL_newstate();
   if (L == NULL) {
     fputs("neap: cannot open a Lua state: memory is short\n", stderr);
     return FAILED;
   }
+  line.is_worker = argc == 3 && strcmp(argv[1], "--worker") == 0;
+  lua_atpanic(L, line.is_worker ? panic_worker : panic);
   lua_pushcfunction(L, explain);
   lua_pushcfunction(L, run);
   lua_pushlightuserdata(L, &line);
-  if (lua_pcall(L, 1, 0, 1) != 0) {
+  const int rc = lua_pcall(L, 1, 0, 1);
+  if (rc != 0) {
     fprintf(stderr, "neap: %s\n", lua_tostring(L, -1));
-    line.status = FAILED;
+    const int is_memory = line.is_worker && rc == LUA_ERRMEM;
+    line.status = is_memory ? NEAP_EXIT_MEMORY : FAILED;
   }
   lua_close(L);
   return line.status;

@@ -178,6 +178,38 @@ describe("memory", function()
     p:close()
   end)
 
+  -- Then LuaJIT cannot make its machine code writable.
+  it("is that of machine code as well", function()
+    local function exhaust(i)
+      if i ~= 2 then
+        return i
+      end
+      local ffi, loops = require("ffi"), {}
+      ffi.cdef("void *mmap(void *, size_t, int, int, int, int64_t);")
+      for k = 1, 60 do
+        loops[k] = loadstring("local s = " .. k
+          .. " for i = 1, 300 do s = (s + i) % 7 end")
+      end
+      for _, nbytes in ipairs({ 2 ^ 20, 2 ^ 16, 2 ^ 12 }) do
+        local map
+        repeat
+          map = ffi.C.mmap(nil, nbytes, 3, 0x22, -1, 0)
+        until ffi.cast("intptr_t", map) == -1
+      end
+      for k = 1, 60 do
+        loops[k]()
+      end
+      return i
+    end
+    local p = neap.range(3):map(exhaust):prefetch({ workers = 1, chunk = 1,
+      memory = 32 * MIB })
+    local items, errors = read(p)
+    assert.same({ 2 }, indexes(errors))
+    assert.equal("memory", errors[1].kind)
+    assert.same({ 1, 3 }, { items[1], items[3] })
+    p:close()
+  end)
+
   it("is a positive integer", function()
     local message = support.message(function()
       neap.prefetch({ 1 }, { memory = 0 })
