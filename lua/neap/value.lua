@@ -23,6 +23,7 @@ local TENSOR, TABLE, FAILURE = C.NEAP_TENSOR, C.NEAP_TABLE, C.NEAP_FAILURE
 local DEPTH_MAX = C.NEAP_DEPTH_MAX
 
 local CELL = ffi.sizeof("neap_value")
+local TENSOR_CELLS = ffi.sizeof("neap_tensor_cell") / CELL
 local cells_type = ffi.typeof("neap_value *")
 local tensor_cell_type = ffi.typeof("neap_tensor_cell *")
 local bytes_type = ffi.typeof("uint8_t *")
@@ -267,7 +268,17 @@ end
 
 local read
 
+-- No writer uses a byte of the slot twice: what does makes more than it holds.
+local function spend(loan, cells, what)
+  loan.budget = loan.budget - cells
+  if loan.budget < 0 then
+    error("cannot read an item: its slot is damaged (" .. what
+      .. " that overlap)", 0)
+  end
+end
+
 local function read_tensor(run, cell, loan)
+  spend(loan, TENSOR_CELLS, "tensors")
   lib.check(C.neap_value_tensor(run, cell, about_out, pointer_out, lib.error))
   return tensor.view(about_out.code, about_out.bits, about_out.ndim,
     about_out.shape, pointer_out[0], loan:own(), loan.lease, loan.lease[0])
@@ -280,10 +291,7 @@ local function read_table(run, cell, loan, depth)
   lib.check(C.neap_value_table(run, cell, counts_out, counts_out + 1,
     lib.error))
   local n, pair_count = counts_out[0], counts_out[1]
-  loan.budget = loan.budget - 1 - n - 2 * pair_count
-  if loan.budget < 0 then
-    error("cannot read an item: its slot is damaged (tables that overlap)", 0)
-  end
+  spend(loan, 1 + n + 2 * pair_count, "tables")
   local x = {}
   local inner = scratch[depth + 1]
   for k = 1, n do
@@ -322,7 +330,9 @@ function read(run, cell, loan, depth)
     if text == nil then
       error(ffi.string(lib.error.text), 0)
     end
-    return ffi.string(text, cell[0].count)
+    local nbytes = cell[0].count
+    spend(loan, nbytes / CELL, "strings")
+    return ffi.string(text, nbytes)
   end
   error("cannot read an item: its slot is damaged (a type)", 0)
 end
@@ -337,7 +347,7 @@ function value.read(run, k, loan)
   local cell = scratch[0]
   lib.check(C.neap_run_value(run, k, cell, lib.error))
   local is_failure = cell[0].type == FAILURE
-  loan.budget = tonumber(run.bytes) / CELL -- cells: no writer uses one twice
+  loan.budget = tonumber(run.bytes) / CELL
   return read(run, cell, loan, 0), is_failure
 end
 

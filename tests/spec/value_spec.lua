@@ -422,4 +422,62 @@ describe("a damaged slot", function()
         .. "overlap)", support.message(read, depth))
     end
   end)
+
+  -- A list of `count` cells, all of which are the same string or tensor.
+  local function repeated(kind, count, nbytes)
+    local CELL = ffi.sizeof("neap_value")
+    local start = (2 + count) * CELL
+    local memory = ffi.new("uint8_t[?]", start + nbytes)
+    local slot = ffi.cast("neap_value *", memory)
+    slot[0].type, slot[0].offset = lib.C.NEAP_TABLE, CELL
+    slot[1].type, slot[1].count = lib.C.NEAP_TABLE, count
+    for k = 1, count do
+      slot[1 + k].type, slot[1 + k].offset = kind, start
+      slot[1 + k].count = kind == lib.C.NEAP_STRING and nbytes or 0
+    end
+    local about = ffi.cast("neap_tensor_cell *", memory + start)
+    if kind == lib.C.NEAP_TENSOR then
+      about.code, about.bits, about.ndim = lib.C.NEAP_UINT, 8, 0
+    end
+    local run = ffi.new("neap_run", {
+      count = 1, cells = slot, base = memory, bytes = start + nbytes,
+    })
+    local ok, x = pcall(item_value.read, run, 0, hold.new(nil))
+    return ok, x, memory
+  end
+
+  it("makes no item of more bytes of strings than it has", function()
+    for _, nbytes in ipairs({ 1, 15, 16, 17, 1000 }) do
+      local ok, x = repeated(lib.C.NEAP_STRING, 1, nbytes)
+      assert.is_true(ok)
+      assert.same({ ("\0"):rep(nbytes) }, x)
+    end
+    for _, count in ipairs({ 2, 20 }) do
+      local ok, message = repeated(lib.C.NEAP_STRING, count, 2 ^ 16)
+      assert.is_false(ok)
+      assert.equal("cannot read an item: its slot is damaged (strings that "
+        .. "overlap)", message)
+    end
+  end)
+
+  it("makes no item of more tensors than it has", function()
+    local nbytes = ffi.sizeof("neap_tensor_cell")
+    assert.is_true((repeated(lib.C.NEAP_TENSOR, 1, nbytes)))
+    local ok, message = repeated(lib.C.NEAP_TENSOR, 10, nbytes)
+    assert.is_false(ok)
+    assert.equal("cannot read an item: its slot is damaged (tensors that "
+      .. "overlap)", message)
+  end)
+
+  it("takes an item that fills it for what it is", function()
+    local text, list = ("x"):rep(1001), {}
+    for k = 1, 50 do
+      list[k] = { text, neap.tensor("u8", { 1 }, k), [text] = text, n = k }
+    end
+    local p = neap.from({ list, text }):map(function(x) return x end)
+      :prefetch({ workers = 1, chunk = 1 })
+    assert.equal(support.show(list), support.show(p[1]))
+    assert.equal(text, p[2])
+    p:close()
+  end)
 end)
