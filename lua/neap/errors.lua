@@ -177,6 +177,15 @@ function errors.handler(cause)
   })
 end
 
+-- It may run where the stack has overflowed, and then has room for few calls:
+-- not for what LuaJIT does while it records a trace (see luajit.guard).
+for _, f in ipairs({
+  errors.handler, text_of, traceback, name_of, find_stages, local_named,
+  check.is_ours,
+}) do
+  jit.off(f)
+end
+
 -- LuaJIT compiles no return through xpcall, unless the call is in the trace as
 -- well; one that tries to is given up, and after some times for good. So no
 -- trace must begin in what xpcall calls: a function that has "..." is not

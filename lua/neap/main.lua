@@ -7,6 +7,8 @@
 
 local COMMANDS = { "help" }
 
+local luajit = require("neap.luajit")
+
 local HERE = debug.getinfo(1, "S").source:match("^@.*/")
 
 local DONE, FAILED, MISUSED = 0, 1, 2
@@ -45,6 +47,21 @@ local function explain(err)
   return text .. stack:gsub("\n\t([^\n]-):%d+: in [^\n]*", function(source)
     return ours[source] and ""
   end)
+end
+
+local SUSPECT = [[
+neap: this LuaJIT compiles pairs() and next() wrongly now and then: bug 829
+help: `neap` keeps it from that; what runs in plain luajit may crash: see
+  docs/guide/troubleshooting.md
+]]
+
+local function print_version()
+  print(("neap %s\n%s"):format(require("neap.version"), jit.version))
+  if luajit.is_suspect and luajit.compiles_traversals() then
+    io.stdout:flush()
+    io.stderr:write(SUSPECT)
+  end
+  return DONE
 end
 
 -- Makes `arg` what it is in lua: item 0 is what runs, its arguments follow.
@@ -103,14 +120,15 @@ local function main(words)
   if not first then
     return complain(MISUSED, "nothing to run: see `neap help`")
   end
+  if first == "--version" then
+    return print_version()
+  end
+  luajit.guard()
   local command = find_command(first)
   if command then
     return command.run(words, COMMANDS)
   elseif first == "-e" then
     return run_code(words)
-  elseif first == "--version" then
-    print("neap " .. require("neap.version"))
-    return DONE
   elseif first:match("^%-.") then
     return complain(MISUSED, ("unknown option %s: see `neap help`")
       :format(first))

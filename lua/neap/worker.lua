@@ -9,6 +9,7 @@ local compiler = require("neap.compile")
 local errors = require("neap.errors")
 local lease = require("neap.lease")
 local lib = require("neap.lib")
+local luajit = require("neap.luajit")
 local place = require("neap.place")
 local tensor = require("neap.tensor")
 local value = require("neap.value")
@@ -147,6 +148,7 @@ local function serve(worker, getter, number)
 end
 
 local function start(worker)
+  luajit.guard()
   local number = C.neap_worker_number(worker) + 1
   io.stdout:setvbuf("line")
   seed_random(number)

@@ -1,9 +1,12 @@
 -- SPDX-License-Identifier: MIT
 --- For `busted --helper`: a spec must leave no descriptor, child or map of
--- shared memory behind, whatever it tests.
+-- shared memory behind, whatever it tests. In a plain LuaJIT busted's own
+-- traversals may crash (neap.luajit): they are guarded as a script's are.
 
 local busted = require("busted")
 local support = dofile("tests/spec/support.lua")
+
+require("neap.luajit").guard()
 
 support.remember()
 

@@ -5,6 +5,7 @@
 local ffi = require("ffi")
 local util = require("jit.util")
 local lib = require("neap.lib")
+local luajit = require("neap.luajit")
 local support = dofile("tests/spec/support.lua")
 local traverse = require("neap.traverse")
 
@@ -130,9 +131,71 @@ describe("traverse", function()
 end)
 
 describe("a LuaJIT with bug 829", function()
+  before_each(support.remember)
+  after_each(support.check_leaks)
+
+  -- Prints the functions of which LuaJIT has compiled something.
+  local SCRIPT = [[
+    local function by_pairs(t)
+      local sum = 0
+      for _, x in pairs(t) do sum = sum + x end
+      return sum
+    end
+    local function by_next(t)
+      local sum, key, x = 0, next(t)
+      while key do
+        sum = sum + x
+        key, x = next(t, key)
+      end
+      return sum
+    end
+    local function by_index(t)
+      local sum = 0
+      for k = 1, #t do sum = sum + t[k] end
+      return sum
+    end
+    local names = { "by_pairs", "by_next", "by_index" }
+    local functions = { by_pairs, by_next, by_index }
+    local function compiled()
+      local found, t = {}, {}
+      for k = 1, 300 do t[k] = k end
+      jit.attach(function(what, _, func)
+        if what == "stop" then found[func] = true end
+      end, "trace")
+      for _ = 1, 20 do
+        assert(by_pairs(t) == 45150)
+        assert(by_next(t) == 45150)
+        assert(by_index(t) == 45150)
+      end
+      local text = ""
+      for k = 1, #names do
+        text = text .. (found[functions[k] ] and names[k] .. " " or "")
+      end
+      return text
+    end
+  ]]
+  local EXPECTED = luajit.is_suspect and "by_index "
+    or "by_pairs by_next by_index "
+
+  it("compiles no traversal of a script", function()
+    local ran = support.run(SCRIPT .. "io.write(compiled())")
+    assert.equal("", ran.err)
+    assert.equal(EXPECTED, ran.out)
+  end)
+
+  it("compiles no traversal of a worker", function()
+    local ran = support.run(SCRIPT .. [[
+      local neap = require("neap")
+      io.write(neap.range(1):map(compiled):prefetch({ workers = 1 })[1])
+    ]])
+    assert.equal("", ran.err)
+    assert.equal(EXPECTED, ran.out)
+  end)
+
   it("compiles nothing of neap.traverse", function()
     local ran = support.run([[
       local luajit = require("neap.luajit")
+      jit.attach(function() end, "record") -- takes luajit.guard() away
       local traverse = require("neap.traverse")
       local compiled = {}
       jit.attach(function(what, _, func)
@@ -160,5 +223,27 @@ describe("a LuaJIT with bug 829", function()
     ]])
     assert.equal("", ran.err)
     assert.equal("", ran.out)
+  end)
+
+  it("is told of by --version", function()
+    local path = os.tmpname()
+    local said = support.shell(support.NEAP .. " --version 2>" .. path)
+    local warned = support.read(path)
+    os.remove(path)
+    assert.matches("^neap %d+%.%d+%.%d+\n" .. jit.version:gsub("%p", "%%%0")
+      .. "\n$", said)
+    if warned == "" then
+      local ran = support.run([[
+        jit.attach(function() end, "record") -- takes luajit.guard() away
+        local known = require("neap.luajit")
+        io.write(tostring(known.is_suspect and known.compiles_traversals()))
+      ]])
+      assert.equal("false", ran.out)
+    else
+      assert.is_true(luajit.is_suspect)
+      assert.matches("^neap: this LuaJIT compiles pairs%(%) and next%(%)",
+        warned)
+      assert.matches("\nhelp: ", warned)
+    end
   end)
 end)

@@ -12,7 +12,7 @@ Usage:
   neap SCRIPT.lua [ARG...]   run a script in LuaJIT, with neap on its paths
   neap - [ARG...]            run a script from standard input
   neap -e CODE [ARG...]      run a piece of code
-  neap --version             print the version
+  neap --version             print the versions of neap and LuaJIT
 ]]
 
 function help.run(_, commands)
