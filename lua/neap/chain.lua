@@ -5,6 +5,7 @@
 
 local blob = require("neap.blob")
 local tensor = require("neap.tensor")
+local traverse = require("neap.traverse")
 
 local chain = {}
 
@@ -31,7 +32,8 @@ function chain.pack(value, name)
   if not ok then
     error(text, 0)
   end
-  return ("%d %d\n"):format(#path, #cpath) .. path .. cpath .. text, next(kept) and kept
+  return ("%d %d\n"):format(#path, #cpath) .. path .. cpath .. text,
+    not traverse.is_empty(kept) and kept
 end
 
 --- Reads what pack() made, in a worker: sets the module paths as well.

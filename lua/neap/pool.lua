@@ -198,7 +198,7 @@ end
 
 --- Moves the iteration: the next run begins at item i.
 function Pool:seek(epoch, i)
-  read_run(C.neap_seek, self.loader, epoch, exact.from_zero(i), lib.error)
+  read_run(self, C.neap_seek, epoch, exact.from_zero(i), lib.error)
 end
 
 --- The next run of the iteration; false at its end.

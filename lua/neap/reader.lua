@@ -192,7 +192,8 @@ local function step_slowly(self)
   end
   if not is_failure then
     return self.first + k, x
-  elseif self.is_stream then -- whoever evaluates the node decides
+  elseif self.is_stream then -- the chain that reads the node decides
+    hold.copy_out(x, hold.ERROR_BYTES_MAX)
     error(x, 0)
   elseif x.kind == "end" and self.node.length == math.huge then
     local i, y = step_past_end(self, x)

@@ -10,6 +10,8 @@
 -- handle tells of it, or workers have its chain.
 -- @module neap.seeds
 
+local traverse = require("neap.traverse")
+
 local seeds = {}
 
 local FREE, KEPT = 1, 2
@@ -72,11 +74,11 @@ end
 -- A node over other sources, or with another seed.
 local function copy_of(node, changes)
   local copy = {}
-  for key, value in pairs(node) do
-    copy[key] = not node.transient[key] and value
+  for _, key in ipairs(traverse.keys(node)) do
+    copy[key] = not node.transient[key] and node[key]
   end
-  for key, value in pairs(changes) do
-    copy[key] = value
+  for _, key in ipairs(traverse.keys(changes)) do
+    copy[key] = changes[key]
   end
   return setmetatable(copy, getmetatable(node))
 end
@@ -121,7 +123,8 @@ function seeds.part(sources)
     return sources
   end
   local moved = collisions(found)
-  return next(moved) and reseed_all(sources, moved, {}) or sources
+  return traverse.is_empty(moved) and sources
+    or reseed_all(sources, moved, {})
 end
 
 --- Whether a node that is being made of these fields has seeds below.

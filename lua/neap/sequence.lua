@@ -458,8 +458,8 @@ local function has_sequence(x, depth)
   if type(x) ~= "table" or getmetatable(x) ~= nil or depth > DEPTH_MAX then
     return type(x) == "cdata" and sequence.is(x)
   end
-  for _, value in pairs(x) do
-    if has_sequence(value, depth + 1) then
+  for _, key in ipairs(traverse.keys(x)) do
+    if has_sequence(x[key], depth + 1) then
       return true
     end
   end
@@ -474,8 +474,8 @@ function listed_within(x)
     return sequence.listed(x)
   end
   local copy = {}
-  for key, value in pairs(x) do
-    copy[key] = listed_within(value)
+  for _, key in ipairs(traverse.keys(x)) do
+    copy[key] = listed_within(x[key])
   end
   return copy
 end

@@ -44,11 +44,10 @@ local function check_item(self, value)
       source:set()
     end
   end
-  for key in pairs(value) do
-    if not known[key] then
-      error(("cannot assign: the table has a %s '%s', items have not"):format(
-        what, tostring(key)), 0)
-    end
+  local key = traverse.key_outside(value, known)
+  if key ~= nil then
+    error(("cannot assign: the table has a %s '%s', items have not"):format(
+      what, tostring(key)), 0)
   end
 end
 
