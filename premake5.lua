@@ -17,7 +17,7 @@ local FLAGS = "-std=c11 -fPIC -fvisibility=hidden -pthread"
   .. " -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef"
   .. " -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla -Werror"
 local LIBRARIES = { "z", "m", "dl", "pthread" }
-local LIBNEAP = { "runtime/*.c", "build/gen/cdef.c" }
+local LIBNEAP = { "runtime/**.c", "build/gen/cdef.c" }
 
 local function read(path)
   local file = io.open(path, "rb")
@@ -57,7 +57,7 @@ const char *neap_cdef(void) {
 }
 
 const char *neap_version(void) {
-  return "]] .. dofile("lua/neap/version.lua") .. [[";
+  return "]] .. dofile("lua/neap/base/version.lua") .. [[";
 }
 ]])
 
@@ -67,7 +67,7 @@ includedir=${prefix}/include
 
 Name: neap
 Description: Data loading with worker processes
-Version: ]] .. dofile("lua/neap/version.lua") .. [[
+Version: ]] .. dofile("lua/neap/base/version.lua") .. [[
 
 Cflags: -I${includedir}
 Libs: -L${libdir} -lneap
@@ -77,7 +77,7 @@ Libs.private: -l]] .. table.concat(LIBRARIES, " -l") .. "\n")
 if update("build/gen/premake5.lua", read("premake5.lua")) then
   os.execute("rm -rf build/obj")
 end
-if update("build/gen/sources", table.concat(os.matchfiles("runtime/*.c"))) then
+if update("build/gen/sources", table.concat(os.matchfiles("runtime/**.c"))) then
   os.execute("rm -f build/lib/libneap.a build/*/lib/libneap.a")
 end
 
@@ -139,10 +139,11 @@ local function make_host(name, folder, source, options)
   linkoptions({ read(luajit) and luajit or pkg_config("--libs luajit") })
 end
 make_host("neap", "bin", "bindings/*.c", "-static-libgcc -Wl,-z,lazy")
-for _, path in ipairs(os.matchfiles("tests/c/test_*.c")) do
+for _, path in ipairs(os.matchfiles("tests/c/**/test_*.c")) do
   local own = path:gsub("c$", "link") -- what it alone tells the linker
   make_program(path:match("([^/]+)%.c$"), "tests", path,
     read(own) and "%s @../../" .. own or "%s")
+  buildoptions({ "-iquote ../../tests/c" })
   links({ "cmocka" })
 end
 for _, path in ipairs(os.matchfiles("tests/fuzz/*.c")) do

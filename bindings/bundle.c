@@ -36,7 +36,7 @@
 enum { NAME_MAX_BYTES = 64, MODULES_MAX = 256 };
 
 struct entry {
-  char name[NAME_MAX_BYTES]; /* "neap.map" */
+  char name[NAME_MAX_BYTES]; /* "neap.adapter.map" */
   int64_t size;              /* of the module's file */
   int64_t mtime_ns;
   uint64_t offset; /* of its bytecode, from the start */
@@ -62,7 +62,7 @@ static uint64_t checksum_of_head(const struct head *head) {
   return checksum_of(&head->count, sizeof *head - offsetof(struct head, count));
 }
 
-/* "neap.blob.pack" in dir: dir/neap/blob/pack.lua; "neap": dir/neap/init.lua */
+/* "neap.base.lib" in dir: dir/neap/base/lib.lua; "neap": dir/neap/init.lua */
 static void path_of(const char *dir, const char *name, char *path) {
   const int is_root = strcmp(name, "neap") == 0;
   const size_t start = strlen(dir) + 1;

@@ -16,7 +16,7 @@ local function sleep(seconds)
   now = now + seconds
 end
 
-package.loaded["neap.clock"] = setmetatable({ sleep = sleep }, {
+package.loaded["neap.base.clock"] = setmetatable({ sleep = sleep }, {
   __call = function()
     return now
   end,

@@ -2,7 +2,7 @@
 -- Learns to tell clothes apart, on images that worker processes prepare.
 
 local bit, ffi = require("bit"), require("ffi")
-local neap, clock = require("neap"), require("neap.clock")
+local neap, clock = require("neap"), require("neap.base.clock")
 
 local FOLDER = "/usr/share/datasets/fashion-mnist"
 local LEAST = { ["--workers"] = 0, ["--epochs"] = 1, ["--limit"] = 1 }

@@ -143,7 +143,7 @@ build() {
 }
 
 c_tests() {
-  for source in tests/c/test_*.c; do
+  for source in tests/c/*/test_*.c; do
     name=$(basename "$source" .c)
     part "$name ($1)" $fixed "$2/tests/$name" $long
   done

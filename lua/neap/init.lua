@@ -6,11 +6,11 @@
 -- one word here.
 -- @module neap
 
-local check = require("neap.check")
-local errors = require("neap.errors")
-local hold = require("neap.hold")
-local sequence = require("neap.sequence")
-local tensor = require("neap.tensor")
+local check = require("neap.base.check")
+local errors = require("neap.base.errors")
+local hold = require("neap.value.hold")
+local sequence = require("neap.sequence.sequence")
+local tensor = require("neap.tensor.tensor")
 
 local SOURCES = { "range", "from", "from_iter", "rep", "idx" }
 local ADAPTERS = {
@@ -21,18 +21,18 @@ local ADAPTERS = {
 }
 
 local neap = {
-  _VERSION = "neap " .. require("neap.version"),
+  _VERSION = "neap " .. require("neap.base.version"),
   errors = errors.mode,
   tensor = tensor.new,
   empty = tensor.empty,
-  stack = require("neap.stack"),
+  stack = require("neap.tensor.stack"),
   keep = hold.keep,
   release = hold.release,
-  mix = require("neap.mix"),
+  mix = require("neap.adapter.mix"),
 }
 
 for _, name in ipairs(SOURCES) do
-  neap[name] = require("neap." .. name)
+  neap[name] = require("neap.source." .. name)
 end
 
 -- neap.map(f, s, ...) is s:map(f, ...); the others take s first.
@@ -46,7 +46,7 @@ local function as_method(name, f)
 end
 
 for _, name in ipairs(ADAPTERS) do
-  local f = require("neap." .. name)
+  local f = require("neap.adapter." .. name)
   neap[name] = f
   sequence.method(name, as_method(name, f))
 end

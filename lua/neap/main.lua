@@ -7,7 +7,7 @@
 
 local COMMANDS = { "help" }
 
-local luajit = require("neap.luajit")
+local luajit = require("neap.base.luajit")
 
 local HERE = debug.getinfo(1, "S").source:match("^@.*/")
 
@@ -56,7 +56,7 @@ help: `neap` keeps it from that; what runs in plain luajit may crash: see
 ]]
 
 local function print_version()
-  print(("neap %s\n%s"):format(require("neap.version"), jit.version))
+  print(("neap %s\n%s"):format(require("neap.base.version"), jit.version))
   if luajit.is_suspect and luajit.compiles_traversals() then
     io.stdout:flush()
     io.stderr:write(SUSPECT)

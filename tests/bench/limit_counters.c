@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The counters of a worker, alone: so many reads of the clock and additions
- * to a worker's corner a run, as runtime/worker.c does them. Prints seconds a
- * run.
+ * to a worker's corner a run, as runtime/pool/worker.c does them. Prints
+ * seconds a run.
  */
 #include "limit.h"
 
-#include "futex.h"
-#include "ring.h"
+#include "base/futex.h"
+#include "ring/ring.h"
 
 static void add(_Atomic int64_t *counter, int64_t amount) {
   atomic_store_explicit(

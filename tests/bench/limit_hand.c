@@ -12,7 +12,7 @@
 
 #include "limit.h"
 
-#include "futex.h"
+#include "base/futex.h"
 #include "neap.h"
 
 enum { ROW = 3 * 224 * 224, BUFFERS_MAX = 1024, ROUNDS_WARM = 3 };

@@ -15,7 +15,7 @@
 
 #include "limit.h"
 
-#include "futex.h"
+#include "base/futex.h"
 #include "neap.h"
 
 enum { PRODUCERS_MAX = 16, YIELDS = 20 };

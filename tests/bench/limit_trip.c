@@ -10,7 +10,7 @@
 
 #include "limit.h"
 
-#include "futex.h"
+#include "base/futex.h"
 
 typedef struct word {
   _Alignas(64) _Atomic uint32_t is_set;

@@ -11,7 +11,7 @@ ffi.cdef([[
 local measure = { is_quick = false }
 
 --- Seconds, from some start.
-measure.now = require("neap.clock")
+measure.now = require("neap.base.clock")
 
 function measure.sleep(seconds)
   ffi.C.usleep(seconds * 1e6)

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --- Items that take milliseconds: what neap adds should not be seen.
 
-local clock = require("neap.clock")
+local clock = require("neap.base.clock")
 local measure = require("measure")
 local neap = require("neap")
 
@@ -50,7 +50,7 @@ local function twice_serial(s, count)
 end
 
 local ALONE = [[
-  local clock = require("neap.clock")
+  local clock = require("neap.base.clock")
   local f = (function() %s end)()
   f(1)
   local since = clock()

@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 #include "neap.h"
-#include "ring.h"
+#include "ring/ring.h"
 
 enum { TALLIED_MAX = 4096, BLOB_MAX = 200000, ANY_INDEX = -1 };
 

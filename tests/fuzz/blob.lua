@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- The reader of chains (lua/neap/blob/unpack.lua), for fuzz_lua: an input is
+--- The reader of chains (lua/neap/travel/unpack.lua), for fuzz_lua: an input is
 -- the instructions of a blob, to which a right header is put.
 --
 -- A blob is code, which its reader believes: bytecode, and names that reach
@@ -11,15 +11,15 @@
 local is_mistaken = ...
 local common = dofile("tests/fuzz/common.lua")
 if is_mistaken then -- any bits are a number
-  common.mistake("neap/blob/unpack.lua", "== 0x7ff00000", "== 0x7ff00001")
+  common.mistake("neap/travel/unpack.lua", "== 0x7ff00000", "== 0x7ff00001")
 end
 
 local ffi = require("ffi")
 require("neap")
-local blob = require("neap.blob")
-local class = require("neap.class")
-local format = require("neap.blob.format")
-local tensor = require("neap.tensor")
+local blob = require("neap.travel.blob")
+local class = require("neap.base.class")
+local format = require("neap.travel.format")
+local tensor = require("neap.tensor.tensor")
 
 local TAG = format.tags
 
@@ -84,8 +84,8 @@ local modules = {
     ctype = Kind,
   },
   math = math, bit = bit,
-  ["neap.chain"] = require("neap.chain"),
-  ["neap.sequence"] = require("neap.sequence"),
+  ["neap.chain"] = require("neap.travel.chain"),
+  ["neap.sequence"] = require("neap.sequence.sequence"),
 }
 
 local own_require = require

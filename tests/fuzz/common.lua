@@ -66,7 +66,7 @@ function look.table(t, budget)
 end
 
 function look.cdata(x, budget)
-  local tensor = package.loaded["neap.tensor"]
+  local tensor = package.loaded["neap.tensor.tensor"]
   assert(#tostring(ffi.typeof(x)) > 0)
   if tensor.is(x) then
     budget:spend(look_at_tensor(x))

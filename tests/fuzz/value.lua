@@ -1,19 +1,19 @@
 -- SPDX-License-Identifier: MIT
---- The Lua reader of item values (lua/neap/value.lua), for fuzz_lua: an input
--- is a slot.
+--- The Lua reader of item values (lua/neap/value/value.lua), for fuzz_lua: an
+-- input is a slot.
 
 local is_mistaken = ...
 local common = dofile("tests/fuzz/common.lua")
 if is_mistaken then -- any bits are a number
-  common.mistake("neap/value.lua", "> 0xfff00000", "> 0xffffffff")
+  common.mistake("neap/value/value.lua", "> 0xfff00000", "> 0xffffffff")
 end
 
 local ffi = require("ffi")
-local errors = require("neap.errors")
-local hold = require("neap.hold")
-local lib = require("neap.lib")
-local tensor = require("neap.tensor")
-local value = require("neap.value")
+local errors = require("neap.base.errors")
+local hold = require("neap.value.hold")
+local lib = require("neap.base.lib")
+local tensor = require("neap.tensor.tensor")
+local value = require("neap.value.value")
 
 local ITEMS = 4
 local CELL = ffi.sizeof("neap_value")

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ring of runtime/ring.h, for spin: its moves, one access to shared
+ * The ring of runtime/ring/ring.h, for spin: its moves, one access to shared
  * memory a step, in the order of the code. docs/internals/ring.md maps the
  * steps to functions and numbers the invariants; run.sh says what is run.
  *

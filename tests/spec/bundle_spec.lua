@@ -13,7 +13,7 @@ local function shell(command)
 end
 
 local ASK = [[-e 'local neap = require("neap") print(neap.range(3):totable()[3],
-  package.preload["neap.range"] ~= nil, neap.mark)']]
+  package.preload["neap.source.range"] ~= nil, neap.mark)']]
 
 describe("the bundle", function()
   local root, lua_dir
@@ -51,7 +51,7 @@ describe("the bundle", function()
     write_bundle()
     assert.equal("true", neap([[-e 'local neap = require("neap")
       print(neap.range(3):map(function()
-        return package.preload["neap.range"] ~= nil
+        return package.preload["neap.source.range"] ~= nil
       end):prefetch({workers = 1})[2])']]))
   end)
 
@@ -98,11 +98,12 @@ describe("the bundle", function()
     write_bundle()
     local path = root .. "/lib/neap.bundle"
     local text = support.read(path)
-    local at = assert(text:find("@" .. lua_dir .. "/neap/range.lua", 1, true))
+    local file = "@" .. lua_dir .. "/neap/source/range.lua"
+    local at = assert(text:find(file, 1, true))
     support.write(path, text:sub(1, at) .. "?" .. text:sub(at + 2))
     assert.matches("^3\ttrue\tnil$", neap(ASK))
-    assert.equal("@" .. lua_dir .. "/neap/range.lua", neap([[-e 'print(
-      debug.getinfo(require("neap.range"), "S").source)']]))
+    assert.equal("@" .. lua_dir .. "/neap/source/range.lua", neap([[-e 'print(
+      debug.getinfo(require("neap.source.range"), "S").source)']]))
   end)
 
   local function is_used()

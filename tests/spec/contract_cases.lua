@@ -7,8 +7,8 @@
 
 local ffi = require("ffi")
 local neap = require("neap")
-local lib = require("neap.lib")
-local random = require("neap.random")
+local lib = require("neap.base.lib")
+local random = require("neap.base.random")
 
 local C = lib.C
 local N = 12

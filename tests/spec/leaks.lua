@@ -6,7 +6,7 @@
 local busted = require("busted")
 local support = dofile("tests/spec/support.lua")
 
-require("neap.luajit").guard()
+require("neap.base.luajit").guard()
 
 support.remember()
 

@@ -11,7 +11,7 @@
 -- which also closes what support.close_later was told of.
 
 local ffi = require("ffi")
-local lib = require("neap.lib")
+local lib = require("neap.base.lib")
 local neap = require("neap")
 
 ffi.cdef([[

@@ -10,7 +10,7 @@
 -- is, and no other item may be one.
 
 local ffi = require("ffi")
-local clock = require("neap.clock")
+local clock = require("neap.base.clock")
 local neap = require("neap")
 
 ffi.cdef("int kill(int pid, int signal); unsigned alarm(unsigned seconds);")

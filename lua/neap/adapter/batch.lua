@@ -1,0 +1,139 @@
+-- SPDX-License-Identifier: MIT
+--- k items at a time, as a table or collated into one.
+-- @module neap.adapter.batch
+
+local check = require("neap.base.check")
+local class = require("neap.base.class")
+local place = require("neap.value.place")
+local sequence = require("neap.sequence.sequence")
+local stack = require("neap.tensor.stack")
+
+local Batch = class("adapter.batch", sequence.class)
+
+Batch.takes_several = true
+
+local function put(state, j, item, count, outer)
+  place.done(outer)
+  state = state or stack.begin(item, count)
+  stack.put(state, j, item)
+  place.settle()
+  return state
+end
+
+-- A loop over the batch's items, with the source's code as its body.
+local function emit_loop(self, g, i, e, is_guarded, body)
+  local n, j, inner = g:name("n"), g:name("j"), g:name("i")
+  local before = g:name("i") -- the index before the batch's first
+  g:line("local %s = (%s - 1) * %s", before, i, g:constant(self.stride))
+  g:line("local %s = %s(%s, %s - %s)", n, g:own(math.min),
+    g:constant(self.k), g:constant(self.source.length), before)
+  g:open("for %s = 1, %s do", j, n)
+  g:line("local %s = %s + %s", inner, before, j)
+  body(n, j, function()
+    return is_guarded and g:guarded(self.source, inner, e)
+      or g:value(self.source, inner, e)
+  end)
+  g:close()
+  return n
+end
+
+local function emit_stack(self, g, i, e)
+  local state, x = g:name("s"), g:name()
+  local total = self.has_pad and self.k
+  g:line("local %s", state)
+  local function body(n, j, item)
+    local outer = g:name("p")
+    g:line("local %s = %s(%s, %s)", outer, g:own(place.aim), state, j)
+    local y = item()
+    g:staged(self, i, "%s = %s(%s, %s, %s, %s, %s)", state, g:own(put),
+      state, j, y, total and g:constant(total) or n, outer)
+  end
+  local n = emit_loop(self, g, i, e, false, body)
+  if self.has_pad then
+    g:staged(self, i, "for j = %s + 1, %s do %s(%s, j, %s) end", n,
+      g:constant(self.k), g:own(stack.put), state, g:constant(self.pad))
+  end
+  g:line("local %s = %s(%s)", x, g:own(stack.finish), state)
+  return x
+end
+
+-- Whether nothing but a source's item can fail.
+function Batch:is_guarded()
+  return self.collate == nil
+end
+
+function Batch:emit(g, i, e)
+  if self.collate == stack then
+    return emit_stack(self, g, i, e)
+  end
+  local list = g:name()
+  g:line("local %s = {}", list)
+  local is_guarded = self:is_guarded() and g.node == self
+  local n = emit_loop(self, g, i, e, is_guarded, function(_, j, item)
+    g:line("%s[%s] = %s", list, j, item())
+  end)
+  if self.has_pad then
+    g:line("for j = %s + 1, %s do %s[j] = %s end", n, g:constant(self.k), list,
+      g:constant(self.pad))
+  end
+  return self.collate and g:call(self, i, self.collate, { list }) or list
+end
+
+--- Stores the items of a list, or the rows of a tensor, in those of batch i.
+-- Those of a padded batch's padding are dropped.
+function Batch:set(i, values, e)
+  if type(self.collate) == "function" then
+    sequence.class.set(self)
+  end
+  local before = (i - 1) * self.stride
+  self.source:set_several(before + 1,
+    math.min(self.k, self.source.length - before), values, e,
+    self.has_pad and self.k)
+end
+
+function Batch:reach()
+  return self.stride
+end
+
+function Batch:describe()
+  return ("batch(%s, %d%s)"):format(self.source:describe(), self.k,
+    self.collate == stack and ", stacked" or "")
+end
+
+local function is_collate(collate)
+  return collate == nil or collate == stack or type(collate) == "function"
+end
+
+--- Returns batches of k consecutive items.
+-- @function batch
+-- @tparam Sequence source
+-- @tparam int k items of a batch
+-- @tparam[opt] table options drop_last (leave out an incomplete last batch),
+--   pad (a value that completes it), collate (f(list), or neap.stack; default:
+--   the list)
+-- @treturn Sequence
+-- @usage for _, b in images:batch(32, {collate = neap.stack}):each() do end
+local function batch(source, k, options)
+  source = check.sequence(1, source)
+  check.count(2, k)
+  options = check.options(3, options, {
+    drop_last = "boolean", pad = "any", collate = "any",
+  })
+  if not is_collate(options.collate) then
+    check.fail(3, "option 'collate': function or neap.stack expected, got "
+      .. check.got(options.collate))
+  end
+  local n = source.length / k
+  return sequence.wrap(Batch:make({
+    source = source, k = k, stride = k,
+    length = options.drop_last and math.floor(n) or math.ceil(n),
+    has_pad = options.pad ~= nil, pad = options.pad,
+    collate = options.collate,
+  }))
+end
+
+return setmetatable({ class = Batch }, {
+  __call = function(_, ...)
+    return (batch(...))
+  end,
+})

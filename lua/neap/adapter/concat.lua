@@ -1,0 +1,59 @@
+-- SPDX-License-Identifier: MIT
+--- One sequence after another.
+-- @module neap.adapter.concat
+
+local check = require("neap.base.check")
+local class = require("neap.base.class")
+local exact = require("neap.base.exact")
+local lib = require("neap.base.lib")
+local Index = require("neap.sequence.index")
+local sequence = require("neap.sequence.sequence")
+
+local Concat = class("adapter.concat", Index)
+
+Concat.is_stretchy, Concat.is_unit = true, true
+
+function Concat:tree(sources, count)
+  return self.build(lib.C.neap_seq_concat, sources, count)
+end
+
+Concat.describe = sequence.describe_sources
+
+local MAX = lib.C.NEAP_SEQ_SOURCES_MAX
+
+-- Sources of a concat within a concat are as good as its own, while there is
+-- room for them.
+local function flatten(...)
+  local parts, length = {}, 0
+  for k = 1, select("#", ...) do
+    local node = check.sequence(k, (select(k, ...)))
+    if length == math.huge then
+      check.fail(k, "no sequence expected after an endless one")
+    end
+    local inner = node.class_name == "concat" and node.sources or { node }
+    if #parts + #inner > MAX - (select("#", ...) - k) then
+      inner = { node }
+    end
+    for _, part in ipairs(inner) do
+      parts[#parts + 1] = part
+    end
+    length = exact.sum(length, node.length)
+    if length >= exact.TOO_MANY and length < math.huge then
+      check.fail(k, "fewer than 2^63 items in all expected")
+    end
+  end
+  return parts, length
+end
+
+--- Returns the items of several sequences, one after another; s .. t does too.
+-- @function concat
+-- @tparam Sequence ... only the last may be endless
+-- @treturn Sequence a view
+-- @usage neap.concat({ 1, 2 }, { 3 }):totable() --> 1, 2, 3
+local function concat(...)
+  Index.check_count(...)
+  local sources, length = flatten(...)
+  return sequence.wrap(Concat:make({ sources = sources, length = length }))
+end
+
+return concat

@@ -1,0 +1,51 @@
+-- SPDX-License-Identifier: MIT
+--- A sequence over and over.
+-- @module neap.adapter.cycle
+
+local check = require("neap.base.check")
+local class = require("neap.base.class")
+local exact = require("neap.base.exact")
+local lib = require("neap.base.lib")
+local Index = require("neap.sequence.index")
+local sequence = require("neap.sequence.sequence")
+
+local Cycle = class("adapter.cycle", Index)
+
+Cycle.is_stretchy, Cycle.is_unit = true, true
+
+function Cycle:tree(source)
+  return self.build(lib.C.neap_seq_cycle, source,
+    self.times == math.huge and lib.C.NEAP_ENDLESS or self.times)
+end
+
+function Cycle:describe()
+  return ("cycle(%s%s)"):format(self.source:describe(),
+    self.times == math.huge and "" or (", %d"):format(self.times))
+end
+
+--- The node that repeats a node; for adapters that need one.
+local function node_of(source, times)
+  return Cycle:make({
+    source = source, times = times,
+    length = exact.product(source.length, times),
+  })
+end
+
+--- Returns the source n times over, or without an end.
+-- @function cycle
+-- @tparam Sequence source with an end
+-- @tparam[opt] int n nil: endless
+-- @treturn Sequence a view
+-- @usage neap.cycle({ "a", "b" }, 2):totable() --> a, b, a, b
+local function cycle(_, source, n)
+  source = check.finite(1, source)
+  local times = n == nil and math.huge or check.natural(2, n)
+  if source.length == 0 and times > 0 then
+    check.fail(1, "sequence with items expected, got an empty one")
+  elseif times < math.huge and source.length * times >= exact.TOO_MANY then
+    check.fail(2, "fewer than 2^63 items expected")
+  end
+  return sequence.wrap(node_of(source, times))
+end
+
+return setmetatable({ node = node_of }, { __call = cycle })

@@ -1,0 +1,61 @@
+-- SPDX-License-Identifier: MIT
+--- Shows what is read, as it is read.
+-- @module neap.adapter.debug
+
+local check = require("neap.base.check")
+local class = require("neap.base.class")
+local clock = require("neap.base.clock")
+local sequence = require("neap.sequence.sequence")
+
+local Debug = class("adapter.debug", sequence.class)
+
+-- Whether this read is to be shown; counts it if so.
+local function is_due(state, self)
+  if state.calls >= self.max_calls then
+    return false
+  end
+  if self.max_rate < math.huge then
+    local now = clock()
+    if now - state.last < 1 / self.max_rate then
+      return false
+    end
+    state.last = now
+  end
+  state.calls = state.calls + 1
+  return true
+end
+
+function Debug:emit(g, i, e)
+  local x = g:value(self.source, i, e)
+  local state = g:constant({ calls = 0, last = -math.huge })
+  g:open("if %s(%s, %s) then", g:own(is_due), state, g:constant(self))
+  g:staged(self, i, "%s(%s, %s)", g:constant(self.f), i, x)
+  g:close()
+  return x
+end
+
+function Debug:set(i, value, e)
+  self.source:set(i, value, e)
+end
+
+--- Returns the same items, and calls f(i, x) on each read.
+-- @function debug
+-- @tparam Sequence source
+-- @tparam function f
+-- @tparam[opt] table options max_calls (in all), max_rate (calls a second)
+-- @treturn Sequence
+-- @usage neap.debug(s, print, { max_calls = 3 })
+local function debug_(source, f, options)
+  source = check.sequence(1, source)
+  check.func(2, f)
+  options = check.options(3, options, {
+    max_calls = "natural", max_rate = "positive",
+  })
+  return sequence.wrap(Debug:make({
+    source = source, f = f, length = source.length,
+    max_calls = options.max_calls or math.huge,
+    max_rate = options.max_rate or math.huge,
+  }))
+end
+
+return debug_

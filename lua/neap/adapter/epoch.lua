@@ -1,0 +1,50 @@
+-- SPDX-License-Identifier: MIT
+--- The same chain at another epoch: shuffles and random maps draw anew.
+-- @module neap.adapter.epoch
+
+local check = require("neap.base.check")
+local class = require("neap.base.class")
+local sequence = require("neap.sequence.sequence")
+
+local Epoch = class("adapter.epoch", sequence.class)
+
+function Epoch:emit(g, i)
+  local e = g:name("e")
+  g:line("local %s = %s", e, g:constant(self.epoch))
+  return g:value(self.source, i, e)
+end
+
+function Epoch:set(i, value)
+  self.source:set(i, value, self.epoch)
+end
+
+function Epoch:describe()
+  return ("epoch(%s, %d)"):format(self.source:describe(), self.epoch)
+end
+
+--- The node of a node at another epoch; for adapters.
+local function node_of(source, n)
+  return Epoch:make({ source = source, epoch = n, length = source.length })
+end
+
+-- Of two in a row the later one counts, as `s = s:epoch(n)` in a loop wants.
+function Epoch:at_epoch(n)
+  return node_of(self.source, n)
+end
+
+--- Returns the chain as it is in epoch n. Epoch 1 is what it is unless told.
+-- @function epoch
+-- @tparam Sequence source
+-- @tparam int n 1 or more
+-- @treturn Sequence
+-- @usage for i, x in s:epoch(2):each() do end
+local function epoch(_, source, n)
+  source = check.sequence(1, source)
+  check.count(2, n)
+  if source.at_epoch then
+    return sequence.wrap(source:at_epoch(n))
+  end
+  return sequence.wrap(node_of(source, n))
+end
+
+return setmetatable({ node = node_of }, { __call = epoch })

@@ -1,0 +1,58 @@
+-- SPDX-License-Identifier: MIT
+--- A gather whose indexes are computed: each is read when its item is.
+-- @module neap.adapter.lazy_gather
+
+local check = require("neap.base.check")
+local class = require("neap.base.class")
+local compiler = require("neap.sequence.compile")
+local exact = require("neap.base.exact")
+local sequence = require("neap.sequence.sequence")
+
+local LazyGather = class("adapter.lazy_gather", sequence.class)
+
+LazyGather.takes_several = true
+
+-- An index made one of 1..n, or nil and what is wrong with it.
+local function place(i, n)
+  if not check.is_integer(i) then
+    return nil, "whole number expected, got " .. check.got(i)
+  end
+  local j = exact.from_start(i, n)
+  if j < 1 or j > n or j == math.huge then
+    return nil, ("%d is out of range 1..%s"):format(i,
+      n == math.huge and "inf" or ("%d"):format(n))
+  end
+  return j
+end
+
+local function checked(i, n)
+  local j, why = place(i, n)
+  if not j then
+    error("index: " .. why, 0)
+  end
+  return j
+end
+
+-- sources: what to read, and where.
+function LazyGather:emit(g, i, e)
+  local at = g:value(self.sources[2], i, e)
+  local j = g:name("i")
+  g:staged(self, i, "local %s = %s(%s, %s)", j, g:own(checked), at,
+    g:constant(self.sources[1].length))
+  return g:value(self.sources[1], j, e)
+end
+
+function LazyGather:set(i, value, e)
+  local at = compiler.compile(self.sources[2])(i, e)
+  self.sources[1]:set(checked(at, self.sources[1].length), value, e)
+end
+
+function LazyGather:describe()
+  return (sequence.describe_sources(self):gsub("^lazy_", ""))
+end
+
+function LazyGather:stage_name()
+  return ("gather (%s)"):format(self.where)
+end
+
+return { class = LazyGather, place = place }

@@ -1,0 +1,51 @@
+-- SPDX-License-Identifier: MIT
+--- A function over items and a random generator that depends on the seed, the
+-- epoch and the index alone: the same with any number of workers.
+-- @module neap.adapter.random_map
+
+local check = require("neap.base.check")
+local class = require("neap.base.class")
+local random = require("neap.base.random")
+local seeds = require("neap.sequence.seeds")
+local sequence = require("neap.sequence.sequence")
+
+local RandomMap = class("adapter.random_map", sequence.class)
+
+RandomMap.is_seeded = true
+
+function RandomMap:emit(g, i, e)
+  local x = g:value(self.source, i, e)
+  local rng = g:constant(random.new(self.seed, 1, 1))
+  g:line("%s(%s, %s, %s, %s)", g:own(random.reset), rng,
+    g:constant(self.seed), e, i)
+  return g:call(self, i, self.f, { x, rng })
+end
+
+function RandomMap:describe()
+  return ("random_map(f, %s, seed %d)"):format(self.source:describe(),
+    self.seed)
+end
+
+--- Returns f(x, rng): rng:uniform(), rng:integer(a, b), rng:normal(),
+-- rng:shuffle(t). The generator is valid during the call.
+-- @function random_map
+-- @tparam function f
+-- @tparam Sequence source
+-- @tparam[opt] table options {seed = whole number}; by default a different
+--   one for each random_map of a chain
+-- @treturn Sequence
+-- @usage neap.random_map(function(x, rng) return x + rng:normal() end, s)
+local function random_map(f, source, options)
+  check.func(1, f)
+  source = check.sequence(2, source)
+  options = check.options(3, options, { seed = "integer" })
+  return sequence.wrap(RandomMap:make({
+    f = f,
+    source = source,
+    length = source.length,
+    seed = options.seed or seeds.next(source),
+    is_given = options.seed ~= nil,
+  }))
+end
+
+return random_map

@@ -1,0 +1,53 @@
+-- SPDX-License-Identifier: MIT
+--- Another item for one that raises.
+-- @module neap.adapter.rescue
+
+local check = require("neap.base.check")
+local class = require("neap.base.class")
+local errors = require("neap.base.errors")
+local sequence = require("neap.sequence.sequence")
+
+local Rescue = class("adapter.rescue", sequence.class)
+
+-- What no other item can stand for: that an iterator of unknown size has ended,
+-- or that all items fail.
+local function pass_on(e, length)
+  if e.kind == "end" and length == math.huge or not errors.is_of_item(e) then
+    error(e, 0)
+  end
+end
+
+function Rescue:emit(g, i, e)
+  local ok, x = g:name("ok"), g:name()
+  g:line("local %s, %s = %s(%s, %s, %s)", ok, x, g:own(errors.try),
+    g:constant(g.compile(self.source)), i, e)
+  g:open("if not %s then", ok)
+  g:line("%s(%s, %s)", g:own(pass_on), x, g:constant(self.length))
+  g:staged(self, i, "%s = %s(%s(%s), %s)", x, g:constant(self.f),
+    g:own(errors.as_raised), x, i)
+  g:close()
+  return x
+end
+
+-- It hands on no error by which an item would be read again.
+function Rescue.expect_tries() end
+
+function Rescue:set(i, value, e)
+  self.source:set(i, value, e)
+end
+
+--- Returns f(err, i) instead of an item that raises. f may raise again.
+-- @function rescue
+-- @tparam Sequence source
+-- @tparam function f
+-- @treturn Sequence
+-- @usage neap.rescue(images, function(err, i) return blank end)
+local function rescue(source, f)
+  source = check.sequence(1, source)
+  check.func(2, f)
+  return sequence.wrap(Rescue:make({
+    source = source, f = f, length = source.length,
+  }))
+end
+
+return rescue

@@ -1,0 +1,61 @@
+-- SPDX-License-Identifier: MIT
+--- Reads an item again when it raises.
+-- @module neap.adapter.retry
+
+local check = require("neap.base.check")
+local class = require("neap.base.class")
+local clock = require("neap.base.clock")
+local errors = require("neap.base.errors")
+local sequence = require("neap.sequence.sequence")
+
+local Retry = class("adapter.retry", sequence.class)
+
+local function attempt(self, getter, i, e)
+  local ok, x
+  for tries = 0, self.times do
+    ok, x = errors.try(getter, i, e)
+    if ok then
+      return x
+    elseif x.kind == "end" or not errors.is_of_item(x) then
+      break
+    elseif tries < self.times and self.delay > 0 then
+      clock.sleep(self.delay)
+    end
+  end
+  error(x, 0)
+end
+
+function Retry:emit(g, i, e)
+  local x = g:name()
+  self:expect_tries(1)
+  g:line("local %s = %s(%s, %s, %s, %s)", x, g:own(attempt),
+    g:constant(self), g:constant(g.compile(self.source)), i, e)
+  return x
+end
+
+function Retry:expect_tries(count)
+  self.source:expect_tries(count * (self.times + 1))
+end
+
+function Retry:set(i, value, e)
+  self.source:set(i, value, e)
+end
+
+--- Returns the same items; one that raises is read again, n times at most.
+-- @function retry
+-- @tparam Sequence source
+-- @tparam int n
+-- @tparam[opt] table options {delay = seconds} between two tries
+-- @treturn Sequence
+-- @usage neap.retry(downloads, 3, { delay = 0.5 })
+local function retry(source, n, options)
+  source = check.sequence(1, source)
+  check.count(2, n)
+  options = check.options(3, options, { delay = "duration" })
+  return sequence.wrap(Retry:make({
+    source = source, times = n, delay = options.delay or 0,
+    length = source.length,
+  }))
+end
+
+return retry

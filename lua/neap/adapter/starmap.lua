@@ -1,0 +1,56 @@
+-- SPDX-License-Identifier: MIT
+--- A function over items that are lists of its arguments.
+-- @module neap.adapter.starmap
+
+local check = require("neap.base.check")
+local class = require("neap.base.class")
+local sequence = require("neap.sequence.sequence")
+
+local StarMap = class("adapter.starmap", sequence.class)
+
+-- LuaJIT does not compile unpack(): the usual counts are spelt out.
+local function spread(f, x)
+  if type(x) ~= "table" and type(x) ~= "cdata" then
+    error("the item must be a list of arguments, and is "
+      .. check.got(x), 0)
+  end
+  local n = #x
+  if n == 1 then
+    return f(x[1]), nil
+  elseif n == 2 then
+    return f(x[1], x[2]), nil
+  elseif n == 3 then
+    return f(x[1], x[2], x[3]), nil
+  elseif n == 4 then
+    return f(x[1], x[2], x[3], x[4]), nil
+  end
+  return f(unpack(x)), nil
+end
+
+function StarMap:emit(g, i, e)
+  local arguments = g:value(self.source, i, e)
+  local x = g:name()
+  g:staged(self, i, "local %s = %s(%s, %s)", x, g:own(spread),
+    g:constant(self.f), arguments)
+  return x
+end
+
+function StarMap:describe()
+  return ("starmap(f, %s)"):format(self.source:describe())
+end
+
+--- Returns f(unpack(x)) for each item x.
+-- @function starmap
+-- @tparam function f
+-- @tparam Sequence source its items are Lua arrays
+-- @treturn Sequence
+-- @usage neap.starmap(math.max, { { 1, 5 }, { 7, 2 } }):totable() --> 5, 7
+local function starmap(f, source)
+  check.func(1, f)
+  source = check.sequence(2, source)
+  return sequence.wrap(StarMap:make({
+    f = f, source = source, length = source.length,
+  }))
+end
+
+return starmap

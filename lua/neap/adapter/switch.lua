@@ -1,0 +1,49 @@
+-- SPDX-License-Identifier: MIT
+--- Each item from the one or the other sequence, as a condition says.
+-- @module neap.adapter.switch
+
+local check = require("neap.base.check")
+local class = require("neap.base.class")
+local agree = require("neap.adapter.map").agree
+local compiler = require("neap.sequence.compile")
+local sequence = require("neap.sequence.sequence")
+
+local Switch = class("adapter.switch", sequence.class)
+
+-- sources: the condition, then what to read where it holds and where not.
+function Switch:emit(g, i, e)
+  local condition = g:value(self.sources[1], i, e)
+  local x = g:name()
+  g:line("local %s", x)
+  g:open("if %s then", condition)
+  g:line("%s = %s", x, g:value(self.sources[2], i, e))
+  g:close("")
+  g:open("else")
+  g:line("%s = %s", x, g:value(self.sources[3], i, e))
+  g:close()
+  return x
+end
+
+function Switch:set(i, value, e)
+  local condition = compiler.compile(self.sources[1])(i, e)
+  self.sources[condition and 2 or 3]:set(i, value, e)
+end
+
+Switch.describe = sequence.describe_sources
+
+--- Returns a[i] where condition[i] is true, else b[i]. Only the chosen one is
+-- evaluated.
+-- @function switch
+-- @tparam Sequence condition
+-- @tparam Sequence a
+-- @tparam Sequence b
+-- @treturn Sequence
+-- @usage neap.switch({ true, false }, { 1, 2 }, { 10, 20 }):totable() --> 1, 20
+local function switch(condition, a, b)
+  check.sequence(2, a)
+  check.sequence(3, b)
+  local sources, length = agree(1, condition, a, b)
+  return sequence.wrap(Switch:make({ sources = sources, length = length }))
+end
+
+return switch

@@ -1,0 +1,73 @@
+-- SPDX-License-Identifier: MIT
+--- The items of batches, one by one.
+-- @module neap.adapter.unbatch
+
+local check = require("neap.base.check")
+local class = require("neap.base.class")
+local hold = require("neap.value.hold")
+local sequence = require("neap.sequence.sequence")
+local traverse = require("neap.base.traverse")
+
+local Unbatch = class("adapter.unbatch", sequence.class)
+
+local item_of
+
+local function add_field(key, field, item, j)
+  item[key] = item_of(field, j)
+end
+
+-- Item j of a batch: of a list or a tensor, or field by field of a table.
+function item_of(batch, j)
+  if type(batch) ~= "table" and type(batch) ~= "cdata" then
+    error("the batch must be a list, a tensor or a table of these, and is "
+      .. check.got(batch), 0)
+  elseif type(batch) ~= "table" or type(batch[1]) ~= "nil"
+    or type((traverse.after(batch, nil))) ~= "string" then
+    return batch[j]
+  end
+  local item = {}
+  traverse.each(batch, add_field, item, j)
+  return item
+end
+
+-- The batch read last is kept, so that reading on evaluates each once.
+function Unbatch:emit(g, i, e)
+  local state = g:constant({ at = 0, epoch = 0, batch = false })
+  local at, x = g:name("i"), g:name()
+  g:line("local %s = (%s - 1 - (%s - 1) %% %s) / %s + 1", at, i, i,
+    g:constant(self.k), g:constant(self.k))
+  g:open("if %s.at ~= %s or %s.epoch ~= %s then", state, at, state, e)
+  local batch = g:value(self.source, at, e)
+  g:line("%s.batch, %s.at, %s.epoch = %s(%s), %s, %s", state, state, state,
+    g:own(hold.keep), batch, at, e)
+  g:close()
+  g:staged(self, i, "local %s = %s(%s.batch, %s - (%s - 1) * %s)", x,
+    g:own(item_of), state, i, at, g:constant(self.k))
+  return x
+end
+
+function Unbatch:describe()
+  return ("unbatch(%s, %d)"):format(self.source:describe(), self.k)
+end
+
+--- Returns the items of batches: what neap.batch does, undone.
+-- @function unbatch
+-- @tparam Sequence source batches: lists, tensors, or tables of these
+-- @tparam int k items of a batch
+-- @tparam[opt=k] int last_k items of the last one
+-- @treturn Sequence
+-- @usage neap.range(5):batch(2):unbatch(2, 1):totable() --> 1, 2, 3, 4, 5
+local function unbatch(source, k, last_k)
+  source = check.sequence(1, source)
+  check.count(2, k)
+  last_k = last_k == nil and k or check.count(3, last_k)
+  if last_k > k then
+    check.fail(3, ("1..%d expected, got %d"):format(k, last_k))
+  end
+  local n = source.length
+  return sequence.wrap(Unbatch:make({
+    source = source, k = k, length = n == 0 and 0 or (n - 1) * k + last_k,
+  }))
+end
+
+return unbatch

@@ -1,0 +1,49 @@
+-- SPDX-License-Identifier: MIT
+--- Which items satisfy a predicate.
+-- @module neap.adapter.where
+
+local check = require("neap.base.check")
+local class = require("neap.base.class")
+local from = require("neap.source.from")
+local Map = require("neap.adapter.map").class
+local prefetch = require("neap.adapter.prefetch")
+local sequence = require("neap.sequence.sequence")
+
+-- What the predicate answers; errors call it by its name.
+local Where = class("adapter.where", Map)
+
+local BUFFERED = 1024 -- answers computed ahead: they are small
+
+--- Returns the indexes of the items that satisfy the predicate. It reads the
+-- whole sequence, here and now.
+-- @function where
+-- @tparam Sequence source with an end
+-- @tparam function predicate
+-- @tparam[opt] table options {workers = n}: ask in n worker processes
+-- @treturn Sequence of indexes, for neap.gather
+-- @usage s:gather(s:where(function(x) return x > 2 end))
+local function where(source, predicate, options)
+  source = check.finite(1, source)
+  check.func(2, predicate)
+  options = check.options(3, options, { workers = "integer" })
+  local answers = sequence.wrap(Where:make({
+    f = predicate, sources = { source }, length = source.length,
+  }))
+  if options.workers and options.workers ~= 0 then
+    answers = prefetch(answers, {
+      workers = options.workers, buffered = BUFFERED,
+    })
+  end
+  local indexes = {}
+  for i, is_so in answers:each() do
+    if is_so then
+      indexes[#indexes + 1] = i
+    end
+  end
+  if options.workers and options.workers ~= 0 then
+    answers:close()
+  end
+  return from(indexes)
+end
+
+return where

@@ -1,0 +1,135 @@
+-- SPDX-License-Identifier: MIT
+--- Several sequences side by side.
+-- @module neap.adapter.zip
+
+local check = require("neap.base.check")
+local class = require("neap.base.class")
+local map = require("neap.adapter.map")
+local sequence = require("neap.sequence.sequence")
+local traverse = require("neap.base.traverse")
+
+local Zip = class("adapter.zip", sequence.class)
+
+-- In one line: the lines of the code tell the stages.
+local function quoted(key)
+  return (("%q"):format(key):gsub("\n", "n"))
+end
+
+function Zip:emit(g, i, e)
+  local parts = {}
+  for k, source in ipairs(self.sources) do
+    local x = g:value(source, i, e)
+    parts[k] = self.keys and ("[%s] = %s"):format(quoted(self.keys[k]), x) or x
+  end
+  local x = g:name()
+  g:line("local %s = {%s}", x, table.concat(parts, ", "))
+  return x
+end
+
+-- Raises unless a value has just what an item has; and, before anything is
+-- stored, if a source is computed itself.
+local function check_item(self, value)
+  local what, known = self.keys and "field" or "item", {}
+  if type(value) ~= "table" or getmetatable(value) ~= nil then
+    error(("cannot assign: a table of %d %s%s expected, got %s"):format(
+      #self.sources, what, #self.sources == 1 and "" or "s",
+      sequence.unfit(value)), 0)
+  end
+  for k, source in ipairs(self.sources) do
+    local key = self.keys and self.keys[k] or k
+    known[key] = true
+    if value[key] == nil then
+      error(("cannot assign: the table has no %s '%s'"):format(what, key), 0)
+    elseif source.set == sequence.class.set then
+      source:set()
+    end
+  end
+  local key = traverse.key_outside(value, known)
+  if key ~= nil then
+    error(("cannot assign: the table has a %s '%s', items have not"):format(
+      what, tostring(key)), 0)
+  end
+end
+
+--- Stores the items, or the fields, of a table in those of the sources.
+function Zip:set(i, value, e)
+  check_item(self, value)
+  for k, source in ipairs(self.sources) do
+    source:set(i, value[self.keys and self.keys[k] or k], e)
+  end
+end
+
+function Zip:describe()
+  local parts = {}
+  for k, source in ipairs(self.sources) do
+    parts[k] = (self.keys and self.keys[k] .. " = " or "") .. source:describe()
+  end
+  return ("zip(%s)"):format(table.concat(parts, ", "))
+end
+
+-- Also of a table that has some fields beside a list: they would be lost.
+local function is_fields(value)
+  if type(value) ~= "table" then
+    return false
+  elseif #value == 0 then
+    return not traverse.is_empty(value)
+  end
+  return type((traverse.after(value, #value))) == "string"
+end
+
+-- The length that the fields agree on; endless ones go along with any.
+local function agreed_length(keys, nodes)
+  local length = math.huge
+  for k, node in ipairs(nodes) do
+    if length ~= math.huge and node.length ~= math.huge
+      and node.length ~= length then
+      check.fail(1, ("field '%s': %d items expected, got %d: lengths must "
+        .. "agree"):format(keys[k], length, node.length))
+    end
+    length = math.min(length, node.length)
+  end
+  return length
+end
+
+-- {image = s, label = t} in the order of the names, so that a chain is the
+-- same in each process.
+local function zip_fields(fields)
+  local keys, nodes = traverse.keys(fields), {}
+  for _, key in ipairs(keys) do
+    if type(key) ~= "string" then
+      check.fail(1, "names of fields must be strings, got " .. check.got(key))
+    end
+  end
+  if #keys > map.SOURCES_MAX then
+    check.fail(1, ("%d fields at most expected, got %d"):format(map.SOURCES_MAX,
+      #keys))
+  end
+  table.sort(keys)
+  for k, key in ipairs(keys) do
+    nodes[k] = sequence.node(fields[key])
+    if not nodes[k] then
+      check.fail(1, ("field '%s': sequence expected, got %s"):format(key,
+        sequence.unfit(fields[key])))
+    end
+  end
+  return Zip:make({
+    sources = nodes, keys = keys, length = agreed_length(keys, nodes),
+  })
+end
+
+--- Returns items {x, y, ...}, or {name = x, ...} for a table of fields.
+-- @function zip
+-- @tparam Sequence|table ... sequences of equal lengths, or one table of them
+-- @treturn Sequence
+-- @usage neap.zip{image = images, label = labels}
+local function zip(...)
+  if select("#", ...) == 1 and is_fields((...)) then
+    return sequence.wrap(zip_fields((...)))
+  elseif select("#", ...) == 0 then
+    check.sequence(1, nil)
+  end
+  local sources, length = map.agree(1, ...)
+  return sequence.wrap(Zip:make({ sources = sources, length = length }))
+end
+
+return zip

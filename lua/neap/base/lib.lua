@@ -1,0 +1,111 @@
+-- SPDX-License-Identifier: MIT
+--- Finds libneap, declares it to the FFI with its own words, and turns its
+-- statuses into Lua errors.
+-- @module neap.base.lib
+
+local ffi = require("ffi")
+
+local ABI = 1
+
+ffi.cdef([[
+  const char *neap_cdef(void);
+  const char *neap_version(void);
+  int neap_abi(void);
+]])
+
+local lib = {}
+
+--- The folder that holds neap's Lua modules, with `neap/` in it.
+lib.lua_dir = debug.getinfo(1, "S").source:match("^@(.*)/?neap/base/lib%.lua$")
+lib.lua_dir = lib.lua_dir == "" and "." or lib.lua_dir:gsub("/$", "")
+
+local function in_process()
+  return ffi.C.neap_abi and ffi.C
+end
+
+-- The executable carries the library; a plain LuaJIT loads it: from where
+-- NEAP_LIBRARY says, from beside these modules (a build tree, an installed
+-- tree), or from where the system looks.
+local function find()
+  local found, here = pcall(in_process)
+  if found then
+    return here, "/proc/self/exe"
+  end
+  local named = os.getenv("NEAP_LIBRARY")
+  local tried = {}
+  for _, path in ipairs(named and { named } or {
+    lib.lua_dir .. "/../build/lib/libneap.so",
+    lib.lua_dir .. "/../../../lib/libneap.so",
+    "neap",
+  }) do
+    local ok, loaded = pcall(ffi.load, path)
+    if ok then
+      return loaded, path
+    end
+    tried[#tried + 1] = "\n  " .. tostring(loaded)
+  end
+  error("cannot load libneap: run make, or set NEAP_LIBRARY to libneap.so"
+    .. table.concat(tried), 0)
+end
+
+local C, C_path = find()
+
+-- The library may be of any version: one without neap_version(), too.
+local function version_of_library()
+  return ffi.string(C.neap_version())
+end
+
+local function resolve(path)
+  ffi.cdef("char *realpath(const char *path, char *resolved);")
+  return ffi.string(ffi.C.realpath(path, ffi.new("char[4096]")))
+end
+
+local function refuse(why, ...)
+  local is_told, told = pcall(version_of_library)
+  local is_found, path = pcall(resolve, C_path)
+  error(("cannot use libneap: %s\n  the library: neap %s, %s\n"
+    .. "  the Lua modules: neap %s, %s\n"
+    .. "help: use the neap executable, or libneap.so (NEAP_LIBRARY), that came "
+    .. "with these modules"):format(why:format(...),
+      is_told and told or "(unknown)", is_found and path or C_path,
+      require("neap.base.version"), lib.lua_dir), 0)
+end
+
+if C.neap_abi() ~= ABI then
+  refuse("it has ABI %d, these Lua modules want %d", C.neap_abi(), ABI)
+end
+ffi.cdef(ffi.string(C.neap_cdef()))
+for _, name in ipairs({
+  "neap_error", "neap_tensor", "neap_random", "neap_value", "neap_tensor_cell",
+  "neap_run", "neap_options", "neap_stats", "neap_task", "neap_window",
+  "neap_stretch",
+}) do
+  if ffi.sizeof(name) ~= tonumber(C.neap_sizeof(name)) then
+    refuse("%s has %d bytes there, %d here", name,
+      tonumber(C.neap_sizeof(name)), ffi.sizeof(name))
+  end
+end
+
+--- The library; `lib.C.neap_...`.
+lib.C = C
+
+--- The neap_error to pass as the last argument of a call.
+lib.error = ffi.new("neap_error")
+
+--- Answers a status of 0 or more, and raises the text of any other.
+function lib.check(status)
+  if status < 0 then
+    error(ffi.string(lib.error.text), 0)
+  end
+  return status
+end
+
+local word = ffi.typeof("intptr_t")
+
+--- Bytes from one address to another. LuaJIT's own difference of two pointers
+-- is cut to 32 bits.
+function lib.distance(from, to)
+  return tonumber(ffi.cast(word, to) - ffi.cast(word, from))
+end
+
+return lib

@@ -1,0 +1,242 @@
+-- SPDX-License-Identifier: MIT
+--- Turns a chain into one Lua function, `item(i, epoch)`.
+--
+-- Each node of a chain writes the lines that compute its item into one
+-- function (or several, where LuaJIT's limits on locals and upvalues bid it),
+-- so that LuaJIT compiles the whole chain as it compiles a loop written by
+-- hand. A node that writes none is called through its method `get`.
+--
+-- A call of a user's function stands on a line of its own, by which an error
+-- finds its stage; its index is read once more after the call, so that the
+-- local that holds it is still there when the call fails. (A store would keep
+-- LuaJIT from taking what stands in upvalues out of loops.)
+-- @module neap.sequence.compile
+
+local errors = require("neap.base.errors")
+
+local UPVALUES_MAX = 56 -- of 60; constants beyond are in a table
+local NAMES_MAX = 140 -- of 200 locals, and of 250 slots with a call's
+local HEAD = 3 -- lines before the first that a generator writes
+local STILL = " do local _ = " -- what reads a local once more
+local NAMES_NODE = 8 -- that a node needs at most, beside one for each source
+
+local Generator = {}
+Generator.__index = Generator
+
+local compile -- for parts that become functions of their own
+
+local function new_generator(node)
+  return setmetatable({
+    node = node, lines = {}, names = 0, reserved = 0,
+    constants = {}, constant_names = {}, -- in the order met
+    shared = {}, shared_names = {}, kept = {}, upvalues = 0,
+    stages = { node:stage_name() }, -- the whole's name, then theirs
+    stage_lines = {}, -- line -> {stage = which of them, index = a local's name}
+    indent = "  ", compile = compile,
+  }, Generator)
+end
+
+--- Appends a line of code.
+function Generator:line(text, ...)
+  if select("#", ...) > 0 then
+    text = text:format(...)
+  end
+  self.lines[#self.lines + 1] = self.indent .. text
+end
+
+--- A fresh local's name.
+function Generator:name(prefix)
+  self.names = self.names + 1
+  return (prefix or "x") .. self.names
+end
+
+-- Takes one of the upvalues, unless there is none left.
+local function take_upvalue(self)
+  local is_left = self.upvalues < UPVALUES_MAX
+  self.upvalues = self.upvalues + (is_left and 1 or 0)
+  return is_left
+end
+
+--- The name under which the code finds a value of this process.
+function Generator:constant(value)
+  local constants, names = self.constants, self.constant_names
+  for k = 1, #constants do
+    if rawequal(constants[k], value) then
+      return names[k]
+    end
+  end
+  local k = #constants + 1
+  constants[k] = value
+  names[k] = (take_upvalue(self) and "k%d" or "more[%d]"):format(k)
+  return names[k]
+end
+
+local own_names, own_count = {}, 0 -- function -> its name in all texts
+
+--- The same for a function of neap's own, which is no chain's: all chains of a
+-- shape share what holds it.
+function Generator:own(f)
+  if not own_names[f] then
+    own_count = own_count + 1
+    own_names[f] = "own" .. own_count
+  end
+  local name = own_names[f]
+  if not self.shared[name] then
+    if not take_upvalue(self) then
+      return self:constant(f)
+    end
+    self.shared[name] = f
+    table.insert(self.shared_names, name)
+  end
+  return name
+end
+
+--- Keeps a value alive as long as the code: what that reads may be its own.
+function Generator:keep(value)
+  self.kept[#self.kept + 1] = self:constant(value)
+end
+
+-- What xpcall answers, or its error again.
+local function result(ok, x)
+  if not ok then
+    error(x, 0)
+  end
+  return x
+end
+
+--- Writes the code for an item of a node that a loop computes, so that what it
+-- raises is an error already: a function whose loop is so written need not be
+-- called through xpcall, and LuaJIT compiles no return from a loop through it.
+-- @treturn string the name of the local with the item
+function Generator:guarded(node, i, e)
+  local x = self:name()
+  self:line("local %s = %s(%s(%s, %s, %s))", x, self:own(result),
+    self:own(errors.try), self:constant(compile(node)), i, e)
+  return x
+end
+
+--- Writes a call of a user's function on behalf of a stage.
+-- @treturn string the name of the local with its result
+function Generator:call(node, i, f, arguments)
+  local x = self:name()
+  self:staged(node, i, "local %s = %s(%s)", x, self:constant(f),
+    table.concat(arguments, ", "))
+  return x
+end
+
+--- Appends a line that may fail on behalf of a stage, at its index.
+function Generator:staged(node, i, text, ...)
+  self:line(text .. STILL .. i .. " end", ...)
+  self.stages[#self.stages + 1] = node:stage_name()
+  self.stage_lines[#self.lines + HEAD] = { stage = #self.stages, index = i }
+end
+
+--- Writes what opens a block; `close` ends it, by "end" unless told.
+function Generator:open(text, ...)
+  self:line(text, ...)
+  self.indent = self.indent .. "  "
+end
+
+function Generator:close(text)
+  self.indent = self.indent:sub(3)
+  if text ~= "" then
+    self:line(text or "end")
+  end
+end
+
+--- Writes the code for an item of a node.
+-- @tparam Sequence node
+-- @tparam string i the local with the index
+-- @tparam string e the local with the epoch
+-- @treturn string the name of the local with the item
+function Generator:value(node, i, e)
+  local wanted = NAMES_NODE + (node.sources and #node.sources or 1)
+  if self.reserved == 0 or self.reserved + wanted <= NAMES_MAX then
+    self.reserved = self.reserved + wanted
+    return node:emit(self, i, e)
+  end
+  local x = self:name()
+  self:line("local %s = %s(%s, %s)", x, self:constant(compile(node)), i, e)
+  return x
+end
+
+local SHAPES_MAX = 500 -- texts that are remembered
+local CLOSURES = 8
+
+-- The text is the same for chains of the same shape, so that they share one
+-- prototype, and a loop over a second chain the traces of the first. LuaJIT
+-- shares them once it has seen several closures of a prototype; for the first
+-- few it compiles what is in their upvalues into the trace.
+local shapes, shape_count = {}, 0
+
+-- The shape of a text: `make`, which answers a function for some constants, and
+-- the lines at which the function's stages stand.
+local function shape_of(text, g, node)
+  local shape = shapes[text]
+  if not shape then
+    local chunk = assert(loadstring(text, "=neap: " .. node.class_name))
+    local own = {}
+    for k, name in ipairs(g.shared_names) do
+      own[k] = g.shared[name]
+    end
+    shape = { make = chunk(unpack(own)), stage_lines = g.stage_lines }
+    for _ = 1, CLOSURES do
+      shape.make()
+    end
+    if shape_count == SHAPES_MAX then
+      shapes, shape_count = {}, 0
+    end
+    shapes[text], shape_count = shape, shape_count + 1
+  end
+  return shape
+end
+
+local function listed(names, none)
+  return #names > 0 and table.concat(names, ", ") or none
+end
+
+local function build(node)
+  local g = new_generator(node)
+  local x = g:value(node, "i", "e")
+  g:line(STILL .. "i end") -- which an error wants to know
+  local names = {}
+  for k, name in ipairs(g.constant_names) do
+    names[k] = name:match("^k.*")
+  end
+  local text = table.concat({
+    ("local %s = ..."):format(listed(g.shared_names, "_")),
+    ("return function(...) local more, %s = ..."):format(listed(names, "_")),
+    ("return function(i, e) do local _ = %s end"):format(listed(g.kept, "nil")),
+    table.concat(g.lines, "\n"),
+    "  return " .. x,
+    "end end",
+  }, "\n")
+  local shape = shape_of(text, g, node)
+  local getter = shape.make(#g.constants > #names and g.constants,
+    unpack(g.constants, 1, #names))
+  errors.register(getter, shape.stage_lines, g.stages)
+  return getter
+end
+
+--- The function that computes items of a node; made once.
+-- @treturn function item(i, epoch), i in range
+function compile(node)
+  if not node.getter then
+    node.getter = build(node)
+  end
+  return node.getter
+end
+
+--- The text that compile() would load: for tests and the curious.
+local function text_of(node)
+  local g = new_generator(node)
+  local x = g:value(node, "i", "e")
+  return table.concat(g.lines, "\n") .. "\n  return " .. x
+end
+
+-- What writes code runs too seldom to be worth compiling.
+jit.off(true, true)
+jit.on(compile)
+jit.on(result)
+
+return { compile = compile, text = text_of }

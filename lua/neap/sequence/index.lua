@@ -1,0 +1,161 @@
+-- SPDX-License-Identifier: MIT
+--- What the rearranging adapters share: their index arithmetic is a tree in
+-- libneap, and through any number of them an item takes one call into C.
+--
+-- A subclass has a `source` and a method `tree(source_tree)`, or `sources` and
+-- `tree(source_trees, count)`, which answers the tree of its adapter, made by
+-- `Index.build`; and `is_stretchy` if its ops table has a `stride`, `is_unit`
+-- if that answers steps of 1 over sources that do; `lends` if what the tree
+-- reads is the node's.
+-- @module neap.sequence.index
+
+local ffi = require("ffi")
+local new_table = require("table.new")
+local ahead = require("neap.sequence.lookahead")
+local check = require("neap.base.check")
+local class = require("neap.base.class")
+local exact = require("neap.base.exact")
+local lib = require("neap.base.lib")
+local sequence = require("neap.sequence.sequence")
+
+local C = lib.C
+local Index = class("sequence.index", sequence.class)
+
+-- More leaves than this are told apart by a table of functions, not by code.
+local BRANCHES_MAX = 4
+local LEAVES_MAX = 2 ^ 15 -- whose numbers what is resolved ahead holds
+
+local out = ffi.new("neap_seq *[1]")
+
+--- Calls a constructor of libneap: `Index.build(C.neap_seq_..., ...)`.
+function Index.build(constructor, ...)
+  local arguments = { ... }
+  arguments[#arguments + 1] = out
+  arguments[#arguments + 1] = lib.error
+  lib.check(constructor(unpack(arguments)))
+  return out[0]
+end
+
+local grow
+
+local function grow_leaf(node, leaves)
+  local number = leaves[node]
+  if not number then
+    number = #leaves
+    leaves[node] = number
+    leaves[number + 1] = node
+  end
+  return Index.build(C.neap_seq_leaf, node.length == math.huge
+    and C.NEAP_ENDLESS or node.length, number)
+end
+
+--- Checks how many sequences are arguments.
+function Index.check_count(...)
+  local count = select("#", ...)
+  if count == 0 then
+    check.sequence(1, nil)
+  elseif count > C.NEAP_SEQ_SOURCES_MAX then
+    check.fail(C.NEAP_SEQ_SOURCES_MAX + 1, ("%d sequences at most expected, "
+      .. "got %d"):format(C.NEAP_SEQ_SOURCES_MAX, count))
+  end
+end
+
+local function grow_several(node, leaves)
+  local count = #node.sources
+  local trees = ffi.new("neap_seq *[?]", count)
+  for k, source in ipairs(node.sources) do
+    trees[k - 1] = grow(source, leaves)
+  end
+  return node:tree(trees, count)
+end
+
+-- The tree of a node's adapters, down to the nodes that are none: these are
+-- the leaves, numbered from 0 in the order met. Answers the caller's own.
+function grow(node, leaves)
+  if not node.tree then
+    return grow_leaf(node, leaves)
+  elseif node.sources then
+    return grow_several(node, leaves)
+  end
+  return node:tree(grow(node.source, leaves))
+end
+
+-- What f answers for each leaf, counted from 0 as leaves are, in a table whose
+-- array part has room for 0; nil if it answers nil for one of them.
+local function by_number(leaves, f)
+  local list = new_table(#leaves, 0)
+  for k, leaf in ipairs(leaves) do
+    list[k - 1] = f(leaf)
+    if list[k - 1] == nil then
+      return nil
+    end
+  end
+  return list
+end
+
+local function stored(leaf)
+  return leaf.stored
+end
+
+-- Code for an item of whichever leaf it comes from.
+local function emit_leaves(g, leaves, which, j, e)
+  local x = g:name()
+  local values = by_number(leaves, stored)
+  if values then
+    g:line("local %s = %s[%s][%s]", x, g:constant(values), which, j)
+  elseif #leaves > BRANCHES_MAX then
+    local getters = g:constant(by_number(leaves, g.compile))
+    g:line("local %s = %s[%s](%s, %s)", x, getters, which, j, e)
+  else
+    g:line("local %s", x)
+    for k, leaf in ipairs(leaves) do
+      g:open("%s %s == %d then", k == 1 and "if" or "elseif", which, k - 1)
+      g:line("%s = %s", x, g:value(leaf, j, e))
+      g:close(k < #leaves and "" or "end")
+    end
+  end
+  return x
+end
+
+-- Keeps what the tree of a node reads beside its own memory.
+local function keep_lenders(g, node)
+  if node.lends then
+    g:keep(node)
+  end
+  for _, source in ipairs(node.tree and (node.sources or { node.source })
+    or {}) do
+    keep_lenders(g, source)
+  end
+end
+
+function Index:emit(g, i, e)
+  local leaves = {}
+  keep_lenders(g, self)
+  local way = ahead.way(self)
+  local arguments = ("%s, %s, %s"):format(g:constant(way.new(grow(self,
+    leaves))), i, e)
+  local j = g:name("i")
+  if #leaves == 1 then
+    g:line("local %s = %s(%s)", j, g:own(way.index), arguments)
+    return g:value(leaves[1], j, e)
+  end
+  if #leaves >= LEAVES_MAX then
+    error(("cannot read: %d sequences are rearranged as one, not 1..%d"):format(
+      #leaves, LEAVES_MAX - 1), 0)
+  end
+  local which = g:name("w")
+  g:line("local %s, %s = %s(%s)", j, which, g:own(way.leaf), arguments)
+  return emit_leaves(g, leaves, which, j, e)
+end
+
+function Index:set(i, value, e)
+  local leaves, which = {}, ffi.new("int32_t[1]")
+  local tree = ffi.gc(grow(self, leaves), C.neap_seq_free)
+  local j = tonumber(C.neap_seq_resolve_one(tree, e, exact.from_zero(i),
+    which)) + 1
+  leaves[which[0] + 1]:set(j, value, e)
+end
+
+jit.off(true, true) -- what writes code, as neap.compile
+
+return Index

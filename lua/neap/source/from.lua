@@ -1,0 +1,72 @@
+-- SPDX-License-Identifier: MIT
+--- Sequences over what is there already: a Lua array, a tensor's rows, a
+-- function of the index.
+-- @module neap.source.from
+
+local check = require("neap.base.check")
+local class = require("neap.base.class")
+local sequence = require("neap.sequence.sequence")
+local tensor = require("neap.tensor.tensor")
+
+local From = class("source.from", sequence.class)
+
+function From:emit(g, i)
+  if type(self.values) == "function" then
+    return g:call(self, i, self.values, { i })
+  end
+  local x = g:name()
+  if tensor.is(self.values) then -- which may be one that was released
+    g:staged(self, i, "local %s = %s[%s]", x, g:constant(self.values), i)
+  else
+    g:line("local %s = %s[%s]", x, g:constant(self.values), i)
+  end
+  return x
+end
+
+function From:set(i, value)
+  if type(self.values) == "function" then
+    error("cannot assign: the items of " .. self:stage_name()
+      .. " are computed, not stored", 0)
+  end
+  self.values[i] = value
+end
+
+function From:describe()
+  if tensor.is(self.values) then
+    return ("from(tensor %s %s)"):format(self.values.dtype,
+      table.concat(self.values.shape, "x"))
+  end
+  return ("from(%s)"):format(type(self.values))
+end
+
+local from = { class = From }
+
+--- The node of a Lua array or tensor.
+function from.node(values)
+  return From:make({ values = values, length = #values, stored = values })
+end
+
+--- Returns the items of an array, the rows of a tensor, or f(1), f(2), ...
+-- @function from
+-- @tparam table|tensor|function values
+-- @tparam[opt] int n items of a function; nil: endless
+-- @treturn Sequence
+-- @usage neap.from(function(i) return i * i end, 3):totable() --> 1, 4, 9
+local function make(_, values, n)
+  if type(values) == "function" then
+    if n ~= nil and not (check.is_integer(n) and n >= 0) then
+      check.fail(2, "whole number, 0 or more, expected, got " .. check.got(n))
+    end
+    return sequence.wrap(From:make({
+      values = values, length = n or math.huge,
+    }))
+  elseif n ~= nil then
+    check.sequence(1, values)
+    check.fail(2, "no length expected: only a function wants one")
+  elseif sequence.is(values) then
+    return values
+  end
+  return sequence.wrap(check.sequence(1, values))
+end
+
+return setmetatable(from, { __call = make })

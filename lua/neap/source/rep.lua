@@ -1,0 +1,34 @@
+-- SPDX-License-Identifier: MIT
+--- One value, again and again.
+-- @module neap.source.rep
+
+local check = require("neap.base.check")
+local class = require("neap.base.class")
+local sequence = require("neap.sequence.sequence")
+
+local Rep = class("source.rep", sequence.class)
+
+function Rep:emit(g)
+  local x = g:name()
+  g:line("local %s = %s.value", x, g:constant(self))
+  return x
+end
+
+--- There is one value: another one for an item is another one for all.
+function Rep:set(_, value)
+  self.value = value
+end
+
+--- Returns a value n times, or without an end.
+-- @function rep
+-- @param value
+-- @tparam[opt] int n nil: endless
+-- @treturn Sequence
+-- @usage neap.rep(0, 3):totable() --> 0, 0, 0
+local function rep(value, n)
+  return sequence.wrap(Rep:make({
+    value = value, length = n == nil and math.huge or check.natural(2, n),
+  }))
+end
+
+return rep

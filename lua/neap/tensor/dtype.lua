@@ -1,0 +1,235 @@
+-- SPDX-License-Identifier: MIT
+--- The dtypes: for each, how an element is read and written, with checks.
+-- The functions of a dtype are generated from text, so that each dtype has
+-- code of its own, in which the compiler sees one pointer type and no branch.
+-- @module neap.tensor.dtype
+
+local ffi = require("ffi")
+local lib = require("neap.base.lib")
+
+local C = lib.C
+
+local EXACT = 2^53  -- integers up to here are numbers in Lua
+
+local int64, uint64 = ffi.typeof("int64_t"), ffi.typeof("uint64_t")
+
+-- name, code, bits, pointer handed out, pointer read through, template
+local LIST = {
+  { "u8", C.NEAP_UINT, 8, "uint8_t *", "uint8_t *", "integer" },
+  { "i8", C.NEAP_INT, 8, "int8_t *", "int8_t *", "integer" },
+  { "i16", C.NEAP_INT, 16, "int16_t *", "int16_t *", "integer" },
+  { "u16", C.NEAP_UINT, 16, "uint16_t *", "uint16_t *", "integer" },
+  { "i32", C.NEAP_INT, 32, "int32_t *", "int32_t *", "integer" },
+  { "u32", C.NEAP_UINT, 32, "uint32_t *", "uint32_t *", "integer" },
+  { "i64", C.NEAP_INT, 64, "int64_t *", "int64_t *", "wide" },
+  { "u64", C.NEAP_UINT, 64, "uint64_t *", "uint64_t *", "wide" },
+  { "f16", C.NEAP_FLOAT, 16, "uint16_t *", "uint16_t *", "f16" },
+  { "bf16", C.NEAP_BFLOAT, 16, "uint16_t *", "uint16_t *", "bf16" },
+  { "f32", C.NEAP_FLOAT, 32, "float *", "float *", "f32" },
+  { "f64", C.NEAP_FLOAT, 64, "double *", "double *", "f64" },
+  { "bool", C.NEAP_BOOL, 8, "bool *", "uint8_t *", "boolean" },
+}
+
+-- Every template gets p, the typed pointer, and k; `value` to write.
+-- LuaJIT keeps its types in the payloads of negative NaNs, and the FFI loads
+-- what is there: so the bits are looked at first, or memory that another
+-- process wrote could pass for any Lua value. What is looked at is a copy, in
+-- `box`, since that process may still be writing.
+local READ = {
+  integer = "return p[k]",
+  wide = [[
+    local value = p[k]
+    if value <= EXACT and (least == 0 or value >= -EXACT) then
+      return tonumber(value)
+    end
+    return value]],
+  f16 = "local value = C.neap_f16_load(p[k]) return value",
+  bf16 = "local value = C.neap_bf16_load(p[k]) return value",
+  f32 = [[
+    box.words[0] = cast(words, data)[k]
+    if box.words[0] > 0xff800000 then
+      return 0 / 0
+    end
+    return box.single]],
+  f64 = [[
+    box.bits = cast(int64s, data)[k]
+    if box.words[1] > 0xfff00000 then
+      return 0 / 0
+    end
+    return box.number]],
+  boolean = "return p[k] ~= 0",
+}
+
+local WRITE = {
+  integer = "p[k] = integer(value, kind, level + 1)",
+  wide = "p[k] = wide(value, kind, level + 1)",
+  f16 = "p[k] = C.neap_f16_store(number(value, kind, level + 1))",
+  bf16 = "p[k] = C.neap_bf16_store(number(value, kind, level + 1))",
+  f32 = "p[k] = number(value, kind, level + 1)",
+  f64 = "p[k] = number(value, kind, level + 1)",
+  boolean = "p[k] = boolean(value, kind, level + 1)",
+}
+
+local TEMPLATE = [[
+local ffi, C, pointer, kind, EXACT, checks = ...
+local cast, tonumber, least = ffi.cast, tonumber, kind.least
+local words, int64s = ffi.typeof("uint32_t *"), ffi.typeof("int64_t *")
+local box = ffi.new(
+  "union { int64_t bits; uint32_t words[2]; double number; float single; }")
+local integer, wide = checks.integer, checks.wide
+local number, boolean = checks.number, checks.boolean
+return function(data, k)
+  local p = cast(pointer, data)
+  $READ
+end, function(data, k, value, level)
+  local p = cast(pointer, data)
+  $WRITE
+end
+]]
+
+local floor = math.floor
+
+local function is_wide(value)
+  return ffi.istype(int64, value) or ffi.istype(uint64, value)
+end
+
+local function as_text(value)
+  return is_wide(value) and tostring(value):gsub("U?LL$", "")
+    or ("%.14g"):format(value)
+end
+
+-- The checks answer what to store, or raise at `level`.
+local checks = {}
+
+local function refuse(value, kind, level)
+  if type(value) ~= "number" and not is_wide(value) then
+    error(("a %s is expected for %s, got %s"):format(
+      kind.name == "bool" and "boolean" or "number", kind.name, type(value)),
+      level + 1)
+  end
+  local is_fraction = type(value) == "number" and value >= kind.least
+    and value < kind.limit
+  error(is_fraction and ("%s is a fraction, and %s holds integers"):format(
+      as_text(value), kind.name)
+    or ("%s is out of range for %s"):format(as_text(value), kind.name),
+    level + 1)
+end
+
+local function fits(value, kind)
+  return value >= kind.least and value < kind.limit and value == floor(value)
+end
+
+function checks.number(value, kind, level)
+  if type(value) == "number" then
+    return value
+  end
+  if not is_wide(value) then
+    refuse(value, kind, level + 1)
+  end
+  return tonumber(value)
+end
+
+-- A 64-bit integer that 32 bits hold is exact as a number.
+function checks.integer(value, kind, level)
+  local number = value
+  if type(value) ~= "number" then
+    number = checks.number(value, kind, level + 1)
+  end
+  if not fits(number, kind) then
+    refuse(value, kind, level + 1)
+  end
+  return number
+end
+
+-- Negative as one is, above 2^63 as the other: seen by the sign bit alone.
+function checks.wide(value, kind, level)
+  if type(value) == "number" then
+    if not fits(value, kind) then
+      refuse(value, kind, level + 1)
+    end
+    return kind.least == 0 and ffi.cast(uint64, value)
+      or ffi.cast(int64, value)
+  end
+  local own = kind.least == 0 and uint64 or int64
+  if not is_wide(value)
+      or not ffi.istype(own, value) and ffi.cast(int64, value) < 0 then
+    refuse(value, kind, level + 1)
+  end
+  return ffi.cast(own, value)
+end
+
+function checks.boolean(value, kind, level)
+  if value == true or value == 1 then
+    return 1
+  elseif value == false or value == 0 then
+    return 0
+  end
+  return refuse(value, kind, level + 1)
+end
+
+local dtype = { list = {} }
+local by_name, by_code = {}, {}
+
+local function limits(code, bits)
+  if code == C.NEAP_INT then
+    return -2^(bits - 1), 2^(bits - 1)
+  elseif code == C.NEAP_BOOL then
+    return 0, 2
+  end
+  return 0, 2^bits
+end
+
+-- Makes a kind's `read` and `write` when the first of them is asked for: few
+-- processes use more than a few dtypes.
+local function accessors(through, template)
+  return function(kind, key)
+    if key ~= "read" and key ~= "write" then
+      return nil
+    end
+    local text = TEMPLATE:gsub("%$(%u+)", {
+      READ = READ[template], WRITE = WRITE[template],
+    })
+    kind.read, kind.write = assert(loadstring(text,
+      "=neap: dtype " .. kind.name))(ffi, C, ffi.typeof(through), kind, EXACT,
+      checks)
+    return rawget(kind, key)
+  end
+end
+
+for index, entry in ipairs(LIST) do
+  local name, code, bits, handed, through, template = unpack(entry)
+  local least, limit = limits(code, bits)
+  local kind = {
+    index = index, name = name, code = code, bits = bits, size = bits / 8,
+    pointer = ffi.typeof(handed), least = least, limit = limit,
+    is_float = code == C.NEAP_FLOAT or code == C.NEAP_BFLOAT,
+  }
+  setmetatable(kind, { __index = accessors(through, template) })
+  dtype.list[index] = kind
+  by_name[name] = kind
+  by_code[code * 256 + bits] = kind
+end
+
+--- Finds a dtype by name; raises at `level` and lists what is known.
+-- @treturn table with name, code, bits, size (bytes), pointer (a ctype),
+--  index (in `dtype.list`), `read(data, k)` and `write(data, k, value, level)`
+function dtype.find(name, level)
+  local kind = by_name[name]
+  if not kind then
+    local known = {}
+    for index, entry in ipairs(LIST) do
+      known[index] = entry[1]
+    end
+    error(("unknown dtype %s, known are %s"):format(
+      type(name) == "string" and "'" .. name .. "'" or "of type "
+      .. type(name), table.concat(known, " ")), level + 1)
+  end
+  return kind
+end
+
+--- Finds a dtype by DLPack's code and bits, or answers nil.
+function dtype.of(code, bits)
+  return by_code[code * 256 + bits]
+end
+
+return dtype

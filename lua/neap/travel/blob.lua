@@ -1,0 +1,42 @@
+-- SPDX-License-Identifier: MIT
+--- Turns a Lua value and all that it reaches into one string, and back in
+-- another process: how a chain travels to its workers. What travels and how is
+-- told in docs/internals/blob.md.
+-- @module neap.travel.blob
+
+local format = require("neap.travel.format")
+local pack = require("neap.travel.pack")
+local unpack = require("neap.travel.unpack")
+
+local blob = {}
+
+--- Lets a kind of cdata travel, one kind a module.
+-- @function blob.register
+-- @tparam string module what the worker requires before it unpacks such a
+--   value; requiring it registers the kind there
+-- @tparam function matches `matches(cdata)` tells whether it is of this kind
+-- @tparam function pack `pack(value)` answers what is packed in its place; it
+--   may refer to the value through the upvalues of functions alone
+-- @tparam function unpack `unpack(plain)` makes the value; functions in `plain`
+--   have no upvalues yet and must not be called
+function blob.register(module, matches, pack_value, unpack_value)
+  format.kinds[module] = {
+    module = module, matches = matches,
+    pack = pack_value, unpack = unpack_value,
+  }
+end
+
+--- Packs a value; raises a string that says what cannot travel, and where.
+-- @function blob.pack
+-- @param value nil too
+-- @tparam[opt] string name what errors call the value: "the function of map at
+--   train.lua:30"
+-- @treturn string
+blob.pack = pack
+
+--- Makes the value again; raises "cannot read the chain: ..." if it cannot.
+-- @function blob.unpack
+-- @tparam string chain what `blob.pack` answered, in this process or another
+blob.unpack = unpack
+
+return blob

@@ -1,5 +1,0 @@
--- SPDX-License-Identifier: MIT
---- neap's version: the one place that says it, for the build too.
--- @module neap.version
-
-return "0.1.0"

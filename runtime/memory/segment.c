@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Shared memory without a name: a memfd, its mapping, and its seals.
+ *
+ * A segment is sparse: pages exist once they are written. Nothing is left in
+ * the file system, so nothing is left behind by a crash.
+ *
+ * No worker can change its size or add a seal, which would keep others from
+ * mapping it. What they may write they may also punch out, so that it reads as
+ * zeroes: the seals against that keep them from writing too.
+ */
+#include "memory/segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/descriptor.h"
+#include "base/error.h"
+
+static int map_whole(neap__segment *segment, neap_error *error) {
+  void *base = mmap(NULL, segment->bytes, PROT_READ | PROT_WRITE,
+                    MAP_SHARED | MAP_NORESERVE, segment->fd, 0);
+  if (base == MAP_FAILED)
+    return neap__error_set(error, NEAP_EMEMORY, errno,
+                           "cannot reserve %llu bytes of address space",
+                           (unsigned long long)segment->bytes);
+  /* A core dump would walk all those addresses, for minutes. */
+  (void)madvise(base, segment->bytes, MADV_DONTDUMP);
+  segment->base = base;
+  return NEAP_OK;
+}
+
+int neap__segment_open(neap__segment *segment, const char *label,
+                       uint64_t bytes, neap_error *error) {
+  int rc;
+  *segment = (neap__segment){.fd = -1, .bytes = bytes};
+  segment->fd = neap__descriptor_raise(
+      memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (segment->fd < 0) {
+    rc = neap__error_set(error, NEAP_ESYSTEM, errno,
+                         "cannot create shared memory");
+    goto fail;
+  }
+  if (neap__descriptor_resize(segment->fd, bytes) != 0 ||
+      fcntl(segment->fd, F_ADD_SEALS,
+            F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+    rc = neap__error_set(error, NEAP_EMEMORY, errno,
+                         "cannot size shared memory to %llu bytes",
+                         (unsigned long long)bytes);
+    goto fail;
+  }
+  if ((rc = map_whole(segment, error)) != NEAP_OK) goto fail;
+  return NEAP_OK;
+
+fail:
+  neap__segment_close(segment);
+  return rc;
+}
+
+int neap__segment_attach(neap__segment *segment, int fd, neap_error *error) {
+  struct stat about;
+  *segment = (neap__segment){.fd = fd};
+  if (fstat(fd, &about) != 0)
+    return neap__error_set(error, NEAP_ESYSTEM, errno,
+                           "cannot attach to the host's memory");
+  segment->bytes = (uint64_t)about.st_size;
+  return map_whole(segment, error);
+}
+
+void neap__segment_trim(neap__segment *segment, uint64_t offset,
+                        uint64_t bytes) {
+  (void)fallocate(segment->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                  (off_t)offset, (off_t)bytes);
+}
+
+void neap__segment_close(neap__segment *segment) {
+  if (segment->base != NULL) munmap(segment->base, segment->bytes);
+  if (segment->fd >= 0) close(segment->fd);
+  *segment = (neap__segment){.fd = -1};
+}

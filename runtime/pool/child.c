@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/* A worker as its host sees it: started, greeted, listened to, reaped. */
+#include "pool/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/descriptor.h"
+#include "base/error.h"
+#include "base/futex.h"
+
+/* Bytes passed on at a time: few enough for a terminal not to block on. */
+enum { WORDS_BYTES = 512 };
+#ifndef P_PIDFD /* since glibc 2.36 */
+#define P_PIDFD 3
+#endif
+
+/* Bytes that may be left in the pipe when its writer has ended, and more. */
+enum { PIPE_BYTES_MAX = 1 << 20 };
+
+/* -- Starting -- */
+
+static void shut(int *fd) {
+  if (*fd >= 0) close(*fd);
+  *fd = -1;
+}
+
+/*
+ * Parts a pair that was just opened, unless rc says that it was not: theirs
+ * lies out of the way of what a worker inherits; ours, out of stdio's, never
+ * makes us wait.
+ */
+static int part(int rc, const int pair[2], int *ours, int *theirs,
+                const char *what, neap_error *error) {
+  int reason = errno;
+  *ours = *theirs = -1;
+  if (rc == 0) {
+    *theirs = neap__descriptor_copy(pair[1], NEAP__FD_COUNT);
+    reason = errno;
+    close(pair[1]);
+    *ours = neap__descriptor_raise(pair[0]);
+    if (*ours < 0 || fcntl(*ours, F_SETFL, O_NONBLOCK) != 0)
+      reason = errno;
+    else if (*theirs >= 0)
+      return NEAP_OK;
+  }
+  shut(ours);
+  shut(theirs);
+  return neap__error_set(error, NEAP_ESYSTEM, reason, "cannot open %s", what);
+}
+
+int neap__child_start(neap__child *child, const char *path, const char *lua_dir,
+                      const int inherit[NEAP__FD_COUNT], neap_error *error) {
+  int pair[2], socket = -1, words = -1;
+  int handed[NEAP__FD_COUNT];
+  child->state = NEAP__CHILD_STARTED;
+  child->started_ns = neap__now_ns();
+  child->is_muffled = false;
+  child->pace = (neap__pace){0};
+  child->tail_bytes = 0;
+  int rc = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
+  rc = part(rc, pair, &child->socket, &socket, "a worker's socket", error);
+  if (rc == NEAP_OK)
+    rc = part(pipe2(pair, O_CLOEXEC), pair, &child->words, &words,
+              "a pipe for a worker's stderr", error);
+  if (rc == NEAP_OK) {
+    memcpy(handed, inherit, sizeof handed);
+    handed[NEAP__FD_SOCKET] = socket;
+    rc = neap__spawn(path, lua_dir, handed, words, &child->pid, &child->pidfd,
+                     error);
+  }
+  shut(&socket);
+  shut(&words);
+  if (rc != NEAP_OK) {
+    child->pid = 0;
+    shut(&child->socket);
+    shut(&child->words);
+  }
+  return rc;
+}
+
+int neap__child_greet(neap__child *child, int32_t worker, neap_error *error) {
+  const neap__hello hello = {worker, (int32_t)getpid()};
+  if (send(child->socket, &hello, sizeof hello, MSG_NOSIGNAL) >= 0 ||
+      errno == EPIPE || errno == ECONNRESET)
+    return NEAP_OK; /* if it has died, its pidfd will tell */
+  return neap__error_set(error, NEAP_ESYSTEM, errno,
+                         "cannot tell worker %d to begin", (int)child->pid);
+}
+
+/* -- Listening -- */
+
+bool neap__child_listen(neap__child *child, neap_error *why) {
+  char message[sizeof why->text + 1];
+  const ssize_t length = recv(child->socket, message, sizeof message - 1, 0);
+  if (length < 0) return false;
+  if (length == 0) { /* its end is closed: the pidfd tells the rest */
+    shut(&child->socket);
+    return false;
+  }
+  message[length] = '\0';
+  switch (message[0]) {
+  case NEAP__SAYS_ATTACHED: child->state = NEAP__CHILD_ATTACHED; break;
+  case NEAP__SAYS_READY: child->state = NEAP__CHILD_READY; break;
+  case NEAP__SAYS_WHY_NOT:
+    neap__error_set(why, NEAP_EWORKER, 0, "%s", message + 1);
+    return true;
+  default: break; /* a worker gone wild */
+  }
+  return false;
+}
+
+static bool takes_words(int out) {
+  struct pollfd room = {.fd = out, .events = POLLOUT};
+  return out < 0 || poll(&room, 1, 0) != 0;
+}
+
+/* Keeps the last NEAP__TAIL_BYTES of all that it is given. */
+static void keep(neap__child *child, const char *text, size_t bytes) {
+  size_t kept = child->tail_bytes;
+  if (bytes > NEAP__TAIL_BYTES) {
+    text += bytes - NEAP__TAIL_BYTES;
+    bytes = NEAP__TAIL_BYTES;
+  }
+  if (kept + bytes > NEAP__TAIL_BYTES) {
+    const size_t dropped = kept + bytes - NEAP__TAIL_BYTES;
+    kept -= dropped;
+    memmove(child->tail, child->tail + dropped, kept);
+  }
+  memcpy(child->tail + kept, text, bytes);
+  child->tail_bytes = kept + bytes;
+}
+
+bool neap__child_hear(neap__child *child, int out) {
+  char text[WORDS_BYTES];
+  if (child->words < 0) return false;
+  child->is_muffled = !takes_words(out);
+  if (child->is_muffled) return false;
+  const ssize_t bytes = read(child->words, text, sizeof text);
+  if (bytes < 0 && errno == EAGAIN) return false;
+  if (bytes <= 0) {
+    shut(&child->words);
+    return false;
+  }
+  keep(child, text, (size_t)bytes);
+  if (out >= 0) (void)!write(out, text, (size_t)bytes);
+  return true;
+}
+
+/* -- Ending -- */
+
+bool neap__child_kill(const neap__child *child) {
+  return syscall(SYS_pidfd_send_signal, child->pidfd, SIGKILL, NULL, 0) == 0 ||
+         shutdown(child->socket, SHUT_RDWR) == 0;
+}
+
+void neap__child_abandon(neap__child *child) {
+  shut(&child->pidfd);
+  shut(&child->socket);
+  shut(&child->words);
+  child->pid = 0;
+}
+
+/*
+ * By its descriptor: where the host has reaped it already, another child may
+ * have its pid.
+ */
+static int wait_for_end(const neap__child *child) {
+  siginfo_t end;
+  while (waitid(P_PIDFD, (id_t)child->pidfd, &end, WEXITED) != 0)
+    if (errno != EINTR) return NEAP_STATUS_LOST;
+  switch (end.si_code) {
+  case CLD_EXITED: return (end.si_status & 0xff) << 8;
+  case CLD_DUMPED: return end.si_status | WCOREFLAG;
+  default: return end.si_status;
+  }
+}
+
+int neap__child_reap(neap__child *child, int out) {
+  const int status = wait_for_end(child);
+  for (int heard = 0; heard < PIPE_BYTES_MAX; heard += WORDS_BYTES)
+    if (!neap__child_hear(child, takes_words(out) ? out : -1)) break;
+  neap__child_abandon(child);
+  return status;
+}
+
+void neap__child_describe_end(const neap__child *child, int status, char *text,
+                              size_t size) {
+  size_t words = child->tail_bytes;
+  while (words > 0 && child->tail[words - 1] == '\n')
+    words--;
+  const char *const link = words > 0 ? ", and wrote:\n" : "";
+  if (status == NEAP_STATUS_LOST)
+    snprintf(text, size,
+             "ended with a status that is lost (the host ignores SIGCHLD or "
+             "waits for all its children)%s%.*s",
+             link, (int)words, child->tail);
+  else if (WIFSIGNALED(status))
+    snprintf(text, size, "was ended by signal %d (%s)%s%.*s", WTERMSIG(status),
+             strsignal(WTERMSIG(status)), link, (int)words, child->tail);
+  else
+    snprintf(text, size, "ended with exit status %d%s%.*s", WEXITSTATUS(status),
+             link, (int)words, child->tail);
+}

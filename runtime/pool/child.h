@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker as its host sees it: started, greeted, listened to, reaped.
+ *
+ * Until it has finished its first run, a worker's stderr is a pipe: what it
+ * writes is passed on to the host's stderr, and the end of it kept, so that
+ * an error can tell why workers do not start.
+ */
+#ifndef NEAP_POOL_CHILD_H
+#define NEAP_POOL_CHILD_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "neap.h"
+#include "pool/pace.h"
+#include "pool/process.h"
+
+enum { NEAP__TAIL_BYTES = 1000 };
+
+enum neap__child_state {
+  NEAP__CHILD_STARTED,
+  NEAP__CHILD_ATTACHED,
+  NEAP__CHILD_READY
+};
+
+/* The supervisor's thread owns it. */
+typedef struct neap__child {
+  pid_t pid; /* 0: none */
+  int pidfd;
+  int socket;
+  int words; /* what it writes to stderr; -1 once it has its own */
+  enum neap__child_state state;
+  int64_t started_ns;
+  int vain_deaths;     /* in a row, of workers of this number */
+  int64_t runs_before; /* done by those before this one */
+  bool is_muffled;     /* the host's stderr takes no words just now */
+  neap__pace pace;
+  size_t tail_bytes;
+  char tail[NEAP__TAIL_BYTES];
+} neap__child;
+
+#define NEAP__NO_CHILD ((neap__child){.pidfd = -1, .socket = -1, .words = -1})
+
+/*
+ * Starts a worker, which waits until it is greeted: so it can be watched first.
+ * inherit is as neap__spawn wants it, but its socket is made here.
+ */
+int neap__child_start(neap__child *child, const char *path, const char *lua_dir,
+                      const int inherit[NEAP__FD_COUNT], neap_error *error);
+int neap__child_greet(neap__child *child, int32_t worker, neap_error *error);
+/* Takes a message, without waiting; whether it refuses just now, and why. */
+bool neap__child_listen(neap__child *child, neap_error *why);
+/*
+ * Passes some words on to `out` (-1: nowhere), without waiting for either.
+ * False if there are none left just now.
+ */
+bool neap__child_hear(neap__child *child, int out);
+/*
+ * Kills it; false if that failed. Where the host lacks the right to, as under
+ * another user's id, the end of the socket kills a worker that has attached.
+ */
+bool neap__child_kill(const neap__child *child);
+/* After its end: returns how it ended, as waitpid tells it, and forgets it. */
+int neap__child_reap(neap__child *child, int out);
+/* Forgets one that does not end; it stays the host's child. */
+void neap__child_abandon(neap__child *child);
+/* "was ended by signal 9 (Killed), and wrote: ..." */
+void neap__child_describe_end(const neap__child *child, int status, char *text,
+                              size_t size);
+
+#endif

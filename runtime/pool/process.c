@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Starting a worker: finding the executable, and exec with what it inherits.
+ *
+ * posix_spawn shares the host's memory with the child until exec, so that the
+ * start takes the same time in a host of any size, and copies no lock. The
+ * child starts with default signal dispositions and an empty mask, whatever
+ * the host and the supervisor's thread have set.
+ */
+#include "pool/process.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+extern char **environ;
+
+static bool is_executable(const char *path) {
+  return access(path, X_OK) == 0;
+}
+
+/* The folder of the file at path, "" if it names none. */
+static void folder_of(const char *path, char *folder, size_t size) {
+  const char *slash = strrchr(path, '/');
+  snprintf(folder, size, "%.*s", slash == NULL ? 0 : (int)(slash - path), path);
+}
+
+/*
+ * The file that holds libneap, or NULL. Where that is the program, `self`,
+ * dladdr() returns its argv[0], which is whatever the caller of exec says.
+ */
+static const char *library_file(const char *self) {
+  Dl_info library, program;
+  if (dladdr((void *)(uintptr_t)neap__spawn_find, &library) == 0) return NULL;
+  const bool is_program =
+      dladdr((void *)(uintptr_t)getauxval(AT_PHDR), &program) != 0 &&
+      program.dli_fbase == library.dli_fbase;
+  return is_program ? self : library.dli_fname;
+}
+
+/* bin/neap beside the lib/ that holds libneap.so, or this very executable. */
+static bool find_beside(char *path, size_t size) {
+  char folder[PATH_MAX];
+  char self[PATH_MAX];
+  const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+  self[length < 0 ? 0 : length] = '\0';
+  if (length > 0) {
+    folder_of(self, folder, sizeof folder);
+    snprintf(path, size, "%s/neap", folder);
+    if (strcmp(path, self) == 0) return true;
+  }
+  const char *library = library_file(self);
+  if (library == NULL) return false;
+  folder_of(library, folder, sizeof folder);
+  snprintf(path, size, "%s/../bin/neap", folder);
+  return is_executable(path);
+}
+
+static bool find_on_path(char *path, size_t size) {
+  const char *folders = secure_getenv("PATH");
+  while (folders != NULL && *folders != '\0') {
+    const size_t length = strcspn(folders, ":");
+    snprintf(path, size, "%.*s/neap", (int)length, folders);
+    if (length > 0 && is_executable(path)) return true;
+    folders += length + (folders[length] == ':');
+  }
+  return false;
+}
+
+int neap__spawn_find(const char *wish, char *path, size_t size,
+                     neap_error *error) {
+  if (wish == NULL) wish = secure_getenv("NEAP_WORKER");
+  if (wish != NULL) {
+    snprintf(path, size, "%s", wish);
+    if (is_executable(path)) return NEAP_OK;
+    return neap__error_set(error, NEAP_EWORKER, errno,
+                           "cannot start workers: no neap executable at %s",
+                           path);
+  }
+  if (find_beside(path, size) || find_on_path(path, size)) return NEAP_OK;
+  return neap__error_set(
+      error, NEAP_EWORKER, 0,
+      "cannot start workers: no neap executable beside libneap or on PATH; "
+      "set NEAP_WORKER to its path");
+}
+
+/* What becomes of a worker's descriptors. Answers an errno, or 0. */
+static int add_descriptors(posix_spawn_file_actions_t *actions,
+                           const int inherit[NEAP__FD_COUNT], int words) {
+  int failure = posix_spawn_file_actions_adddup2(actions, words, STDERR_FILENO);
+  for (int fd = NEAP__FD_CONTROL; fd < NEAP__FD_COUNT && failure == 0; fd++)
+    failure = inherit[fd] >= 0
+                  ? posix_spawn_file_actions_adddup2(actions, inherit[fd], fd)
+                  : posix_spawn_file_actions_addclose(actions, fd);
+  return failure;
+}
+
+static void reset_signals(posix_spawnattr_t *attributes) {
+  sigset_t signals;
+  sigfillset(&signals);
+  posix_spawnattr_setsigdefault(attributes, &signals);
+  sigemptyset(&signals);
+  posix_spawnattr_setsigmask(attributes, &signals);
+  posix_spawnattr_setflags(attributes,
+                           POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+}
+
+/* Answers an errno, or 0. */
+static int start(const char *path, const char *lua_dir,
+                 const int inherit[NEAP__FD_COUNT], int words, pid_t *pid) {
+  char name[] = "neap", form[] = "--worker", folder[PATH_MAX];
+  char *const argv[] = {name, form, folder, NULL};
+  snprintf(folder, sizeof folder, "%s", lua_dir);
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  int failure = posix_spawn_file_actions_init(&actions);
+  if (failure != 0) return failure;
+  failure = posix_spawnattr_init(&attributes);
+  if (failure == 0) {
+    reset_signals(&attributes);
+    failure = add_descriptors(&actions, inherit, words);
+    if (failure == 0)
+      failure = posix_spawn(pid, path, &actions, &attributes, argv, environ);
+    posix_spawnattr_destroy(&attributes);
+  }
+  posix_spawn_file_actions_destroy(&actions);
+  return failure;
+}
+
+int neap__spawn(const char *path, const char *lua_dir,
+                const int inherit[NEAP__FD_COUNT], int words, pid_t *pid,
+                int *pidfd, neap_error *error) {
+  *pidfd = -1;
+  const int failure = start(path, lua_dir, inherit, words, pid);
+  if (failure != 0)
+    return neap__error_set(error, NEAP_EWORKER, failure,
+                           "cannot start workers: %s", path);
+  *pidfd = (int)syscall(SYS_pidfd_open, *pid, 0);
+  if (*pidfd < 0) {
+    const int reason = errno;
+    if (reason != ESRCH) {
+      kill(*pid, SIGKILL);
+      waitpid(*pid, NULL, 0);
+    }
+    return neap__error_set(error, NEAP_EWORKER, reason,
+                           "cannot watch worker %d", (int)*pid);
+  }
+  fcntl(*pidfd, F_SETFD, FD_CLOEXEC);
+  return NEAP_OK;
+}

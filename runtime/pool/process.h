@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* Starting a worker: finding the executable, and exec with what it inherits. */
+#ifndef NEAP_POOL_PROCESS_H
+#define NEAP_POOL_PROCESS_H
+
+#include <sys/types.h>
+
+#include "neap.h"
+
+/* The descriptors of a worker, besides stdio. It closes all others. */
+enum {
+  NEAP__FD_CONTROL = 3,
+  NEAP__FD_SLOTS = 4,
+  NEAP__FD_SOCKET = 5,
+  NEAP__FD_HEAP = 6,   /* may be closed: no shared tensors */
+  NEAP__FD_STDERR = 7, /* the host's, until it is the worker's; or closed */
+  NEAP__FD_COUNT = 8
+};
+
+/* The first message on a worker's socket. */
+typedef struct neap__hello {
+  int32_t worker;
+  int32_t host_pid;
+} neap__hello;
+
+/* How each of a worker's own messages begins. */
+enum {
+  NEAP__SAYS_ATTACHED = 'a',
+  NEAP__SAYS_READY = 'r',
+  NEAP__SAYS_WHY_NOT = 'n' /* and the text follows */
+};
+
+/*
+ * The path of the neap executable: `wish` if it is not NULL, else NEAP_WORKER
+ * of the environment, else beside the library, else on PATH. The environment
+ * of a setuid program is its caller's, and is not believed.
+ */
+int neap__spawn_find(const char *wish, char *path, size_t size,
+                     neap_error *error);
+
+/*
+ * Starts `path --worker lua_dir`. From NEAP__FD_CONTROL on, inherit[fd] becomes
+ * descriptor fd, -1 for none; each must be NEAP__FD_COUNT or more, and so must
+ * `words`, which becomes its stderr. Answers its pid and a pidfd. No fork of
+ * the host's memory. ESRCH: it has died already, and the host has reaped it.
+ */
+int neap__spawn(const char *path, const char *lua_dir,
+                const int inherit[NEAP__FD_COUNT], int words, pid_t *pid,
+                int *pidfd, neap_error *error);
+
+#endif

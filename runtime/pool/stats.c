@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a loader has done so far: sums of what its workers count themselves,
+ * and what the host's side counts.
+ */
+#include "pool/loader.h"
+
+/* Workers write them, so they may hold anything; sums must not overflow. */
+static int64_t read_counter(const _Atomic int64_t *counter) {
+  const int64_t most = 1ll << 53;
+  const int64_t count = atomic_load_explicit(counter, memory_order_relaxed);
+  return count < 0 ? 0 : count > most ? most : count;
+}
+
+int32_t neap_worker_stats(const neap_loader *loader, int32_t worker,
+                          neap_stats *out) {
+  *out = (neap_stats){.workers = 1};
+  if (loader->is_closed || worker < 0 ||
+      (uint32_t)worker >= loader->ring.worker_count)
+    return 0;
+  const neap__corner *corner = &loader->ring.corners[worker];
+  out->items = read_counter(&corner->items);
+  out->runs = read_counter(&corner->runs);
+  out->bytes = read_counter(&corner->bytes);
+  out->busy_ns = read_counter(&corner->busy_ns);
+  out->idle_ns = read_counter(&corner->idle_ns);
+  return atomic_load(&loader->supervisor.pids[worker]);
+}
+
+void neap_loader_stats(const neap_loader *loader, neap_stats *out) {
+  neap_stats sum = {.held = loader->held};
+  for (uint32_t w = 0; !loader->is_closed && w < loader->ring.worker_count;
+       w++) {
+    neap_stats one;
+    neap_worker_stats(loader, (int32_t)w, &one);
+    sum.items += one.items;
+    sum.runs += one.runs;
+    sum.bytes += one.bytes;
+    sum.busy_ns += one.busy_ns;
+    sum.idle_ns += one.idle_ns;
+    sum.workers++;
+  }
+  sum.consumer_wait_ns = loader->wait_ns;
+  sum.restarts = atomic_load(&loader->supervisor.restarts);
+  sum.retries = atomic_load(&loader->supervisor.retried);
+  *out = sum;
+}

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The supervisor: the one thread in the host, which keeps workers alive.
+ *
+ * It starts the workers (so that the parent-death signal, which Linux ties to
+ * the thread that forked, means the loader's end and not that of whichever
+ * thread opened it), sleeps in poll() on their pidfds and sockets, makes good
+ * what a dead worker left in the ring, and starts its successor. It touches
+ * no Lua, blocks every signal, and never takes a lock that a worker can hold.
+ */
+#include "pool/supervisor.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/descriptor.h"
+#include "base/error.h"
+#include "base/futex.h"
+
+/* How often to look at the clocks of items while none runs out. */
+enum { LOOKS_A_TIMEOUT = 4, LOOK_MS_MIN = 10, LOOK_MS_MAX = 1000 };
+/* Looks in a row that may come late, as after a pause: then time counts. */
+enum { PAUSES_MAX = 100 };
+/* How soon to try again to start a worker that could not be started. */
+enum { RESTART_MS = 1000 };
+/* How soon to try again whether the host's stderr takes words. */
+enum { MUFFLED_MS = 100 };
+
+/* -- Failing as a whole -- */
+
+static void give_up(neap__supervisor *s, const neap_error *why) {
+  pthread_mutex_lock(&s->lock);
+  if (!atomic_load(&s->has_failed)) s->failure = *why;
+  atomic_store(&s->has_failed, 1);
+  pthread_mutex_unlock(&s->lock);
+  neap__ring_alarm(s->ring);
+}
+
+static void listen_to(neap__supervisor *s, neap__child *child) {
+  neap_error why;
+  if (neap__child_listen(child, &why)) give_up(s, &why);
+}
+
+/* Deaths of a run, now at this item and now at that, that count as one at the
+   last of them: else a run could be opened again for ever. */
+enum { RUN_DEATHS = 8 };
+
+static bool again(void *host, uint32_t entry, uint64_t ticket) {
+  neap__supervisor *s = host;
+  const int32_t item = atomic_load(&s->ring->corners[s->dead].progress);
+  s->dead_had_work = true;
+  if (s->dead_is_innocent) {
+    atomic_fetch_add(&s->retried, 1);
+    return true;
+  }
+  pthread_mutex_lock(&s->lock);
+  neap__fate *fate = &s->fates[entry];
+  const bool is_same_run = fate->ticket == ticket;
+  fate->run_deaths = is_same_run ? fate->run_deaths + 1 : 1;
+  fate->deaths = is_same_run && fate->item == item ? fate->deaths + 1 : 1;
+  fate->ticket = ticket;
+  fate->item = item;
+  fate->status = s->dead_status;
+  fate->is_overdue = s->children[s->dead].pace.is_overdue;
+  const bool is_open = !fate->is_overdue && fate->deaths <= s->retries &&
+                       fate->run_deaths / RUN_DEATHS <= s->retries;
+  pthread_mutex_unlock(&s->lock);
+  if (is_open) atomic_fetch_add(&s->retried, 1);
+  return is_open;
+}
+
+/* Starts worker w; false, and why, if that fails. */
+static bool start(neap__supervisor *s, uint32_t w, neap_error *why) {
+  neap__child *child = &s->children[w];
+  int rc, tries = 0;
+  do /* again if it died at once, and the host has reaped it */
+    rc = neap__child_start(child, s->path, s->lua_dir, s->inherit, why);
+  while (rc != NEAP_OK && why->system == ESRCH &&
+         ++tries < NEAP__VAIN_KILLS_MAX);
+  if (rc != NEAP_OK) return false;
+  atomic_store(&s->ring->corners[w].began_ns, 0); /* what the last one left */
+  child->runs_before = atomic_load(&s->ring->corners[w].runs);
+  atomic_store(&s->pids[w], (int32_t)child->pid);
+  if (neap__child_greet(child, (int32_t)w, why) != NEAP_OK) give_up(s, why);
+  return true;
+}
+
+static bool has_children(const neap__supervisor *s) {
+  for (uint32_t w = 0; w < s->ring->worker_count; w++)
+    if (s->children[w].pid != 0) return true;
+  return false;
+}
+
+/*
+ * Starts the successor of worker w. While others live, one that cannot be
+ * started (descriptors or processes are short) is tried again later.
+ */
+static void start_successor(neap__supervisor *s, uint32_t w) {
+  neap_error why = {0};
+  if (start(s, w, &why))
+    atomic_fetch_add(&s->restarts, 1);
+  else if (!has_children(s))
+    give_up(s, &why);
+}
+
+/*
+ * Whether worker w dies in vain: before it is ready, or without ever having
+ * claimed a run although there is work; so many times in a row. Who is killed
+ * says little about the next one's chances, so that takes many more times.
+ */
+static bool is_hopeless(neap__supervisor *s, uint32_t w, bool was_ready) {
+  neap__child *child = &s->children[w];
+  const int64_t runs = atomic_load(&s->ring->corners[w].runs);
+  if (s->dead_had_work || runs != child->runs_before)
+    child->vain_deaths = 0;
+  else if (!was_ready || neap__ring_has_work(s->ring))
+    child->vain_deaths++;
+  const bool was_killed =
+      s->dead_status == NEAP_STATUS_LOST || /* for all we know */
+      (WIFSIGNALED(s->dead_status) && WTERMSIG(s->dead_status) == SIGKILL);
+  return child->vain_deaths >=
+         (was_killed ? NEAP__VAIN_KILLS_MAX : NEAP__VAIN_DEATHS_MAX);
+}
+
+/* -- Clocks -- */
+
+static int64_t within(int64_t value, int64_t least, int64_t most) {
+  return value < least ? least : value > most ? most : value;
+}
+
+/*
+ * For how long the host stood still since the last look, or 0: it was stopped
+ * (SIGSTOP, Ctrl-Z, a freezer), and its workers with it as far as it knows. It
+ * sees that from a look that comes late by a quarter of its time or more. On a
+ * machine where each look is late, none is after PAUSES_MAX of them.
+ */
+static int64_t pause_until(neap__supervisor *s, int64_t now) {
+  const int64_t slept_ns = now - s->looked_ns;
+  const int64_t late_ns = slept_ns - s->asked_ns;
+  const bool is_late = late_ns > s->asked_ns / 4 + LOOK_MS_MIN * 1000000ll;
+  s->pauses = is_late ? s->pauses + 1 : 0;
+  return is_late && s->pauses <= PAUSES_MAX ? slept_ns : 0;
+}
+
+/*
+ * Kills who has been at an item for too long. Answers when to look again:
+ * workers at rest need fewer looks, since a run tells when it began.
+ */
+static int64_t look_at_items(neap__supervisor *s, int64_t now,
+                             int64_t paused_ns) {
+  const int64_t least = LOOK_MS_MIN * 1000000ll, most = LOOK_MS_MAX * 1000000ll;
+  const int64_t busy_ns = within(s->timeout_ns / LOOKS_A_TIMEOUT, least, most);
+  int64_t look_ns = within(s->timeout_ns, least, most);
+  for (uint32_t w = 0; w < s->ring->worker_count; w++) {
+    neap__child *child = &s->children[w];
+    neap__pace *pace = &child->pace;
+    if (child->pid == 0 || pace->is_overdue) continue;
+    neap__pace_pause(pace, paused_ns);
+    neap__pace_keep(pace, &s->ring->corners[w],
+                    paused_ns > 0 ? now : s->looked_ns, now);
+    if (pace->began_ns == 0) continue;
+    if (busy_ns < look_ns) look_ns = busy_ns;
+    const int64_t left_ns = pace->since_ns + s->timeout_ns - now;
+    if (left_ns <= 0)
+      pace->is_overdue = neap__child_kill(child); /* else at the next look */
+    else if (left_ns < look_ns)
+      look_ns = left_ns;
+  }
+  return look_ns;
+}
+
+/* Gives up where a worker does not attach. Answers when to look again. */
+static int64_t look_at_starts(neap__supervisor *s, int64_t now,
+                              int64_t paused_ns) {
+  const int64_t most = LOOK_MS_MAX * 1000000ll; /* or pauses go unseen */
+  int64_t look_ns = INT64_MAX;
+  if (atomic_load(&s->has_failed)) return look_ns;
+  for (uint32_t w = 0; w < s->ring->worker_count; w++) {
+    neap__child *child = &s->children[w];
+    if (child->pid == 0 || child->state != NEAP__CHILD_STARTED) continue;
+    child->started_ns += paused_ns;
+    if (child->started_ns > now) child->started_ns = now;
+    const int64_t left_ns = child->started_ns + s->attach_ms * 1000000ll - now;
+    if (left_ns <= 0) listen_to(s, child); /* its word may be there */
+    if (child->state != NEAP__CHILD_STARTED) continue;
+    look_ns = within(left_ns, 0, look_ns < most ? look_ns : most);
+    if (left_ns > 0) continue;
+    neap_error why;
+    neap__error_set(&why, NEAP_EWORKER, 0,
+                    "cannot start workers: no word from %s within %d s",
+                    s->path, s->attach_ms / 1000);
+    give_up(s, &why);
+  }
+  return look_ns;
+}
+
+/* Tries again to start who could not be. Answers when to look again. */
+static int64_t look_at_successors(neap__supervisor *s, int64_t now) {
+  int64_t look_ns = INT64_MAX;
+  for (uint32_t w = 0; w < s->ring->worker_count; w++) {
+    const neap__child *child = &s->children[w];
+    if (child->pid != 0 || atomic_load(&s->has_failed)) continue;
+    int64_t left_ns = child->started_ns + RESTART_MS * 1000000ll - now;
+    if (left_ns <= 0) {
+      start_successor(s, w);
+      left_ns = RESTART_MS * 1000000ll;
+    }
+    if (left_ns < look_ns) look_ns = left_ns;
+  }
+  return look_ns;
+}
+
+/* Looks at all clocks. Milliseconds until the next look, or -1. */
+static int look_at_clocks(neap__supervisor *s) {
+  const int64_t now = neap__now_ns(), paused_ns = pause_until(s, now);
+  int64_t look_ns = look_at_successors(s, now);
+  const int64_t starts_ns = look_at_starts(s, now, paused_ns);
+  if (starts_ns < look_ns) look_ns = starts_ns;
+  if (s->timeout_ns > 0) {
+    const int64_t items_ns = look_at_items(s, now, paused_ns);
+    if (items_ns < look_ns) look_ns = items_ns;
+  }
+  s->looked_ns = now;
+  if (look_ns == INT64_MAX) return -1;
+  return look_ns < 0 ? 0 : (int)(look_ns / 1000000) + 1;
+}
+
+/* -- Deaths -- */
+
+/* Gives back the memory of what a dead worker was writing: nobody knows how
+   much it was. */
+static void wipe(neap__supervisor *s, uint32_t w) {
+  for (uint32_t slot = 0; slot < s->ring->slot_count; slot++)
+    if (neap__slot_is_filling(s->ring, slot, w))
+      neap__segment_trim(s->slots, slot * s->slot_bytes, s->slot_bytes);
+}
+
+/* A worker has died: its work goes on elsewhere, and a successor starts. */
+static void bury(neap__supervisor *s, uint32_t w) {
+  neap__child *child = &s->children[w];
+  if (child->socket >= 0) listen_to(s, child);
+  const bool was_ready = child->state == NEAP__CHILD_READY;
+  const int status = neap__child_reap(child, s->inherit[NEAP__FD_STDERR]);
+  atomic_store(&s->pids[w], 0);
+  s->dead = w;
+  s->dead_status = status;
+  /* Its run may have been cancelled meanwhile, and nobody's by now. */
+  s->dead_had_work = atomic_load(&s->ring->corners[w].began_ns) != 0;
+  s->dead_is_innocent = child->pace.is_overdue &&
+                        !neap__pace_holds(&child->pace, &s->ring->corners[w]);
+  wipe(s, w);
+  neap__ring_recover(s->ring, w, again, s);
+  if (atomic_load(&s->is_stopping)) return; /* it did as it was told */
+  if (is_hopeless(s, w, was_ready)) {
+    char end[NEAP__TAIL_BYTES + 128];
+    neap_error why = {0};
+    neap__child_describe_end(child, status, end, sizeof end);
+    neap__error_set(&why, NEAP_EWORKER, 0,
+                    "cannot start workers: %d in a row died before they did "
+                    "anything; the last %s",
+                    child->vain_deaths, end);
+    give_up(s, &why);
+  }
+  if (!atomic_load(&s->has_failed)) start_successor(s, w);
+}
+
+/* -- The thread -- */
+
+enum { PIDFD, SOCKET, WORDS, POLLS };
+
+static struct pollfd *polls_of(neap__supervisor *s, uint32_t w) {
+  return s->polls + 1 + w * POLLS;
+}
+
+/*
+ * Waits for the bell, a death or a word. s->polls: the bell, then POLLS for
+ * each worker; poll skips negative ones. Answers as poll does.
+ */
+static int wait_for_news(neap__supervisor *s, int bell, int timeout_ms) {
+  const uint32_t count = s->ring->worker_count;
+  s->polls[0] = (struct pollfd){.fd = bell, .events = POLLIN};
+  for (uint32_t w = 0; w < count; w++) {
+    const neap__child *child = &s->children[w];
+    struct pollfd *polls = polls_of(s, w);
+    polls[PIDFD] = (struct pollfd){.fd = child->pidfd, .events = POLLIN};
+    polls[SOCKET] = (struct pollfd){.fd = child->socket, .events = POLLIN};
+    polls[WORDS] = (struct pollfd){.fd = child->is_muffled ? -1 : child->words,
+                                   .events = POLLIN};
+  }
+  return poll(s->polls, 1 + POLLS * count, timeout_ms);
+}
+
+/* Hears what came; who was muffled is tried again. When to do so, or -1. */
+static int hear(neap__supervisor *s) {
+  int again_ms = -1;
+  for (uint32_t w = 0; w < s->ring->worker_count; w++) {
+    neap__child *child = &s->children[w];
+    if (child->words < 0) continue;
+    if (child->is_muffled || polls_of(s, w)[WORDS].revents != 0)
+      neap__child_hear(child, s->inherit[NEAP__FD_STDERR]);
+    if (child->is_muffled) again_ms = MUFFLED_MS;
+  }
+  return again_ms;
+}
+
+static void kill_children(neap__supervisor *s) {
+  for (uint32_t w = 0; w < s->ring->worker_count; w++)
+    if (s->children[w].pid != 0) neap__child_kill(&s->children[w]);
+}
+
+static void abandon_children(neap__supervisor *s) {
+  for (uint32_t w = 0; w < s->ring->worker_count; w++)
+    if (s->children[w].pid != 0) neap__child_abandon(&s->children[w]);
+}
+
+/* The ring has told the workers to end: waits, kills, and waits again. */
+static void end_children(neap__supervisor *s) {
+  int64_t until = neap__now_ns() + NEAP__STOP_MS_MAX * 1000000ll;
+  bool is_killing = false;
+  while (has_children(s)) {
+    const int64_t now = neap__now_ns();
+    if (now >= until && is_killing) break;
+    if (now >= until) {
+      is_killing = true;
+      until = now + s->end_ms * 1000000ll;
+    }
+    if (is_killing) kill_children(s);
+    const int limit_ms =
+        is_killing ? NEAP__STOP_MS_MAX : (int)((until - now) / 1000000) + 1;
+    const bool is_blind = wait_for_news(s, -1, limit_ms) < 0 && errno != EINTR;
+    if (is_blind) kill_children(s); /* each is waited for below */
+    for (uint32_t w = 0; w < s->ring->worker_count; w++)
+      if (s->children[w].pid != 0 &&
+          (is_blind || polls_of(s, w)[PIDFD].revents != 0))
+        neap__child_reap(&s->children[w], s->inherit[NEAP__FD_STDERR]);
+    hear(s);
+  }
+  abandon_children(s);
+}
+
+/* Deaths would go unnoticed: all that is left is to wait for the end. */
+static void give_up_watching(neap__supervisor *s) {
+  neap_error why = {0};
+  uint64_t rings;
+  neap__error_set(&why, NEAP_ESYSTEM, errno, "cannot watch the workers");
+  give_up(s, &why);
+  while (!atomic_load(&s->is_stopping))
+    (void)!read(s->bell, &rings, sizeof rings);
+}
+
+static void *supervise(void *argument) {
+  neap__supervisor *s = argument;
+  const uint32_t count = s->ring->worker_count;
+  pthread_setname_np(pthread_self(), "neap-supervisor");
+  s->looked_ns = neap__now_ns();
+  for (uint32_t w = 0; w < count && !atomic_load(&s->has_failed); w++) {
+    neap_error why = {0};
+    if (!start(s, w, &why)) give_up(s, &why);
+    if (atomic_load(&s->is_stopping)) break;
+  }
+  while (!atomic_load(&s->is_stopping)) {
+    const int muffled_ms = hear(s), look_ms = look_at_clocks(s);
+    const bool is_sooner =
+        muffled_ms >= 0 && (look_ms < 0 || muffled_ms < look_ms);
+    const int limit_ms = is_sooner ? muffled_ms : look_ms;
+    s->asked_ns = limit_ms < 0 ? INT64_MAX : limit_ms * 1000000ll;
+    if (wait_for_news(s, s->bell, limit_ms) < 0) {
+      if (errno != EINTR) give_up_watching(s);
+      continue;
+    }
+    for (uint32_t w = 0; w < count && s->polls[0].revents == 0; w++) {
+      if (polls_of(s, w)[SOCKET].revents != 0) listen_to(s, &s->children[w]);
+      if (polls_of(s, w)[PIDFD].revents != 0) bury(s, w);
+    }
+  }
+  end_children(s);
+  return NULL;
+}
+
+int neap__supervisor_start(neap__supervisor *s, neap_error *error) {
+  const uint32_t workers = s->ring->worker_count;
+  pthread_mutex_init(&s->lock, NULL);
+  s->children = calloc(workers, sizeof *s->children);
+  s->pids = calloc(workers, sizeof *s->pids);
+  s->fates = calloc(s->ring->entry_count + 1, sizeof *s->fates);
+  s->polls = calloc(1 + POLLS * workers, sizeof *s->polls);
+  s->bell = neap__descriptor_raise(eventfd(0, EFD_CLOEXEC));
+  if (s->children == NULL || s->pids == NULL || s->fates == NULL ||
+      s->polls == NULL)
+    return neap__error_set(error, NEAP_EMEMORY, 0,
+                           "cannot start workers: memory is short");
+  if (s->bell < 0)
+    return neap__error_set(error, NEAP_ESYSTEM, errno, "cannot start workers");
+  for (uint32_t w = 0; w < workers; w++)
+    s->children[w] = NEAP__NO_CHILD;
+
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const int failure = pthread_create(&s->thread, NULL, supervise, s);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (failure != 0)
+    return neap__error_set(error, NEAP_ESYSTEM, failure,
+                           "cannot start the supervisor");
+  s->is_running = 1;
+  return NEAP_OK;
+}
+
+void neap__supervisor_stop(neap__supervisor *s) {
+  if (!s->is_running) return;
+  const uint64_t one = 1;
+  atomic_store(&s->is_stopping, 1);
+  neap__ring_stop(s->ring);
+  while (write(s->bell, &one, sizeof one) < 0 && errno == EINTR)
+    continue;
+  pthread_join(s->thread, NULL);
+  s->is_running = 0;
+}
+
+void neap__supervisor_fini(neap__supervisor *s) {
+  if (s->bell > 0) close(s->bell);
+  free(s->children);
+  free(s->pids);
+  free(s->fates);
+  free(s->polls);
+  s->children = NULL;
+  s->pids = NULL;
+  s->fates = NULL;
+  s->polls = NULL;
+}
+
+neap__fate neap__supervisor_fate(neap__supervisor *s, uint32_t entry) {
+  pthread_mutex_lock(&s->lock);
+  const neap__fate fate = s->fates[entry];
+  pthread_mutex_unlock(&s->lock);
+  return fate;
+}

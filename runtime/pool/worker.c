@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The worker's side of the ring: attach to what the host handed down, then
+ * wait for a task, fill its slot, publish it, again and again.
+ *
+ * A worker ends with its host: by the parent-death signal, by the end of its
+ * socket, by the check that neither was missed, and because the host says so
+ * through the ring. It keeps no descriptor but stdio and those it was handed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/fault.h"
+#include "base/futex.h"
+#include "base/library.h"
+#include "base/origin.h"
+#include "pool/process.h"
+#include "ring/ring.h"
+#include "memory/segment.h"
+
+enum { SLOT_LOOKS_MAX = 10000 };
+/* Bytes of what a worker tells: they fit a neap_error. */
+enum { WHY_BYTES_MAX = 2000 };
+
+struct neap_worker {
+  neap__segment control;
+  neap__segment slots;
+  neap__ring ring;
+  uint64_t slot_bytes;
+  uint32_t number;
+  int32_t slot;  /* the one we fill, -1: none yet */
+  uint32_t last; /* the one we filled last */
+  uint32_t entry;
+  uint64_t ticket;
+  int64_t started_ns;
+  int64_t free_ns; /* when the last run was done; 0: look at the clock */
+  int32_t count;
+  int heap_fd;
+  neap__origin origin;
+  bool has_stderr; /* its own, no longer the host's pipe */
+};
+
+/* Closes whatever the host forgot to mark close-on-exec. */
+static void close_the_rest(void) {
+#ifdef SYS_close_range
+  if (syscall(SYS_close_range, NEAP__FD_COUNT, ~0u, 0) == 0) return;
+#endif
+  const long limit = sysconf(_SC_OPEN_MAX);
+  for (int fd = NEAP__FD_COUNT; fd < limit; fd++)
+    close(fd);
+}
+
+/* What a worker hands down to those it starts is stdio alone. */
+static void keep_to_ourselves(void) {
+  for (int fd = NEAP__FD_CONTROL; fd < NEAP__FD_COUNT; fd++)
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+/* Words of a worker that works go straight to the host's stderr. */
+static void take_stderr(neap_worker *worker) {
+  worker->has_stderr = true;
+  if (dup2(NEAP__FD_STDERR, STDERR_FILENO) >= 0) {
+    close(NEAP__FD_STDERR);
+    return;
+  }
+  const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  if (nowhere < 0) return;
+  dup2(nowhere, STDERR_FILENO);
+  close(nowhere);
+}
+
+static int say(int what, const char *text, neap_error *error) {
+  char message[1 + WHY_BYTES_MAX + 1] = {(char)what};
+  const size_t length = strnlen(text, WHY_BYTES_MAX);
+  memcpy(message + 1, text, length);
+  if (send(NEAP__FD_SOCKET, message, 1 + length, MSG_NOSIGNAL) < 0 &&
+      errno != EPIPE && errno != ECONNRESET) /* those: the host is closing */
+    return neap__error_set(error, NEAP_ESYSTEM, errno, "cannot tell the host");
+  return NEAP_OK;
+}
+
+/* A host's word of itself, which may be of any version: one line, or "". */
+static void cut_to_line(char *text, size_t size) {
+  size_t length = 0;
+  while (length + 1 < size && (uint8_t)text[length] >= ' ')
+    length++;
+  text[length] = '\0';
+}
+
+int neap_worker_check(neap_error *error) {
+  neap__control control = {0};
+  const size_t bytes = offsetof(neap__control, worker_count);
+  if (pread(NEAP__FD_CONTROL, &control, bytes, 0) != (ssize_t)bytes ||
+      !neap__ring_is_foreign(&control))
+    return NEAP_OK; /* if it is no host's at all, attaching tells */
+  char ours[sizeof control.host];
+  neap_error why;
+  neap__library_describe(ours, sizeof ours);
+  cut_to_line(control.host, sizeof control.host);
+  neap__error_set(&why, NEAP_EWORKER, 0,
+                  "cannot start workers: the executable and the host's library "
+                  "are of different versions\n"
+                  "  the executable: %s\n"
+                  "  the library: %s\n"
+                  "help: set NEAP_WORKER to the executable that came with that "
+                  "library, or install both anew",
+                  ours, control.host[0] != '\0' ? control.host : "unknown");
+  (void)say(NEAP__SAYS_WHY_NOT, why.text, NULL);
+  if (error != NULL) *error = why;
+  return why.status;
+}
+
+/*
+ * Asks for SIGKILL at the host's death. The kernel takes the parent-death
+ * signal back where this process changes its user, and does not send it where
+ * the host has changed its own. So the end of the host's socket is a SIGKILL
+ * too (as SIGIO would be): this process asks it of itself, which needs no
+ * right that is lost later. It also lets such a host end its workers.
+ */
+static bool end_with_host(void) {
+  return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 &&
+         fcntl(NEAP__FD_SOCKET, F_SETSIG, SIGKILL) == 0 &&
+         fcntl(NEAP__FD_SOCKET, F_SETOWN, getpid()) == 0 &&
+         fcntl(NEAP__FD_SOCKET, F_SETFL, O_ASYNC) == 0;
+}
+
+static int greet(neap_worker *worker, neap_error *error) {
+  neap__hello hello;
+  if (recv(NEAP__FD_SOCKET, &hello, sizeof hello, 0) != sizeof hello)
+    return neap__error_set(error, NEAP_EWORKER, 0,
+                           "cannot work: this process was not started by a "
+                           "loader");
+  if (!end_with_host())
+    return neap__error_set(error, NEAP_ESYSTEM, errno,
+                           "cannot work: the host's death would go unnoticed");
+  if (getppid() != hello.host_pid) _exit(1); /* the host died before that */
+  worker->number = (uint32_t)hello.worker;
+  return NEAP_OK;
+}
+
+int neap_worker_is_ours(const neap_worker *worker) {
+  return neap__origin_is_here(&worker->origin);
+}
+
+/*
+ * The user's code may fork, and its child may come back here, as a second
+ * worker of one number, and one that does not end with the host. It must not.
+ */
+void neap_worker_confirm(const neap_worker *worker) {
+  if (!neap_worker_is_ours(worker)) _exit(1);
+}
+
+int neap_worker_attach(neap_worker **out, neap_error *error) {
+  *out = NULL;
+  int rc = neap_worker_check(error);
+  if (rc != NEAP_OK) return rc;
+  neap_worker *worker = calloc(1, sizeof *worker);
+  if (worker == NULL)
+    return neap__error_set(error, NEAP_EMEMORY, 0, "cannot work: no memory");
+  neap__origin_open(&worker->origin);
+  worker->slot = -1;
+  worker->heap_fd = fcntl(NEAP__FD_HEAP, F_GETFD) < 0 ? -1 : NEAP__FD_HEAP;
+  close_the_rest();
+  keep_to_ourselves();
+  if ((rc = greet(worker, error)) != NEAP_OK) goto fail;
+  if ((rc = neap__segment_attach(&worker->control, NEAP__FD_CONTROL, error)) !=
+      NEAP_OK)
+    goto fail;
+  if ((rc = neap__segment_attach(&worker->slots, NEAP__FD_SLOTS, error)) !=
+      NEAP_OK)
+    goto fail;
+  if ((rc = neap__ring_attach(&worker->ring, worker->control.base,
+                              worker->control.bytes, error)) != NEAP_OK)
+    goto fail;
+  worker->slot_bytes = worker->ring.control->slot_bytes;
+  if (worker->number >= worker->ring.worker_count ||
+      worker->slots.bytes / worker->ring.slot_count < worker->slot_bytes) {
+    rc = neap__error_set(error, NEAP_EDAMAGED, 0,
+                         "cannot attach to the host: its counts are off");
+    goto fail;
+  }
+  if ((rc = say(NEAP__SAYS_ATTACHED, "", error)) != NEAP_OK) goto fail;
+  FAULT("attached");
+  *out = worker;
+  return NEAP_OK;
+
+fail:
+  free(worker); /* maps and descriptors go with the process */
+  return rc;
+}
+
+const void *neap_worker_chain(const neap_worker *worker, uint64_t *bytes) {
+  *bytes = worker->ring.control->chain_bytes;
+  return worker->control.base + worker->ring.control->chain_offset;
+}
+
+/* Bytes of private, writable memory that this process has mapped; 0: unknown */
+static uint64_t private_bytes(void) {
+  unsigned long long pages = 0;
+  FILE *file = fopen("/proc/self/statm", "re");
+  if (file == NULL) return 0;
+  if (fscanf(file, "%*u %*u %*u %*u %*u %llu", &pages) != 1) pages = 0;
+  fclose(file);
+  return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+int neap_worker_limit(neap_worker *worker, neap_error *error) {
+  const uint64_t more = worker->ring.control->memory_bytes;
+  const uint64_t now = private_bytes();
+  if (more == 0 || more > RLIM_INFINITY - now) return NEAP_OK;
+  const struct rlimit limit = {now + more, now + more};
+  if (now == 0)
+    return neap__error_set(error, NEAP_ESYSTEM, 0,
+                           "cannot limit memory: /proc/self/statm does not "
+                           "tell what is used");
+  if (setrlimit(RLIMIT_DATA, &limit) == 0) return NEAP_OK;
+  return neap__error_set(error, NEAP_ESYSTEM, errno, "cannot limit memory");
+}
+
+void neap_worker_exhausted(neap_worker *worker) {
+  (void)worker;
+  _exit(NEAP_EXIT_MEMORY);
+}
+
+int32_t neap_worker_number(const neap_worker *worker) {
+  return (int32_t)worker->number;
+}
+
+int32_t neap_worker_heap_fd(const neap_worker *worker) {
+  return worker->heap_fd;
+}
+
+int neap_worker_ready(neap_worker *worker, const char *text,
+                      neap_error *error) {
+  neap_worker_confirm(worker);
+  const int rc = text == NULL ? say(NEAP__SAYS_READY, "", error)
+                              : say(NEAP__SAYS_WHY_NOT, text, error);
+  FAULT("ready");
+  return rc;
+}
+
+int32_t *neap_worker_progress(neap_worker *worker) {
+  return (int32_t *)&worker->ring.corners[worker->number].progress;
+}
+
+/* Nobody else writes this worker's corner: a plain add will do. */
+static void add(_Atomic int64_t *counter, int64_t amount) {
+  atomic_store_explicit(
+      counter, atomic_load_explicit(counter, memory_order_relaxed) + amount,
+      memory_order_relaxed);
+}
+
+/*
+ * There always is a free slot (ring.h); it may take more than one look to see
+ * it while others take and release theirs.
+ */
+static bool take_slot(neap_worker *worker) {
+  for (int look = 0; look < SLOT_LOOKS_MAX && worker->slot < 0; look++) {
+    if (look > 0) sched_yield();
+    worker->slot =
+        neap__slot_acquire(&worker->ring, worker->number, worker->last);
+  }
+  FAULT("acquired");
+  return worker->slot >= 0;
+}
+
+int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error) {
+  neap__ring *ring = &worker->ring;
+  neap__corner *corner = &ring->corners[worker->number];
+  int64_t now = worker->free_ns != 0 ? worker->free_ns : neap__now_ns();
+  const int64_t asked_ns = now;
+  neap_worker_confirm(worker);
+  atomic_store_explicit(&corner->progress, 0, memory_order_relaxed);
+  for (;;) {
+    if (neap__ring_is_stopped(ring)) return NEAP_END;
+    if (worker->slot < 0 && !take_slot(worker))
+      return neap__error_set(error, NEAP_EDAMAGED, 0,
+                             "cannot work: no slot is free");
+    const int32_t entry = neap__ring_claim(
+        ring, worker->number, (uint32_t)worker->slot, task, &worker->ticket);
+    if (entry >= 0) {
+      worker->entry = (uint32_t)entry;
+      break;
+    }
+    neap__ring_rest(ring, worker->number);
+    now = neap__now_ns();
+  }
+  if (task->count < 1 || task->count > NEAP_RUN_MAX)
+    return neap__error_set(error, NEAP_EDAMAGED, 0,
+                           "cannot work: a run of %d items is none",
+                           (int)task->count);
+  add(&corner->idle_ns, now - asked_ns);
+  worker->started_ns = now;
+  atomic_store_explicit(&corner->began_ns, now, memory_order_relaxed);
+  worker->count = task->count;
+  task->slot = worker->slot;
+  task->base = worker->slots.base + (uint64_t)worker->slot * worker->slot_bytes;
+  task->bytes = worker->slot_bytes;
+  return NEAP_OK;
+}
+
+void neap_worker_publish(neap_worker *worker, uint64_t used) {
+  neap_worker_confirm(worker);
+  neap__ring *ring = &worker->ring;
+  neap__corner *corner = &ring->corners[worker->number];
+  const uint32_t slot = (uint32_t)worker->slot;
+  const int64_t now = neap__now_ns(), cost_ns = now - worker->started_ns;
+  atomic_store_explicit(&ring->slots[slot].used, used, memory_order_relaxed);
+  atomic_store_explicit(&ring->slots[slot].cost_ns, cost_ns,
+                        memory_order_relaxed);
+  if (used >
+      atomic_load_explicit(&ring->slots[slot].touched, memory_order_relaxed))
+    atomic_store_explicit(&ring->slots[slot].touched, used,
+                          memory_order_relaxed);
+  add(&corner->items, worker->count);
+  add(&corner->runs, 1);
+  add(&corner->bytes, (int64_t)used);
+  add(&corner->busy_ns, cost_ns);
+  atomic_store_explicit(&corner->began_ns, 0, memory_order_relaxed);
+  if (!worker->has_stderr) take_stderr(worker);
+  const enum neap__published published = neap__ring_publish(
+      ring, worker->number, worker->entry, slot, worker->ticket);
+  /* One look at the clock does for two runs, unless waking took its time. */
+  worker->free_ns = published == NEAP__WOKE ? 0 : now;
+  if (published == NEAP__CANCELLED) return;
+  worker->last = slot;
+  worker->slot = -1;
+}

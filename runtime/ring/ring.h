@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The ring: who computes what, in one small structure in shared memory.
+ *
+ * An entry asks for a run of items. The consumer (one thread of the host)
+ * opens entries, workers claim and publish them, the consumer takes them. An
+ * entry's whole state is one 64-bit word, so that every move is one
+ * compare-and-swap, and a process may be killed between any two instructions:
+ *
+ *   word = state (3 bits) | owner (10) | slot (12) | ticket (39)
+ *
+ * The ticket numbers the openings; it only grows. A worker whose claim was
+ * cancelled finds another word than it left, and its publishing fails.
+ *
+ *   who         move              when
+ *   consumer    IDLE -> OPEN      a run is asked for (first, count, epoch are
+ *                                 written before)
+ *   worker      OPEN -> CLAIMED   naming itself and the slot it will fill
+ *   worker      CLAIMED -> DONE   the slot holds the run
+ *   consumer    DONE -> IDLE      taken; the slot was marked HELD before
+ *   consumer    OPEN -> IDLE      cancelled
+ *   consumer    CLAIMED -> IDLE   cancelled; the worker will find out
+ *   supervisor  CLAIMED -> OPEN   the owner is dead and reaped, tries are left
+ *   supervisor  CLAIMED -> LOST   the owner is dead, no tries are left
+ *   consumer    LOST -> IDLE      the consumer decides what becomes of the run
+ *   never       OPEN -> DONE      nobody owned the work
+ *   never       DONE -> OPEN      its slot would belong to nobody
+ *
+ * A slot is owned through one word too, generation (40 bits) | owner (12) |
+ * state (2); the generation only grows:
+ *
+ *   worker      FREE -> FILLING   taken, before an entry is claimed
+ *   worker      FILLING -> READY  just before CLAIMED -> DONE
+ *   worker      READY -> FILLING  the entry was cancelled meanwhile
+ *   consumer    READY -> HELD     before DONE -> IDLE
+ *   consumer    HELD -> FREE      released
+ *   consumer    FREE -> HELD      to give back its pages; released at once, and
+ *                                 only while the caller may hold one more
+ *   supervisor  FILLING -> FREE   the owner is dead
+ *   supervisor  READY -> FREE     the owner is dead, and no entry that is DONE
+ *                                 names the slot
+ *   never       HELD -> FILLING   the consumer sees its bytes (I3)
+ *
+ * There are as many slots as entries, workers and runs that the consumer may
+ * hold, together: so a worker that wants a slot finds one (I4), and nobody
+ * ever waits for a slot.
+ *
+ * Waiting: a worker that finds no open entry sets its idle bit, looks once
+ * more, and sleeps on its own word; the consumer names the entry that it
+ * waits for in one word, looks once more, and sleeps on that. Who makes the
+ * other's wish true looks at the bit or word afterwards. All of these are
+ * sequentially consistent, so one of the two sees the other.
+ *
+ * The invariants I1 to I4 are those of docs/internals/ring.md; the model in
+ * tests/model/ring.pml has the same moves and changes with this file.
+ */
+#ifndef NEAP_RING_RING_H
+#define NEAP_RING_RING_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/bits.h"
+#include "neap.h"
+
+enum {
+  NEAP__WORKERS_MAX = 512,
+  NEAP__ENTRIES_MAX = 1024,
+  NEAP__SLOTS_MAX = 4095
+};
+
+/* How long the consumer sleeps without a look of its own. */
+enum { NEAP__SLEEP_MS_MAX = 1000 };
+
+enum neap__entry_state {
+  NEAP__IDLE,
+  NEAP__OPEN,
+  NEAP__CLAIMED,
+  NEAP__DONE,
+  NEAP__LOST
+};
+
+enum neap__slot_state { NEAP__FREE, NEAP__FILLING, NEAP__READY, NEAP__HELD };
+
+/* An entry's word, unpacked. */
+typedef struct neap__mark {
+  enum neap__entry_state state;
+  uint32_t owner;
+  uint32_t slot;
+  uint64_t ticket;
+} neap__mark;
+
+enum { NEAP__TICKET_BITS = 39 };
+
+static inline uint64_t neap__mark_pack(neap__mark mark) {
+  return (uint64_t)mark.state << 61 | (uint64_t)mark.owner << 51 |
+         (uint64_t)mark.slot << NEAP__TICKET_BITS | mark.ticket;
+}
+
+static inline neap__mark neap__mark_unpack(uint64_t word) {
+  return (neap__mark){
+      .state = (enum neap__entry_state)(word >> 61),
+      .owner = (uint32_t)(word >> 51) & 0x3ff,
+      .slot = (uint32_t)(word >> NEAP__TICKET_BITS) & 0xfff,
+      .ticket = word & (((uint64_t)1 << NEAP__TICKET_BITS) - 1),
+  };
+}
+
+/*
+ * One cache line. The consumer writes first, count and epoch while the entry
+ * is IDLE; a worker reads them before it claims, and its claim succeeds only
+ * if nothing moved meanwhile.
+ */
+typedef struct neap__entry {
+  _Alignas(64) _Atomic uint64_t word;
+  _Atomic int64_t first;
+  _Atomic int64_t epoch;
+  _Atomic int32_t count;
+} neap__entry;
+
+/* A slot's word, and what its owner says of the bytes before it is READY. */
+typedef struct neap__slot {
+  _Alignas(64) _Atomic uint64_t word;
+  _Atomic uint64_t used; /* bytes written */
+  /* Bytes written at most since the consumer set it, runs that were cancelled
+     and so never read included. */
+  _Atomic uint64_t touched;
+  _Atomic int64_t cost_ns; /* of computing the run */
+} neap__slot;
+
+/* One worker's corner; the worker writes it, unless said otherwise. */
+typedef struct neap__corner {
+  _Alignas(128) _Atomic uint32_t asleep; /* 1; set to 0 by who wakes it */
+  _Atomic int32_t progress; /* the item of its run that is being computed */
+  _Atomic int64_t began_ns; /* when that run was begun; 0: there is none (and
+                               by the supervisor, before a worker starts) */
+  _Atomic int64_t items;
+  _Atomic int64_t runs;
+  _Atomic int64_t bytes;
+  _Atomic int64_t busy_ns;
+  _Atomic int64_t idle_ns;
+} neap__corner;
+
+enum { NEAP__ANY_ENTRY = 0x7fffffff };
+
+/* The control segment. Offsets are from its start. */
+typedef struct neap__control {
+  /* These three stay where they are, for versions to tell each other apart. */
+  uint64_t magic;
+  uint64_t layout; /* sizes of the structs, to refuse another version's */
+  char host[1008]; /* neap__library_describe of the host, for its error */
+  uint32_t worker_count;
+  uint32_t entry_count; /* of the ring; entry number entry_count is aside */
+  uint32_t slot_count;
+  uint64_t slot_bytes;
+  uint64_t chain_offset;
+  uint64_t chain_bytes;
+  uint64_t memory_bytes; /* that a worker may allocate; 0: any number */
+  uint64_t entries_offset;
+  uint64_t slots_offset;
+  uint64_t corners_offset;
+
+  _Alignas(64) _Atomic uint32_t stop;     /* by the host: everyone out */
+  _Alignas(64) _Atomic uint32_t wanted;   /* 0, or entry + 1 the consumer
+                                             sleeps for, or ANY_ENTRY */
+  _Alignas(64) _Atomic uint32_t earliest; /* by the consumer, before it opens
+                                             an entry: the one after that,
+                                             where searches begin */
+  _Alignas(64) neap__bits open[(NEAP__ENTRIES_MAX + 1 + 63) / 64];
+  _Alignas(64) neap__bits free[(NEAP__SLOTS_MAX + 63) / 64];
+  _Alignas(64) neap__bits idle[(NEAP__WORKERS_MAX + 63) / 64];
+} neap__control;
+
+/* The parts of a control segment, as pointers of this process. */
+typedef struct neap__ring {
+  neap__control *control;
+  neap__entry *entries; /* entry_count + 1 */
+  neap__slot *slots;
+  neap__corner *corners;
+  uint32_t worker_count, entry_count, slot_count; /* private copies */
+} neap__ring;
+
+/* Bytes of a control segment for these counts, and writing its header. */
+uint64_t neap__ring_bytes(uint32_t workers, uint32_t entries, uint32_t slots,
+                          uint64_t chain_bytes);
+void neap__ring_format(void *base, uint32_t workers, uint32_t entries,
+                       uint32_t slots, uint64_t slot_bytes,
+                       uint64_t chain_bytes);
+/* Whether the first fields are a host's of another version. */
+bool neap__ring_is_foreign(const neap__control *control);
+/* Checks the header against the segment's size. NEAP_EDAMAGED if unfit. */
+int neap__ring_attach(neap__ring *ring, void *base, uint64_t bytes,
+                      neap_error *error);
+
+/* -- The consumer's moves -- */
+
+void neap__ring_open(neap__ring *ring, uint32_t entry, uint64_t ticket,
+                     int64_t epoch, int64_t first, int32_t count);
+/* Cancels whatever state the entry is in; frees the slot of a finished run. */
+void neap__ring_cancel(neap__ring *ring, uint32_t entry);
+/* DONE -> IDLE. False if the word names a slot that is not READY. */
+bool neap__ring_take(neap__ring *ring, uint32_t entry, neap__mark mark);
+/* LOST -> IDLE. */
+void neap__ring_forget(neap__ring *ring, uint32_t entry);
+neap__mark neap__ring_look(const neap__ring *ring, uint32_t entry);
+/* FREE -> HELD; false where it is not free. */
+bool neap__slot_hold(neap__ring *ring, uint32_t slot);
+/* HELD -> FREE. */
+void neap__slot_release(neap__ring *ring, uint32_t slot);
+/* Wakes one idle worker for each `enough` open entries. */
+void neap__ring_rouse(neap__ring *ring, uint32_t enough);
+/*
+ * Announces a wish (entry or NEAP__ANY_ENTRY), and sleeps for it: until woken,
+ * or, false, for NEAP__SLEEP_MS_MAX. By then hints or the wish itself may have
+ * been written over by a worker gone wild: stirring sets hints anew and wakes
+ * all workers, and the consumer looks again. A claim is false if its owner does
+ * not exist or is at rest: a worker has written over the entry's word.
+ */
+void neap__ring_wish(neap__ring *ring, uint32_t entry);
+bool neap__ring_sleep(neap__ring *ring, uint32_t entry);
+void neap__ring_stir(neap__ring *ring);
+bool neap__ring_is_falsely_claimed(const neap__ring *ring, uint32_t entry);
+void neap__ring_unwish(neap__ring *ring);
+
+/* -- A worker's moves -- */
+
+/* FREE -> FILLING; prefers `last`. -1 if there is none. */
+int32_t neap__slot_acquire(neap__ring *ring, uint32_t worker, uint32_t last);
+/* OPEN -> CLAIMED of the earliest open entry; -1 if there is none. */
+int32_t neap__ring_claim(neap__ring *ring, uint32_t worker, uint32_t slot,
+                         neap_task *task, uint64_t *ticket);
+/*
+ * CLAIMED -> DONE. NEAP__CANCELLED: the slot is still ours. NEAP__WOKE: the
+ * consumer slept for it, so that waking it took a while.
+ */
+enum neap__published { NEAP__CANCELLED, NEAP__PUBLISHED, NEAP__WOKE };
+enum neap__published neap__ring_publish(neap__ring *ring, uint32_t worker,
+                                        uint32_t entry, uint32_t slot,
+                                        uint64_t ticket);
+/* Whether the host has said stop, and whether an entry is open. */
+bool neap__ring_is_stopped(const neap__ring *ring);
+bool neap__ring_has_work(const neap__ring *ring);
+/* Sleeps until roused, unless there is work or the end is near. */
+void neap__ring_rest(neap__ring *ring, uint32_t worker);
+
+/* -- The supervisor's moves -- */
+
+/* Whether a slot is being filled by a worker, who may be dead. */
+bool neap__slot_is_filling(const neap__ring *ring, uint32_t slot,
+                           uint32_t worker);
+
+/*
+ * Makes good what a dead worker left: asks `again` for each entry that it had
+ * claimed whether to open it again, frees its slots, sets all hints anew.
+ */
+typedef bool neap__again(void *host, uint32_t entry, uint64_t ticket);
+void neap__ring_recover(neap__ring *ring, uint32_t worker, neap__again *again,
+                        void *host);
+/* Tells all workers to end. */
+void neap__ring_stop(neap__ring *ring);
+/* Wakes the consumer from any sleep. */
+void neap__ring_alarm(neap__ring *ring);
+
+#endif

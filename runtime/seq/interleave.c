@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An item of each source in turn; a source that has ended drops out, and the
+ * others go on.
+ *
+ * With the sources sorted by length, a *stage* lasts from the end of one to
+ * the end of the next: in it the same sources take turns. (The method is that
+ * of SeqTools' interleave.)
+ */
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "seq/parts.h"
+
+struct stage {
+  int64_t start; /* of the interleaved sequence */
+  int64_t taken; /* items of each source before it */
+  int32_t alive; /* sources that take turns */
+  int32_t first; /* of its turns, in `turns` */
+};
+
+struct interleave {
+  neap__parts parts;
+  struct stage *stages; /* stage_count of them */
+  int32_t *turns;       /* the sources of each stage, in their order; behind
+                           the stages */
+  int32_t stage_count;
+};
+
+static const struct stage *find(const struct interleave *self, int64_t index) {
+  int32_t low = 0, high = self->stage_count;
+  while (high - low > 1) {
+    const int32_t middle = low + (high - low) / 2;
+    if (self->stages[middle].start <= index)
+      low = middle;
+    else
+      high = middle;
+  }
+  return &self->stages[low];
+}
+
+static int is_in(const struct interleave *self, const struct stage *stage,
+                 int64_t index) {
+  const struct stage *end = self->stages + self->stage_count;
+  return index >= stage->start && (stage + 1 == end || index < stage[1].start);
+}
+
+static void resolve(const neap_seq *seq, int64_t epoch, int64_t *index,
+                    int32_t *leaf, int64_t count) {
+  const struct interleave *self = (const struct interleave *)seq;
+  int32_t part[NEAP__SEQ_RUN_MAX];
+  const struct stage *stage = self->stages;
+  int64_t from = -2, turn = 0, round = 0;
+  for (int64_t k = 0; k < count; k++) {
+    /* Neighbours are cheaper than a division. */
+    const bool follows = index[k] == from + 1 && is_in(self, stage, index[k]);
+    if (follows && ++turn == stage->alive) {
+      turn = 0;
+      round++;
+    } else if (!follows) {
+      if (!is_in(self, stage, index[k])) stage = find(self, index[k]);
+      turn = (index[k] - stage->start) % stage->alive;
+      round = (index[k] - stage->start) / stage->alive;
+    }
+    from = index[k];
+    part[k] = self->turns[stage->first + turn];
+    index[k] = stage->taken + round;
+  }
+  neap__parts_resolve(&self->parts, epoch, part, index, leaf, count);
+}
+
+static void fini(neap_seq *seq) {
+  free(((struct interleave *)seq)->stages);
+  neap__parts_fini(seq);
+}
+
+static const neap__seq_ops ops = {
+    .deed = "interleave",
+    .size = sizeof(struct interleave),
+    .resolve = resolve,
+    .fini = fini,
+};
+
+/* The shortest length above `taken`, or INT64_MAX for endless ones. */
+static int64_t next_end(const neap__parts *parts, int64_t taken) {
+  int64_t end = INT64_MAX;
+  for (int32_t k = 0; k < parts->count; k++) {
+    const int64_t length = parts->sources[k]->length;
+    if (length > taken && length < end) end = length;
+  }
+  return end;
+}
+
+static int32_t list_alive(const neap__parts *parts, int64_t taken,
+                          int32_t *turns) {
+  int32_t alive = 0;
+  for (int32_t k = 0; k < parts->count; k++) {
+    const int64_t length = parts->sources[k]->length;
+    if (length > taken || length == NEAP_ENDLESS) turns[alive++] = k;
+  }
+  return alive;
+}
+
+/* Stages, and with them turns, are at most as many as distinct lengths. */
+static int32_t count_stages(const neap__parts *parts) {
+  int32_t stages = 0;
+  int64_t taken = 0, end;
+  for (; (end = next_end(parts, taken)) != INT64_MAX; taken = end)
+    stages++;
+  return stages + 1;
+}
+
+static int lay_out(struct interleave *self, neap_error *error) {
+  int64_t start = 0, taken = 0, items;
+  int32_t first = 0;
+  for (;;) {
+    const int32_t alive = list_alive(&self->parts, taken, self->turns + first);
+    if (alive == 0) break;
+    self->stages[self->stage_count++] =
+        (struct stage){start, taken, alive, first};
+    const int64_t end = next_end(&self->parts, taken);
+    if (end == INT64_MAX) { /* endless ones alone are left */
+      self->parts.base.length = NEAP_ENDLESS;
+      return NEAP_OK;
+    }
+    if (__builtin_mul_overflow(end - taken, alive, &items) ||
+        __builtin_add_overflow(start, items, &start))
+      return neap__error_set(error, NEAP_EINVAL, 0,
+                             "cannot interleave: the length overflows 64 bits");
+    first += alive;
+    taken = end;
+  }
+  self->parts.base.length = start;
+  return NEAP_OK;
+}
+
+int neap_seq_interleave(neap_seq *const *sources, int32_t count, neap_seq **out,
+                        neap_error *error) {
+  *out = NULL;
+  neap_seq *seq;
+  int rc = neap__parts_new(&ops, sources, count, &seq, error);
+  if (rc != NEAP_OK) return rc;
+  struct interleave *self = (struct interleave *)seq;
+  const size_t stages = (size_t)count_stages(&self->parts);
+  self->stages = calloc(stages, sizeof *self->stages +
+                                    (size_t)count * sizeof *self->turns);
+  self->turns = (int32_t *)(void *)(self->stages + stages);
+  if (self->stages == NULL) {
+    rc = neap__error_set(error, NEAP_EMEMORY, 0,
+                         "cannot interleave: memory is short");
+    goto fail;
+  }
+  if ((rc = lay_out(self, error)) != NEAP_OK) goto fail;
+  *out = seq;
+  return NEAP_OK;
+
+fail:
+  neap_seq_free(seq);
+  return rc;
+}

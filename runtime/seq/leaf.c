@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* A leaf: where resolving ends. It knows its length and its number. */
+#include "seq/seq.h"
+
+#include <inttypes.h>
+
+#include "base/error.h"
+
+static void resolve(const neap_seq *seq, int64_t epoch, int64_t *index,
+                    int32_t *leaf, int64_t count) {
+  (void)epoch, (void)index;
+  if (leaf == NULL) return;
+  for (int64_t k = 0; k < count; k++)
+    leaf[k] = seq->leaf;
+}
+
+static void stride(const neap_seq *seq, int64_t epoch, neap__span *span) {
+  (void)epoch;
+  span->step = 1;
+  span->period = 0;
+  span->count =
+      seq->length == NEAP_ENDLESS ? INT64_MAX : seq->length - span->index;
+  span->leaf = seq->leaf;
+}
+
+static void fini(neap_seq *seq) {
+  (void)seq;
+}
+
+static const neap__seq_ops ops = {
+    .deed = "make a leaf",
+    .size = sizeof(neap_seq),
+    .resolve = resolve,
+    .stride = stride,
+    .fini = fini,
+};
+
+int neap_seq_leaf(int64_t length, int32_t leaf, neap_seq **out,
+                  neap_error *error) {
+  *out = NULL;
+  if (length < 0 && length != NEAP_ENDLESS) {
+    return neap__error_set(error, NEAP_EINVAL, 0,
+                           "cannot %s: its length is %" PRId64, ops.deed,
+                           length);
+  }
+  neap_seq *seq;
+  const int rc = neap__seq_new(&ops, NULL, 0, &seq, error);
+  if (rc != NEAP_OK) return rc;
+  seq->length = length;
+  seq->leaf = leaf;
+  *out = seq;
+  return NEAP_OK;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* What an adapter of sequences is: index arithmetic behind one ops table. */
+#ifndef NEAP_SEQ_SEQ_H
+#define NEAP_SEQ_SEQ_H
+
+#include "neap.h"
+
+/* Adapters above one another: what resolve and free recurse at most. */
+#define NEAP__SEQ_DEPTH_MAX 1000
+
+/*
+ * Indexes that one call of an adapter gets at most: few enough to stay in the
+ * first cache from adapter to adapter, and for an array on each one's stack.
+ */
+#define NEAP__SEQ_RUN_MAX 256
+
+typedef struct neap__span {
+  int64_t index;
+  int64_t step;
+  int64_t count;
+  int64_t period; /* items after which all comes again; 0: unknown */
+  int32_t leaf;
+} neap__span;
+
+typedef struct neap__seq_ops {
+  /* What the adapter does, for messages: "cannot <deed>: ...". */
+  const char *deed;
+  /* Bytes of the adapter's struct; a neap_seq is its first member. */
+  size_t size;
+  /*
+   * Replaces each index[k] by the index in its leaf and, unless leaf is NULL,
+   * sets leaf[k] to the leaf's number, by asking its sources: the only one
+   * about the whole run, one of several about those parts that are its own.
+   * All indexes are in range, 1 <= count <= NEAP__SEQ_RUN_MAX. Called at any
+   * time from any thread, so it changes nothing else, and it does not block.
+   */
+  void (*resolve)(const neap_seq *self, int64_t epoch, int64_t *index,
+                  int32_t *leaf, int64_t count);
+  /*
+   * Finds how far from span->index on the items come from one leaf at equal
+   * steps: sets index to the one in the leaf, and step, count (1 or more),
+   * period and leaf. NULL: unknown, each index is asked for by itself.
+   */
+  void (*stride)(const neap_seq *self, int64_t epoch, neap__span *span);
+  /* Frees the sources; called once, last, perhaps on a half-built self. */
+  void (*fini)(neap_seq *self);
+} neap__seq_ops;
+
+struct neap_seq {
+  const neap__seq_ops *ops;
+  int64_t length; /* or NEAP_ENDLESS */
+  int32_t depth;  /* 1: a leaf */
+  int32_t leaf;   /* a leaf's number */
+};
+
+/*
+ * Makes a zeroed adapter of ops->size bytes over `count` sources. The caller
+ * stores them in it and sets its length. On failure the sources are freed.
+ */
+int neap__seq_new(const neap__seq_ops *ops, neap_seq *const *sources, int count,
+                  neap_seq **out, neap_error *error);
+
+/* Whether seq[index] exists. */
+static inline int neap__seq_holds(const neap_seq *seq, int64_t index) {
+  return index >= 0 && (index < seq->length || seq->length == NEAP_ENDLESS);
+}
+
+/* NEAP_EINVAL: an adapter's item `position` would be source[index]. */
+int neap__seq_out_of_range(const neap__seq_ops *ops, const neap_seq *source,
+                           int64_t position, int64_t index, neap_error *error);
+
+static inline void neap__seq_resolve(const neap_seq *seq, int64_t epoch,
+                                     int64_t *index, int32_t *leaf,
+                                     int64_t count) {
+  seq->ops->resolve(seq, epoch, index, leaf, count);
+}
+
+void neap__seq_stride(const neap_seq *seq, int64_t epoch, neap__span *span);
+
+#endif

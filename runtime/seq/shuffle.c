@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* The items of a source in an order drawn from (seed, epoch): see shuffle.h. */
+#include "seq/seq.h"
+
+#include <inttypes.h>
+
+#include "base/error.h"
+#include "seq/permutation.h"
+
+struct shuffle {
+  neap_seq base;
+  neap_seq *source;
+  int64_t seed;
+};
+
+static void resolve(const neap_seq *seq, int64_t epoch, int64_t *index,
+                    int32_t *leaf, int64_t count) {
+  const struct shuffle *self = (const struct shuffle *)seq;
+  neap__shuffle order;
+  neap__shuffle_init(&order, self->base.length, self->seed, epoch);
+  neap__shuffle_items(&order, index, (int)count);
+  neap__seq_resolve(self->source, epoch, index, leaf, count);
+}
+
+static void fini(neap_seq *seq) {
+  neap_seq_free(((struct shuffle *)seq)->source);
+}
+
+static const neap__seq_ops ops = {
+    .deed = "shuffle",
+    .size = sizeof(struct shuffle),
+    .resolve = resolve,
+    .fini = fini,
+};
+
+static int check(const struct shuffle *self, neap_error *error) {
+  if (self->base.length == NEAP_ENDLESS) {
+    return neap__error_set(error, NEAP_EINVAL, 0,
+                           "cannot shuffle: the source is endless");
+  }
+  if (self->base.length > NEAP__SHUFFLE_ITEMS_MAX) {
+    return neap__error_set(error, NEAP_EINVAL, 0,
+                           "cannot shuffle: the source has %" PRId64
+                           " items, more than 2^62",
+                           self->base.length);
+  }
+  return NEAP_OK;
+}
+
+int neap_seq_shuffle(neap_seq *source, int64_t seed, neap_seq **out,
+                     neap_error *error) {
+  *out = NULL;
+  neap_seq *seq;
+  int rc = neap__seq_new(&ops, &source, 1, &seq, error);
+  if (rc != NEAP_OK) return rc;
+  struct shuffle *self = (struct shuffle *)seq;
+  self->base.length = source->length;
+  self->source = source;
+  self->seed = seed;
+  if ((rc = check(self, error)) != NEAP_OK) goto fail;
+  *out = seq;
+  return NEAP_OK;
+
+fail:
+  neap_seq_free(seq);
+  return rc;
+}

@@ -1,0 +1,469 @@
+-- SPDX-License-Identifier: MIT
+--- What an item's failure becomes, in place and through workers.
+
+local neap = require("neap")
+local support = dofile("tests/spec/support.lua")
+
+local FILE = "tests/spec/base/errors_spec.lua"
+
+local function fail_deep(x)
+  local text = "deep " .. x
+  error(text)
+end
+local FAIL_LINE = debug.getinfo(fail_deep, "S").linedefined + 2
+
+-- Items 1 to 9; item 4 raises.
+local MAP_LINE = debug.getinfo(1, "l").currentline + 2
+local function with_bad_item()
+  local s = neap.map(function(x)
+    if x == 4 then
+      fail_deep(x)
+    end
+    return x
+  end, neap.range(9))
+  return s
+end
+
+local function each_way(f)
+  for _, workers in ipairs({ 0, 1, 2 }) do
+    local p = with_bad_item():prefetch({ workers = workers, chunk = 3 })
+    f(p, workers)
+    p:close()
+  end
+end
+
+describe("an error of an item", function()
+  before_each(support.remember)
+  after_each(function()
+    neap.errors("wrap")
+    support.check_leaks()
+  end)
+
+  it("tells message, index, stage, worker and cause", function()
+    each_way(function(p, workers)
+      local e = support.raised(function() return p[4] end)
+      local message = ("%s:%d: deep 4"):format(FILE, FAIL_LINE)
+      assert.equal(message, e.message)
+      assert.equal(message, e.cause)
+      assert.equal(4, e.index)
+      assert.equal(("map (%s:%d)"):format(FILE, MAP_LINE), e.stage)
+      assert.equal("item", e.kind)
+      if workers == 0 then
+        assert.falsy(e.worker)
+      else
+        assert.truthy(e.worker >= 1 and e.worker <= workers)
+      end
+    end)
+  end)
+
+  it("has a traceback of the user's lines, and of no others", function()
+    each_way(function(p)
+      local e = support.raised(function() return p[4] end)
+      assert.truthy(e.traceback:find("^stack traceback:\n\t"))
+      assert.truthy(e.traceback:find(("%s:%d: in "):format(FILE, FAIL_LINE), 1,
+        true), e.traceback)
+      assert.truthy(e.traceback:find(("%s:%d: in "):format(FILE, MAP_LINE + 2),
+        1, true), e.traceback)
+      assert.is_nil(e.traceback:find("neap/", 1, true))
+      assert.is_nil(e.traceback:find("=neap", 1, true))
+      assert.is_nil(e.traceback:find("[C]", 1, true))
+    end)
+  end)
+
+  it("prints what happened, to which item, where and in which worker",
+    function()
+      each_way(function(p, workers)
+        local text = tostring(support.raised(function() return p[4] end))
+        assert.truthy(text:find(("^%s:%d: deep 4\n  item 4 of map "
+          .. "%%(%s:%d%%)\n"):format(FILE, FAIL_LINE, FILE, MAP_LINE)), text)
+        assert.equal(workers > 0, text:find("\n  in worker %d\n") ~= nil)
+        assert.truthy(text:find("\nstack traceback:\n", 1, true))
+      end)
+    end)
+
+  it("is the same in a loop, by index, and in a table", function()
+    each_way(function(p)
+      local list = {}
+      for _, f in ipairs({
+        function() return p[4] end,
+        function() return p:totable() end,
+        function() for _ in p:each() do end end, -- luacheck: ignore
+        function() return p[-6] end,
+      }) do
+        list[#list + 1] = support.raised(f)
+      end
+      assert.equal(4, #list)
+      for _, e in ipairs(list) do
+        assert.equal(list[1].message, e.message)
+        assert.equal(4, e.index)
+        assert.equal(list[1].stage, e.stage)
+      end
+    end)
+  end)
+
+  it("hurts no neighbour in its run", function()
+    each_way(function(p)
+      local seen = {}
+      for i, x in p:each({ on_error = "skip" }) do
+        seen[#seen + 1] = i
+        assert.equal(i, x)
+      end
+      assert.same({ 1, 2, 3, 5, 6, 7, 8, 9 }, seen)
+      assert.equal(1, #p:skipped())
+      assert.equal(4, p:skipped()[1].index)
+      for _, i in ipairs({ 3, 5 }) do
+        assert.equal(i, p[i])
+      end
+    end)
+  end)
+
+  it("lets the loop go on after a seek", function()
+    each_way(function(p)
+      local seen = {}
+      local e = support.raised(function()
+        for i in p:each() do
+          seen[#seen + 1] = i
+        end
+      end)
+      p:seek(e.index + 1)
+      for i in p:each() do
+        seen[#seen + 1] = i
+      end
+      assert.same({ 1, 2, 3, 5, 6, 7, 8, 9 }, seen)
+    end)
+  end)
+
+  it("keeps each loop's skipped errors apart from the last one's", function()
+    each_way(function(p)
+      for _ = 1, 2 do
+        for _ in p:each({ on_error = "skip" }) do end -- luacheck: ignore
+        assert.equal(1, #p:skipped())
+      end
+    end)
+  end)
+
+  it("brings a table along as its cause", function()
+    for _, workers in ipairs({ 0, 1 }) do
+      local p = neap.range(2):map(function()
+        error({ code = 7, list = { 1, "two" } })
+      end):prefetch({ workers = workers })
+      local e = support.raised(function() return p[1] end)
+      assert.same({ code = 7, list = { 1, "two" } }, e.cause)
+      assert.truthy(e.message:find("^table: "))
+      p:close()
+    end
+  end)
+
+  it("tells in words a cause that cannot travel", function()
+    local p = neap.range(1):map(function()
+      error(setmetatable({}, { __tostring = function() return "so it is" end }))
+    end):prefetch({ workers = 1 })
+    local e = support.raised(function() return p[1] end)
+    assert.equal("so it is", e.message)
+    assert.equal("so it is", e.cause)
+    p:close()
+  end)
+
+  it("is one even where there is no cause, or a broken one", function()
+    for _, workers in ipairs({ 0, 1 }) do
+      for message, f in pairs({
+        ["nil"] = function() error() end,
+        ["false"] = function() error(false) end,
+        ["7"] = function() error(7, 0) end,
+        ["(a table whose __tostring fails)"] = function()
+          error(setmetatable({}, { __tostring = function() error("x") end }))
+        end,
+      }) do
+        local p = neap.range(2):map(f):prefetch({ workers = workers })
+        local e = support.raised(function() return p[2] end)
+        assert.equal(message, e.message)
+        assert.equal(2, e.index)
+        assert.truthy(e.stage:find("^map "))
+        p:close()
+      end
+    end
+  end)
+
+  it("is short even where the recursion was deep", function()
+    local function recurse(n)
+      return n == 0 and error("bottom") or 1 + recurse(n - 1)
+    end
+    for _, workers in ipairs({ 0, 1 }) do
+      local p = neap.range(1):map(function() return recurse(2000) end)
+        :prefetch({ workers = workers })
+      local e = support.raised(function() return p[1] end)
+      assert.truthy(e.message:find("bottom"))
+      assert.truthy(#e.traceback < 3000)
+      assert.truthy(e.traceback:find("\n\t...\n", 1, true))
+      p:close()
+    end
+  end)
+
+  it("tells of a value whose __tostring answers no text", function()
+    local function fail()
+      error(setmetatable({}, { __tostring = function() return {} end }))
+    end
+    for _, workers in ipairs({ 0, 1 }) do
+      local p = neap.range(2):map(fail):prefetch({ workers = workers })
+      local e = support.raised(function() return p[1] end)
+      assert.equal("(a table whose __tostring fails)", e.message)
+      assert.truthy(tostring(e):find(e.message, 1, true))
+      p:close()
+    end
+  end)
+
+  it("tells a stack that overflows, in few words", function()
+    local function recurse(x)
+      return 1 + recurse(x)
+    end
+    for _, workers in ipairs({ 0, 1 }) do
+      local p = neap.range(2):map(recurse):prefetch({ workers = workers })
+      local e = support.raised(function() return p[1] end)
+      assert.truthy(e.message:find("stack overflow", 1, true))
+      assert.truthy(#tostring(e) < 3000)
+      assert.equal(1, e.index)
+      assert.truthy(e.stage:find(FILE, 1, true))
+      p:close()
+    end
+    local s = neap.range(2):map(recurse)
+    assert.equal(2, s:rescue(function(e) return e.index end)[2])
+    support.items(s, { on_error = "skip" })
+    assert.equal(2, s:skipped()[2].index)
+  end)
+
+  it("tells of the item that was read in compiled code too", function()
+    local s = neap.range(5) .. neap.range(300):map(function(x)
+      return x ~= 200 and x or error("no luck")
+    end):retry(1)
+    for _, p in ipairs({ s, s:prefetch({ workers = 1 }) }) do
+      local e = support.raised(function() p:totable() end)
+      assert.equal(200, e.index)
+      assert.equal(205, e.outer_index)
+    end
+  end)
+
+  it("tells of the stages on both sides of workers", function()
+    local function fail(x)
+      return x ~= 3 and x or error("no luck")
+    end
+    local texts = {}
+    for workers = 0, 1 do
+      local s = neap.range(9):map(fail):prefetch({ workers = workers }):batch(2)
+      local e = support.raised(function() return s[2] end)
+      assert.equal(3, e.index)
+      assert.equal(2, e.outer_index)
+      texts[workers] = e.outer_stage
+    end
+    assert.truthy(texts[1]:find("^batch"))
+    assert.equal(texts[0], texts[1])
+  end)
+
+  -- Each makes a chain whose item 2 fails in a stage of that name.
+  local FAILING = {
+    map = function(s, fail) return s:map(fail) end,
+    starmap = function(s) return s:starmap(print) end,
+    random_map = function(s, fail) return neap.random_map(fail, s) end,
+    from = function(_, fail) return neap.from(fail, 3) end,
+    rescue = function(s, fail) return s:map(fail):rescue(fail) end,
+    debug = function(s, fail) return s:debug(fail) end,
+    unbatch = function(s) return s:unbatch(1) end,
+    batch = function(s, fail) return s:batch(3, { collate = fail }) end,
+    ["batch, stacked"] = function(s)
+      return s:map(function(x) return x == 5 and "x" or x end)
+        :batch(3, { collate = neap.stack })
+    end,
+    from_iter = function(_, fail) return neap.from_iter(fail) end,
+  }
+
+  for name, make in pairs(FAILING) do
+    it("names its own stage: " .. name, function()
+      local function fail()
+        error("no luck")
+      end
+      local s = make(neap.range(12), fail)
+      for _, p in ipairs({ s, s:prefetch({ workers = 1 }) }) do
+        local e = support.raised(function() return p[2] end)
+        assert.equal(name:match("^[%w_]+"), e.stage:match("^[%w_]+"))
+        assert.truthy(e.stage:find(FILE .. ":%d+%)$"), e.stage)
+        assert.equal(2, e.index)
+      end
+    end)
+  end
+
+  it("tells an index whole, however large", function()
+    local s = neap.from(function() error("no luck") end)
+    local e = support.raised(function() return s[123456789012345] end)
+    assert.truthy(tostring(e):find("item 123456789012345 of from", 1, true))
+  end)
+
+  it("is as the mode says for functions in workers too", function()
+    local s = neap.range(2):map(function(x)
+      error({ code = x })
+    end):rescue(function(e)
+      return e.code
+    end)
+    assert.same({}, s:prefetch({ workers = 1 }):totable())
+    neap.errors("passthrough")
+    assert.same({ 1, 2 }, s:prefetch({ workers = 1 }):totable())
+  end)
+
+  it("tells where what a split cuts off was made", function()
+    local line = debug.getinfo(1, "l").currentline + 1
+    local s = neap.range(6):map(error):split(2):prefetch({ workers = 1 })
+    local e = support.raised(function() return s[1] end)
+    assert.equal(("slice (%s:%d)"):format(FILE, line), e.outer_stage)
+  end)
+
+  it("tells of a tensor that was released", function()
+    local p = neap.range(3):map(function()
+      return neap.tensor("u8", { 2 })
+    end):prefetch({ workers = 1 })
+    local s
+    for i, t in p:each() do
+      s = s or neap.from(t)
+      if i == 2 then
+        break
+      end
+    end
+    local e = support.raised(function() return s[2] end)
+    assert.truthy(e.message:find("has been released", 1, true))
+    assert.equal(2, e.index)
+    assert.truthy(e.stage:find("^from"))
+    p:close()
+  end)
+
+  it("tells of the item that was read, where another one failed", function()
+    local function fail(x)
+      return x ~= 13 and x or error("no luck")
+    end
+    local s = neap.range(40):map(fail):shuffle(1):batch(4)
+    local line = debug.getinfo(1, "l").currentline - 1
+    for _, p in ipairs({ s, s:prefetch({ workers = 1 }) }) do
+      local e = support.raised(function() p:totable() end)
+      assert.equal(13, e.index)
+      assert.truthy(e.stage:find("^map"))
+      assert.truthy(e.outer_stage:find("^batch %(tests/spec/base/"
+        .. "errors_spec.lua:"
+        .. line))
+      assert.truthy(tostring(e):find("\n  item 13 of map ([^\n]+)\n  for item "
+        .. e.outer_index .. " of batch"), tostring(e))
+      assert.is_false((pcall(function() return p[e.outer_index] end)))
+      assert.is_true((pcall(function() return p[e.outer_index - 1] end)))
+    end
+  end)
+
+  it("tells of one item, where the one that was read has failed", function()
+    local e = support.raised(function() return neap.range(3):map(error)[2] end)
+    assert.equal(2, e.index)
+    assert.is_nil(e.outer_stage)
+    assert.is_nil(e.outer_index)
+  end)
+
+  it("is one, whatever a worker gone wild tells of it", function()
+    local p = neap.range(2):map(function()
+      local value = require("neap.value.value")
+      local write = value.write_failure
+      function value.write_failure(k)
+        return write(k, { message = 5, index = {}, kind = false, stage = 1,
+          worker = "one", traceback = { "?" } })
+      end
+      error("never told")
+    end):prefetch({ workers = 1 })
+    local e = support.raised(function() return p[2] end)
+    assert.equal("its worker does not tell why", e.message)
+    assert.equal(2, e.index)
+    assert.truthy(tostring(e):find("item 2 of prefetch", 1, true))
+    p:close()
+  end)
+
+  it("may be ten megabytes long", function()
+    local p = neap.range(2):map(function()
+      error(("x"):rep(10 * 2 ^ 20), 0)
+    end):prefetch({ workers = 1 })
+    assert.equal(10 * 2 ^ 20, #support.raised(function() return p[1] end)
+      .message)
+    p:close()
+  end)
+
+  it("is not wrapped a second time", function()
+    local inner = neap.range(5):map(function(x)
+      return x == 2 and error("inner") or x
+    end)
+    local outer = neap.range(5):map(function(x) return inner[6 - x] end)
+    local e = support.raised(function() return outer[4] end)
+    assert.equal(2, e.index)
+    assert.truthy(e.message:find("inner$"))
+    local p = outer:prefetch({ workers = 1 })
+    local f = support.raised(function() return p[4] end)
+    assert.equal(2, f.index)
+    assert.equal(e.message, f.message)
+    local g = support.raised(function()
+      return p:map(function(x) return x end)[4]
+    end)
+    assert.equal(2, g.index)
+    p:close()
+  end)
+
+  it("is the value that was raised in passthrough mode", function()
+    assert.equal("passthrough", neap.errors("passthrough"))
+    assert.equal("passthrough", neap.errors())
+    each_way(function(p)
+      for _, f in ipairs({
+        function() return p[4] end, function() return p:totable() end,
+      }) do
+        assert.equal(("%s:%d: deep 4"):format(FILE, FAIL_LINE),
+          support.raised(f))
+      end
+      for _ in p:each({ on_error = "skip" }) do end -- luacheck: ignore
+      assert.equal(4, p:skipped()[1].index)
+    end)
+    local t = { 5 }
+    assert.equal(t, support.raised(function()
+      return neap.map(function() error(t) end, { 1 })[1]
+    end))
+  end)
+
+  it("is wrapped again after that", function()
+    neap.errors("passthrough")
+    assert.equal("wrap", neap.errors("wrap"))
+    assert.equal(4, support.raised(function()
+      return with_bad_item()[4]
+    end).index)
+  end)
+
+  it("comes from the right stage of a long chain", function()
+    local lines = {}
+    local function stage(s, k)
+      lines[k] = debug.getinfo(1, "l").currentline + 1
+      s = s:map(function(x) return x == k and error("stage " .. k) or x end)
+      return s
+    end
+    local s = neap.range(9)
+    for k = 1, 9 do
+      s = stage(s, k)
+    end
+    local p = s:prefetch({ workers = 2 })
+    for k = 1, 9 do
+      local e = support.raised(function() return p[k] end)
+      assert.equal(k, e.index)
+      assert.truthy(e.message:find("stage " .. k .. "$"))
+      assert.equal(("map (%s:%d)"):format(FILE, lines[k]), e.stage)
+    end
+    p:close()
+  end)
+
+  it("ends a script with its text and status 1", function()
+    local run = support.run([[
+      local neap = require("neap")
+      local p = neap.range(9):map(function(x)
+        return x == 4 and error("no four") or x
+      end):prefetch({ workers = 2 })
+      for i, x in p:each() do print(i, x) end
+    ]])
+    assert.equal(1, run.status)
+    assert.equal("1\t1\n2\t2\n3\t3\n", run.out)
+    assert.truthy(run.err:find("^neap: " .. run.path:gsub("%p", "%%%0")
+      .. ":3: no four\n  item 4 of map %(" .. run.path:gsub("%p", "%%%0")
+      .. ":2%)\n  in worker %d\n"), run.err)
+  end)
+end)
