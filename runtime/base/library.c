@@ -23,11 +23,11 @@ static const struct {
   const char *name;
   size_t bytes;
 } sizes[] = {
-    {SIZE_OF(neap_error)},       {SIZE_OF(neap_tensor)},
-    {SIZE_OF(neap_random)},      {SIZE_OF(neap_value)},
-    {SIZE_OF(neap_tensor_cell)}, {SIZE_OF(neap_run)},
-    {SIZE_OF(neap_options)},     {SIZE_OF(neap_stats)},
-    {SIZE_OF(neap_task)},        {SIZE_OF(neap_window)},
+    {SIZE_OF(neap_error)},        {SIZE_OF(neap_tensor)},
+    {SIZE_OF(neap_random)},       {SIZE_OF(neap_value)},
+    {SIZE_OF(neap_tensor_cell)},  {SIZE_OF(neap_run)},
+    {SIZE_OF(neap_pool_options)}, {SIZE_OF(neap_pool_stats)},
+    {SIZE_OF(neap_task)},         {SIZE_OF(neap_window)},
     {SIZE_OF(neap_stretch)},
 };
 

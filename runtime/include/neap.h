@@ -7,7 +7,7 @@
  * library and read back by the Lua side, so it is bare C.
  *
  * Caveats first:
- *  - A loader starts processes (never by fork of the host) and one thread, the
+ *  - A pool starts processes (never by fork of the host) and one thread, the
  *    supervisor, which blocks every signal. Nothing else runs in the host.
  *  - After a fork, the child cannot use its parent's loaders and heap: reads,
  *    seeks and allocations answer NEAP_ECLOSED there. What it releases, frees
@@ -52,7 +52,7 @@ enum {
   NEAP_EDAMAGED = -5, /* a slot holds what no writer writes */
   NEAP_EWORKER = -6,  /* workers could not start, or keep dying */
   NEAP_EHELD = -7,    /* the caller holds all the slots that may be held */
-  NEAP_ECLOSED = -8   /* used after neap_close(), or in a forked child */
+  NEAP_ECLOSED = -8   /* used after neap_pool_close(), or in a forked child */
 };
 
 typedef struct neap_error {
@@ -430,8 +430,8 @@ typedef struct neap_tensor_cell {
 } neap_tensor_cell;
 
 /*
- * Consecutive items that share a slot, as neap_run_next() hands them out.
- * Valid: until neap_run_release() of its slot.
+ * Consecutive items that share a slot, as neap_pool_next() hands them out.
+ * Valid: until neap_pool_release() of its slot.
  */
 typedef struct neap_run {
   int64_t epoch;
@@ -475,12 +475,12 @@ int neap_value_tensor(const neap_run *run, const neap_value *tensor,
 
 /* ---- Loaders: items computed ahead by worker processes ----------------- */
 
-typedef struct neap_loader neap_loader;
+typedef struct neap_pool neap_pool;
 
 /* Cores that this process may use: its affinity, and its cgroup's quota. */
 int neap_cores(void);
 
-typedef struct neap_options {
+typedef struct neap_pool_options {
   const void *chain; /* what the workers compute, as they read it */
   uint64_t chain_bytes;
   const char *lua_dir;    /* where the workers find neap's Lua modules */
@@ -497,7 +497,7 @@ typedef struct neap_options {
   uint64_t slot_bytes;    /* address space of a slot */
   int64_t timeout_ns;     /* that one item may take; 0: any time */
   uint64_t memory_bytes;  /* that a worker may allocate; 0: any number */
-} neap_options;
+} neap_pool_options;
 
 /*
  * Starts the workers and answers at once; what keeps them from starting is
@@ -510,73 +510,73 @@ typedef struct neap_options {
  * With NEAP_DEBUG=1 in the environment, chunk is 1 and what a slot holds can
  * only be read while the caller holds it: a read after that is a SIGSEGV.
  */
-int neap_open(const neap_options *options, neap_loader **out,
-              neap_error *error);
-int64_t neap_length(const neap_loader *loader);
+int neap_pool_open(const neap_pool_options *options, neap_pool **out,
+                   neap_error *error);
+int64_t neap_pool_length(const neap_pool *pool);
 
 /*
  * The next run of items, waiting until it is ready. Answers NEAP_END after
  * the last one. Owns: the caller holds the run's slot until it releases it.
- * Threads: one at a time on a loader, for all functions of this section.
+ * Threads: one at a time on a pool, for all functions of this section.
  * Errors: NEAP_EHELD when the caller holds as many runs as it may,
  * NEAP_EWORKER when no worker can be started or kept.
  */
-int neap_run_next(neap_loader *loader, neap_run *run, neap_error *error);
+int neap_pool_next(neap_pool *pool, neap_run *run, neap_error *error);
 /* A run of one item, at any index, aside from the iteration. */
-int neap_run_get(neap_loader *loader, int64_t epoch, int64_t index,
-                 neap_run *run, neap_error *error);
+int neap_pool_get(neap_pool *pool, int64_t epoch, int64_t index, neap_run *run,
+                  neap_error *error);
 /*
  * Holds a slot once more; each hold wants its release.
  * Returns: NEAP_OK, also for a slot of -1; NEAP_EINVAL, and does nothing, where
  * the caller does not hold the slot.
  */
-int neap_run_retain(neap_loader *loader, int32_t slot);
-int neap_run_release(neap_loader *loader, int32_t slot);
+int neap_pool_retain(neap_pool *pool, int32_t slot);
+int neap_pool_release(neap_pool *pool, int32_t slot);
 /* Runs that the caller holds, and how many it may. */
-int32_t neap_held(const neap_loader *loader);
-int32_t neap_held_max(const neap_loader *loader);
+int32_t neap_pool_held(const neap_pool *pool);
+int32_t neap_pool_held_max(const neap_pool *pool);
 
 /*
  * Moves the iteration: the next run begins at index. Items already asked for
  * that lie ahead of it are kept. Errors: NEAP_EINVAL out of range.
  */
-int neap_seek(neap_loader *loader, int64_t epoch, int64_t index,
-              neap_error *error);
+int neap_pool_seek(neap_pool *pool, int64_t epoch, int64_t index,
+                   neap_error *error);
 /*
- * Ends the iteration before item `length`, until the next neap_seek(): for who
- * learns from an item that there are no more. Runs that begin behind it are
+ * Ends the iteration before item `length`, until the next neap_pool_seek(): for
+ * who learns from an item that there are no more. Runs that begin behind it are
  * dropped; one that begins before it may still hold items behind it.
  */
-void neap_shorten(neap_loader *loader, int64_t length);
+void neap_pool_shorten(neap_pool *pool, int64_t length);
 
-typedef struct neap_stats {
+typedef struct neap_pool_stats {
   int64_t items; /* computed, over all workers */
   int64_t runs;
   int64_t bytes;            /* of slots filled */
   int64_t busy_ns;          /* computing, over all workers */
   int64_t idle_ns;          /* waiting for work, over all workers */
-  int64_t consumer_wait_ns; /* neap_run_next and _get waiting */
+  int64_t consumer_wait_ns; /* neap_pool_next and _get waiting */
   int64_t restarts;         /* workers replaced */
   int64_t retries;          /* runs opened again after a death */
   int32_t workers;
   int32_t held;
-} neap_stats;
+} neap_pool_stats;
 
-void neap_loader_stats(const neap_loader *loader, neap_stats *out);
+void neap_pool_read_stats(const neap_pool *pool, neap_pool_stats *out);
 /* The same fields for worker number `worker`, 0-based; its pid, or 0. */
-int32_t neap_worker_stats(const neap_loader *loader, int32_t worker,
-                          neap_stats *out);
+int32_t neap_pool_read_worker(const neap_pool *pool, int32_t worker,
+                              neap_pool_stats *out);
 
 /*
- * Ends the workers and gives back what the loader holds, within stop_ms_max;
+ * Ends the workers and gives back what the pool holds, within stop_ms_max;
  * what the caller still holds stays valid until it is released. NULL is fine.
  */
-void neap_close(neap_loader *loader);
+void neap_pool_close(neap_pool *pool);
 
 /* ---- The worker's side ------------------------------------------------- */
 
 /*
- * For the process that neap_open() starts. One task at a time: the run to
+ * For the process that neap_pool_open() starts. One task at a time: the run to
  * compute and the slot to fill.
  */
 typedef struct neap_worker neap_worker;

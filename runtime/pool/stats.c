@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a loader has done so far: sums of what its workers count themselves,
+ * What a pool has done so far: sums of what its workers count themselves,
  * and what the host's side counts.
  */
-#include "pool/loader.h"
+#include "pool/pool.h"
 
 /* Workers write them, so they may hold anything; sums must not overflow. */
 static int64_t read_counter(const _Atomic int64_t *counter) {
@@ -12,27 +12,26 @@ static int64_t read_counter(const _Atomic int64_t *counter) {
   return count < 0 ? 0 : count > most ? most : count;
 }
 
-int32_t neap_worker_stats(const neap_loader *loader, int32_t worker,
-                          neap_stats *out) {
-  *out = (neap_stats){.workers = 1};
-  if (loader->is_closed || worker < 0 ||
-      (uint32_t)worker >= loader->ring.worker_count)
+int32_t neap_pool_read_worker(const neap_pool *pool, int32_t worker,
+                              neap_pool_stats *out) {
+  *out = (neap_pool_stats){.workers = 1};
+  if (pool->is_closed || worker < 0 ||
+      (uint32_t)worker >= pool->ring.worker_count)
     return 0;
-  const neap__corner *corner = &loader->ring.corners[worker];
+  const neap__corner *corner = &pool->ring.corners[worker];
   out->items = read_counter(&corner->items);
   out->runs = read_counter(&corner->runs);
   out->bytes = read_counter(&corner->bytes);
   out->busy_ns = read_counter(&corner->busy_ns);
   out->idle_ns = read_counter(&corner->idle_ns);
-  return atomic_load(&loader->supervisor.pids[worker]);
+  return atomic_load(&pool->supervisor.pids[worker]);
 }
 
-void neap_loader_stats(const neap_loader *loader, neap_stats *out) {
-  neap_stats sum = {.held = loader->held};
-  for (uint32_t w = 0; !loader->is_closed && w < loader->ring.worker_count;
-       w++) {
-    neap_stats one;
-    neap_worker_stats(loader, (int32_t)w, &one);
+void neap_pool_read_stats(const neap_pool *pool, neap_pool_stats *out) {
+  neap_pool_stats sum = {.held = pool->held};
+  for (uint32_t w = 0; !pool->is_closed && w < pool->ring.worker_count; w++) {
+    neap_pool_stats one;
+    neap_pool_read_worker(pool, (int32_t)w, &one);
     sum.items += one.items;
     sum.runs += one.runs;
     sum.bytes += one.bytes;
@@ -40,8 +39,8 @@ void neap_loader_stats(const neap_loader *loader, neap_stats *out) {
     sum.idle_ns += one.idle_ns;
     sum.workers++;
   }
-  sum.consumer_wait_ns = loader->wait_ns;
-  sum.restarts = atomic_load(&loader->supervisor.restarts);
-  sum.retries = atomic_load(&loader->supervisor.retried);
+  sum.consumer_wait_ns = pool->wait_ns;
+  sum.restarts = atomic_load(&pool->supervisor.restarts);
+  sum.retries = atomic_load(&pool->supervisor.retried);
   *out = sum;
 }

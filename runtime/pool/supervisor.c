@@ -3,7 +3,7 @@
  * The supervisor: the one thread in the host, which keeps workers alive.
  *
  * It starts the workers (so that the parent-death signal, which Linux ties to
- * the thread that forked, means the loader's end and not that of whichever
+ * the thread that forked, means the pool's end and not that of whichever
  * thread opened it), sleeps in poll() on their pidfds and sockets, makes good
  * what a dead worker left in the ring, and starts its successor. It touches
  * no Lua, blocks every signal, and never takes a lock that a worker can hold.

@@ -31,7 +31,7 @@ typedef struct neap__fate {
 } neap__fate;
 
 typedef struct neap__supervisor {
-  /* Set by the loader before the start, then read only. */
+  /* Set by the pool before the start, then read only. */
   neap__ring *ring;
   neap__segment *slots; /* slot_bytes each */
   uint64_t slot_bytes;

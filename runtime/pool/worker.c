@@ -141,7 +141,7 @@ static int greet(neap_worker *worker, neap_error *error) {
   if (recv(NEAP__FD_SOCKET, &hello, sizeof hello, 0) != sizeof hello)
     return neap__error_set(error, NEAP_EWORKER, 0,
                            "cannot work: this process was not started by a "
-                           "loader");
+                           "pool");
   if (!end_with_host())
     return neap__error_set(error, NEAP_ESYSTEM, errno,
                            "cannot work: the host's death would go unnoticed");

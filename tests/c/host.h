@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A host in C, for tests of the loader: opens loaders over tests/c/worker.h,
+ * A host in C, for tests of the pool: opens loaders over tests/c/worker.h,
  * checks what comes out, and counts what each test leaves behind.
  */
 #ifndef NEAP_TESTS_HOST_H
@@ -40,7 +40,7 @@ typedef struct footprint {
 typedef struct host {
   footprint before;
   program program;
-  neap_options options;
+  neap_pool_options options;
   tally *tally;
   char executable[PATH_MAX];
 } host;
@@ -132,7 +132,7 @@ static inline int set_up(void **state) {
   h->tally = mmap(NULL, sizeof *h->tally, PROT_READ | PROT_WRITE, MAP_SHARED,
                   h->program.tally_fd, 0);
   assert_true(h->tally != MAP_FAILED);
-  h->options = (neap_options){
+  h->options = (neap_pool_options){
       .chain_bytes = sizeof h->program,
       .lua_dir = "",
       .executable = h->executable,
@@ -175,19 +175,19 @@ static inline void forget(host *h) {
 
 /* -- Loaders -- */
 
-static inline neap_loader *open_loader(host *h) {
-  neap_loader *loader;
+static inline neap_pool *open_loader(host *h) {
+  neap_pool *pool;
   neap_error error = {0};
   h->options.chain = &h->program;
-  if (neap_open(&h->options, &loader, &error) != NEAP_OK)
+  if (neap_pool_open(&h->options, &pool, &error) != NEAP_OK)
     fail_msg("%s", error.text);
-  assert_non_null(loader);
-  return loader;
+  assert_non_null(pool);
+  return pool;
 }
 
-static inline void next_run(neap_loader *loader, neap_run *run) {
+static inline void next_run(neap_pool *pool, neap_run *run) {
   neap_error error = {0};
-  if (neap_run_next(loader, run, &error) != NEAP_OK)
+  if (neap_pool_next(pool, run, &error) != NEAP_OK)
     fail_msg("%d: %s", error.status, error.text);
 }
 
@@ -220,22 +220,22 @@ static inline void check_run(const host *h, const neap_run *run) {
 }
 
 /* Reads the items from `from` up to `to`, in order, all well. */
-static inline void read_in_order(const host *h, neap_loader *loader,
-                                 int64_t epoch, int64_t from, int64_t to) {
+static inline void read_in_order(const host *h, neap_pool *pool, int64_t epoch,
+                                 int64_t from, int64_t to) {
   while (from < to) {
     neap_run run;
-    next_run(loader, &run);
+    next_run(pool, &run);
     assert_int_equal(run.epoch, epoch);
     assert_int_equal(run.first, from);
     check_run(h, &run);
-    neap_run_release(loader, run.slot);
+    neap_pool_release(pool, run.slot);
     from += run.count;
   }
 }
 
-static inline void assert_end(neap_loader *loader) {
+static inline void assert_end(neap_pool *pool) {
   neap_run run;
-  assert_int_equal(neap_run_next(loader, &run, NULL), NEAP_END);
+  assert_int_equal(neap_pool_next(pool, &run, NULL), NEAP_END);
   assert_int_equal(run.slot, -1);
 }
 
@@ -243,14 +243,14 @@ static inline void assert_end(neap_loader *loader) {
  * Reads from `from` to the end. Items that the program's event meets fail,
  * each alone, after that many attempts; answers how many.
  */
-static inline int read_past_failures(const host *h, neap_loader *loader,
+static inline int read_past_failures(const host *h, neap_pool *pool,
                                      int64_t from, int32_t attempts) {
   const program *p = &h->program;
   const bool is_overdue = p->event == SLEEP;
   int failures = 0;
   while (from < h->options.length) {
     neap_run run;
-    next_run(loader, &run);
+    next_run(pool, &run);
     assert_int_equal(run.first, from);
     assert_int_equal(is_affected(p, from), run.slot < 0);
     from += run.count;
@@ -258,7 +258,7 @@ static inline int read_past_failures(const host *h, neap_loader *loader,
       check_run(h, &run);
       for (int64_t i = run.first; i < from; i++)
         assert_false(is_affected(p, i));
-      neap_run_release(loader, run.slot);
+      neap_pool_release(pool, run.slot);
     } else {
       assert_int_equal(run.count, 1);
       assert_int_equal(run.attempts, attempts);
@@ -269,17 +269,17 @@ static inline int read_past_failures(const host *h, neap_loader *loader,
       failures++;
     }
   }
-  assert_end(loader);
+  assert_end(pool);
   return failures;
 }
 
-/* A loader from its start to its end. */
+/* A pool from its start to its end. */
 static inline void read_all(host *h) {
-  neap_loader *loader = open_loader(h);
-  read_in_order(h, loader, 1, 0, h->options.length);
-  assert_end(loader);
-  assert_int_equal(neap_held(loader), 0);
-  neap_close(loader);
+  neap_pool *pool = open_loader(h);
+  read_in_order(h, pool, 1, 0, h->options.length);
+  assert_end(pool);
+  assert_int_equal(neap_pool_held(pool), 0);
+  neap_pool_close(pool);
 }
 
 static inline int64_t now_ms(void) {
@@ -288,14 +288,14 @@ static inline int64_t now_ms(void) {
   return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static inline int32_t pid_of(const neap_loader *loader, int32_t worker) {
-  neap_stats stats;
-  return neap_worker_stats(loader, worker, &stats);
+static inline int32_t pid_of(const neap_pool *pool, int32_t worker) {
+  neap_pool_stats stats;
+  return neap_pool_read_worker(pool, worker, &stats);
 }
 
-static inline int64_t restarts_of(const neap_loader *loader) {
-  neap_stats stats;
-  neap_loader_stats(loader, &stats);
+static inline int64_t restarts_of(const neap_pool *pool) {
+  neap_pool_stats stats;
+  neap_pool_read_stats(pool, &stats);
   return stats.restarts;
 }
 

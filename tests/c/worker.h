@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A worker in C, for tests of the loader against real processes.
+ * A worker in C, for tests of the pool against real processes.
  *
  * The test program is its own worker: its main() calls worker_main() when it
  * is started with --worker. What items are, and what goes wrong, is told by

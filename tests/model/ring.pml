@@ -480,7 +480,7 @@ active proctype consumer() {
   :: else ->
     ask_ahead();
 
-    /* neap_run_next, neap_run_get or neap_seek */
+    /* neap_pool_next, neap_pool_get or neap_pool_seek */
 #ifdef UNORDERED
     wish = ANY;
 #else
@@ -635,7 +635,7 @@ active proctype consumer() {
     od
   od;
 
-  /* neap_close */
+  /* neap_pool_close */
   stop = 1;
   do
   :: k < WORKERS -> atomic { asleep[k] = 0; parked[k] = 0; k++ }

@@ -166,7 +166,7 @@ end
 
 -- -- Making ------------------------------------------------------------------
 
--- The limits of neap_open(), told where the prefetch is made.
+-- The limits of neap_pool_open(), told where the prefetch is made.
 local WORKERS_MAX, SLOT_BYTES_MIN, SLOT_BYTES_MAX = 512, 2 ^ 16, 2 ^ 46
 
 local function check_limits(options)

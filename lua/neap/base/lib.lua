@@ -77,8 +77,8 @@ end
 ffi.cdef(ffi.string(C.neap_cdef()))
 for _, name in ipairs({
   "neap_error", "neap_tensor", "neap_random", "neap_value", "neap_tensor_cell",
-  "neap_run", "neap_options", "neap_stats", "neap_task", "neap_window",
-  "neap_stretch",
+  "neap_run", "neap_pool_options", "neap_pool_stats", "neap_task",
+  "neap_window", "neap_stretch",
 }) do
   if ffi.sizeof(name) ~= tonumber(C.neap_sizeof(name)) then
     refuse("%s has %d bytes there, %d here", name,

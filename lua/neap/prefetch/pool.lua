@@ -95,10 +95,10 @@ end
 -- When a Lua state ends, finalizers run in no order, and a user's may still use
 -- a prefetch: its handle tells whether the loader has been closed already.
 ffi.cdef([[
-  typedef struct neap_pool {
-    neap_loader *loader;
+  typedef struct neap_pool_owner {
+    neap_pool *loader;
     uint64_t *word; /* the lease of single reads */
-  } neap_pool;
+  } neap_pool_owner;
 ]])
 
 local function close_handle(handle)
@@ -107,7 +107,7 @@ local function close_handle(handle)
   if word ~= nil then
     lease.give(word)
   end
-  C.neap_close(loader)
+  C.neap_pool_close(loader)
 end
 
 local TIMEOUT_MAX = 2 ^ 30 -- seconds; more is for ever
@@ -121,7 +121,7 @@ end
 
 local function open(pool)
   local o, text = pool.options, pool.chain.text
-  local settings = ffi.new("neap_options", {
+  local settings = ffi.new("neap_pool_options", {
     chain = text, chain_bytes = #text, lua_dir = lib.lua_dir,
     length = pool.length == math.huge and C.NEAP_ENDLESS or pool.length,
     workers = math.min(pool.workers, INT32_MAX),
@@ -132,10 +132,10 @@ local function open(pool)
     heap_fd = heap.fd(), slot_bytes = o.slot_bytes or 2 ^ 30,
     timeout_ns = timeout_ns(o.timeout), memory_bytes = o.memory or 0,
   })
-  local out = ffi.new("neap_loader *[1]")
-  lib.check(C.neap_open(settings, out, lib.error))
+  local out = ffi.new("neap_pool *[1]")
+  lib.check(C.neap_pool_open(settings, out, lib.error))
   pool.loader = out[0]
-  pool.handle = ffi.gc(ffi.new("neap_pool", out[0]), close_handle)
+  pool.handle = ffi.gc(ffi.new("neap_pool_owner", out[0]), close_handle)
   pool.chain.text = false
   pool.run, pool.loan = ffi.new("neap_run"), hold.new(pool.loader)
   pool.handle.word = pool.loan.lease
@@ -198,22 +198,22 @@ end
 
 --- Moves the iteration: the next run begins at item i.
 function Pool:seek(epoch, i)
-  read_run(self, C.neap_seek, epoch, exact.from_zero(i), lib.error)
+  read_run(self, C.neap_pool_seek, epoch, exact.from_zero(i), lib.error)
 end
 
 --- The next run of the iteration; false at its end.
 function Pool:next_run(run)
-  return read_run(self, C.neap_run_next, run, lib.error) == C.NEAP_OK
+  return read_run(self, C.neap_pool_next, run, lib.error) == C.NEAP_OK
 end
 
 --- Lets the iteration end with the items before item i, once all have come.
 function Pool:end_before(i)
-  C.neap_shorten(self.loader, exact.from_zero(i))
+  C.neap_pool_shorten(self.loader, exact.from_zero(i))
 end
 
 --- Gives a run's slot back; -1 is fine.
 function Pool:release(slot)
-  C.neap_run_release(self.loader, slot)
+  C.neap_pool_release(self.loader, slot)
 end
 
 -- The item of a run, or its error, with tensors that stay valid.
@@ -232,11 +232,11 @@ end
 -- @treturn boolean whether it is an error
 function Pool:get(i, epoch, stage)
   local run, loan = self.run, self.loan
-  read_run(self, C.neap_run_get, epoch, exact.from_zero(i), run, lib.error)
+  read_run(self, C.neap_pool_get, epoch, exact.from_zero(i), run, lib.error)
   loan:aim(run.slot)
   local ok, x, is_failure = pcall(read_kept, run, loan, stage, self.options)
   loan:aim(-1)
-  C.neap_run_release(loan.loader, run.slot)
+  C.neap_pool_release(loan.loader, run.slot)
   return x, is_failure or not ok
 end
 
@@ -252,20 +252,20 @@ end
 
 --- What p:stats() answers.
 function Pool:stats()
-  local stats = ffi.new("neap_stats")
+  local stats = ffi.new("neap_pool_stats")
   if not self:has_workers() then
     local none = stats_table(stats)
     none.wait, none.restarts, none.retries, none.held = 0, 0, 0, 0
     none.workers = {}
     return none
   end
-  C.neap_loader_stats(self.loader, stats)
+  C.neap_pool_read_stats(self.loader, stats)
   local all = stats_table(stats)
   all.wait = tonumber(stats.consumer_wait_ns) / 1e9
   all.restarts, all.retries = tonumber(stats.restarts), tonumber(stats.retries)
   all.held, all.workers = stats.held, {}
   for w = 1, stats.workers do
-    local pid = C.neap_worker_stats(self.loader, w - 1, stats)
+    local pid = C.neap_pool_read_worker(self.loader, w - 1, stats)
     all.workers[w] = stats_table(stats)
     all.workers[w].pid = pid
   end

@@ -29,7 +29,7 @@ local function new_run(loader, loan)
     local slot = run.slot
     run.slot = -1
     lease.give(word)
-    C.neap_run_release(loader, slot)
+    C.neap_pool_release(loader, slot)
   end)
   run.slot = -1
   loan.run = run

@@ -24,7 +24,7 @@ hold.ERROR_BYTES_MAX = 64 * 2 ^ 20
 
 ffi.cdef([[
   typedef struct neap_grip {
-    neap_loader *loader;
+    neap_pool *loader;
     int32_t slot;
     uint64_t *word;
   } neap_grip;
@@ -37,7 +37,7 @@ local function let_go(guard)
   if slot >= 0 then
     guard.slot = -1
     lease.give(guard.word)
-    C.neap_run_release(guard.loader, slot)
+    C.neap_pool_release(guard.loader, slot)
   end
 end
 
@@ -45,7 +45,7 @@ local Grip = {}
 Grip.__index = Grip
 
 local function grip_of(loader, slot)
-  if C.neap_run_retain(loader, slot) < 0 then
+  if C.neap_pool_retain(loader, slot) < 0 then
     error("cannot keep a tensor: its slot has been given back", 0)
   end
   local word = lease.take()

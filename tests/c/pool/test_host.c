@@ -5,7 +5,7 @@
  */
 #include "host.h"
 
-#include "pool/loader.h"
+#include "pool/pool.h"
 
 enum { WORKERS = 4, NOBODY = 65534, DEATH_MS_MAX = 10000 };
 enum { TIMEOUT_MS = 1000 };
@@ -16,14 +16,14 @@ static const char *const STUCK = "stuck";
 /* -- What a host does -- */
 
 /* Reads until its workers wait for more, all of them. */
-static void make_idle(host *h, neap_loader *loader) {
-  read_in_order(h, loader, 1, 0, h->options.length);
+static void make_idle(host *h, neap_pool *pool) {
+  read_in_order(h, pool, 1, 0, h->options.length);
   await(atomic_load(&h->tally->starts) == WORKERS);
 }
 
 /* Reads one item; each worker is at another one, and stays there. */
-static void make_busy(host *h, neap_loader *loader) {
-  read_in_order(h, loader, 1, 0, 1);
+static void make_busy(host *h, neap_pool *pool) {
+  read_in_order(h, pool, 1, 0, 1);
   await(atomic_load(&h->tally->events) == WORKERS);
 }
 
@@ -40,23 +40,23 @@ static void plan_habit(host *h, const char *habit) {
   }
 }
 
-/* Tells its workers' pids. Then it closes its loader, or is to be killed. */
+/* Tells its workers' pids. Then it closes its pool, or is to be killed. */
 static int host_of(host *h, const char *habit) {
   int32_t pids[WORKERS];
   plan_habit(h, habit);
-  neap_loader *loader = open_loader(h);
+  neap_pool *pool = open_loader(h);
   if (strstr(habit, "busy") != NULL)
-    make_busy(h, loader);
+    make_busy(h, pool);
   else
-    make_idle(h, loader);
+    make_idle(h, pool);
   for (int w = 0; w < WORKERS; w++)
-    await((pids[w] = pid_of(loader, w)) > 0);
+    await((pids[w] = pid_of(pool, w)) > 0);
   if (strstr(habit, "nobody") != NULL && setresuid(NOBODY, NOBODY, NOBODY) != 0)
     return 2;
   if (write(STDOUT_FILENO, pids, sizeof pids) != sizeof pids) return 3;
   while (strstr(habit, "closes") == NULL)
     pause();
-  neap_close(loader);
+  neap_pool_close(pool);
   return 0;
 }
 
@@ -65,12 +65,12 @@ static int host_of_stuck(host *h) {
   int32_t pids[WORKERS] = {0};
   h->options.workers = 1;
   h->options.lua_dir = STUCK;
-  neap_loader *loader = open_loader(h);
-  loader->supervisor.end_ms = 300;
-  await((pids[0] = pid_of(loader, 0)) > 0);
+  neap_pool *pool = open_loader(h);
+  pool->supervisor.end_ms = 300;
+  await((pids[0] = pid_of(pool, 0)) > 0);
   if (setresuid(NOBODY, NOBODY, NOBODY) != 0) return 2;
   if (write(STDOUT_FILENO, pids, sizeof pids) != sizeof pids) return 3;
-  neap_close(loader);
+  neap_pool_close(pool);
   return 0;
 }
 
@@ -81,10 +81,10 @@ static int host_of_paused(host *h) {
   h->options.workers = 1; /* none that is just being started */
   h->options.timeout_ns = TIMEOUT_MS * 1000000ll;
   h->options.chunk = 1;
-  neap_loader *loader = open_loader(h);
-  read_in_order(h, loader, 1, 0, h->options.length);
-  const int64_t restarts = restarts_of(loader);
-  neap_close(loader);
+  neap_pool *pool = open_loader(h);
+  read_in_order(h, pool, 1, 0, h->options.length);
+  const int64_t restarts = restarts_of(pool);
+  neap_pool_close(pool);
   return restarts == 0 ? 0 : 4;
 }
 
@@ -147,7 +147,7 @@ static void workers_die_with_a_host_that_changes_its_user(void **state) {
   assert_workers_die_with(*state, "nobody untied busy");
 }
 
-/* Waits for the end of a host that closes its loader. */
+/* Waits for the end of a host that closes its pool. */
 static void assert_closes(const host *h, const char *habit,
                           int32_t pids[WORKERS]) {
   int answers, status;

@@ -9,7 +9,7 @@
 
 #include "host.h"
 
-/* Calls of one life of a loader at most: more is a loop that does not end. */
+/* Calls of one life of a pool at most: more is a loop that does not end. */
 enum { CALLS_MAX = 2000 };
 
 static const char *const NTH_WORKER = "NEAP_TEST_NTH";
@@ -83,15 +83,15 @@ static void assert_clear(const neap_error *error) {
 }
 
 /* Reads from item `from` to the end, or to an error that is clear. */
-static void read_on(host *h, neap_loader *loader, int64_t from) {
+static void read_on(host *h, neap_pool *pool, int64_t from) {
   neap_run run;
   neap_error error = {0};
   int rc;
-  while ((rc = neap_run_next(loader, &run, &error)) == NEAP_OK) {
+  while ((rc = neap_pool_next(pool, &run, &error)) == NEAP_OK) {
     assert_int_equal(run.first, from);
     check_run(h, &run);
     from += run.count;
-    neap_run_release(loader, run.slot);
+    neap_pool_release(pool, run.slot);
   }
   assert_int_equal(run.slot, -1);
   if (rc == NEAP_END)
@@ -101,40 +101,40 @@ static void read_on(host *h, neap_loader *loader, int64_t from) {
 }
 
 static void open_read_and_close(host *h) {
-  neap_loader *loader = (void *)h;
+  neap_pool *pool = (void *)h;
   neap_error error = {0};
   h->options.chain = &h->program;
   nth_arm();
-  if (neap_open(&h->options, &loader, &error) == NEAP_OK) {
-    read_on(h, loader, 0);
+  if (neap_pool_open(&h->options, &pool, &error) == NEAP_OK) {
+    read_on(h, pool, 0);
   } else {
-    assert_null(loader);
+    assert_null(pool);
     assert_clear(&error);
   }
-  neap_close(loader);
+  neap_pool_close(pool);
   nth_disarm();
 }
 
-static neap_loader *open_and_read(host *h, int64_t to) {
-  neap_loader *loader = open_loader(h);
-  read_in_order(h, loader, 1, 0, to);
-  await(pid_of(loader, h->options.workers - 1) > 0);
-  return loader;
+static neap_pool *open_and_read(host *h, int64_t to) {
+  neap_pool *pool = open_loader(h);
+  read_in_order(h, pool, 1, 0, to);
+  await(pid_of(pool, h->options.workers - 1) > 0);
+  return pool;
 }
 
 static void lose_a_worker(host *h) {
-  neap_loader *loader = open_and_read(h, 8);
+  neap_pool *pool = open_and_read(h, 8);
   nth_arm();
-  kill(pid_of(loader, 0), SIGKILL);
-  read_on(h, loader, 8);
-  neap_close(loader);
+  kill(pid_of(pool, 0), SIGKILL);
+  read_on(h, pool, 8);
+  neap_pool_close(pool);
   nth_disarm();
 }
 
 static void close_only(host *h) {
-  neap_loader *loader = open_and_read(h, 8);
+  neap_pool *pool = open_and_read(h, 8);
   nth_arm();
-  neap_close(loader);
+  neap_pool_close(pool);
   nth_disarm();
 }
 
@@ -145,7 +145,7 @@ static void small(host *h) {
   h->options.slot_bytes = 1 << 16;
 }
 
-/* -- The loader -- */
+/* -- The pool -- */
 
 static void any_call_may_fail(void **state) {
   host *h = *state;
@@ -189,14 +189,14 @@ static void any_call_may_fail_as_a_busy_one_is_closed(void **state) {
 /* Reads past the one item that never ends. */
 static void outwait_a_hang(host *h) {
   neap_run run;
-  neap_loader *loader = open_and_read(h, 10);
+  neap_pool *pool = open_and_read(h, 10);
   nth_arm();
-  next_run(loader, &run);
+  next_run(pool, &run);
   nth_disarm();
   assert_int_equal(run.first, 10);
   assert_int_equal(run.is_overdue, 1);
-  read_in_order(h, loader, 1, 11, h->options.length);
-  neap_close(loader);
+  read_in_order(h, pool, 1, 11, h->options.length);
+  neap_pool_close(pool);
 }
 
 static void an_overdue_worker_ends_without_the_right_to_kill(void **state) {
@@ -235,10 +235,10 @@ static bool read_or_be_told(host *h) {
   neap_run run;
   neap_error error = {0};
   int rc;
-  neap_loader *loader = open_loader(h);
-  while ((rc = neap_run_next(loader, &run, &error)) == NEAP_OK)
-    neap_run_release(loader, run.slot);
-  neap_close(loader);
+  neap_pool *pool = open_loader(h);
+  while ((rc = neap_pool_next(pool, &run, &error)) == NEAP_OK)
+    neap_pool_release(pool, run.slot);
+  neap_pool_close(pool);
   if (rc == NEAP_END) return true;
   assert_int_equal(rc, NEAP_EWORKER);
   assert_int_equal(strncmp(error.text, "cannot start workers: ", 22), 0);

@@ -20,17 +20,17 @@ enum { FEW = 64 }; /* descriptors */
 static void assert_fails(host *h, const char *text) {
   neap_run run;
   neap_error error = {0};
-  neap_loader *loader = open_loader(h);
+  neap_pool *pool = open_loader(h);
   int rc;
-  while ((rc = neap_run_next(loader, &run, &error)) == NEAP_OK)
-    neap_run_release(loader, run.slot);
+  while ((rc = neap_pool_next(pool, &run, &error)) == NEAP_OK)
+    neap_pool_release(pool, run.slot);
   if (rc != NEAP_EWORKER || strstr(error.text, text) == NULL)
     fail_msg("wanted '%s', got %d '%s'", text, rc, error.text);
   assert_int_equal(run.slot, -1);
-  assert_int_equal(neap_run_next(loader, &run, &error), NEAP_EWORKER);
-  assert_int_equal(neap_run_get(loader, 1, 5, &run, &error), NEAP_EWORKER);
+  assert_int_equal(neap_pool_next(pool, &run, &error), NEAP_EWORKER);
+  assert_int_equal(neap_pool_get(pool, 1, 5, &run, &error), NEAP_EWORKER);
   assert_non_null(strstr(error.text, text));
-  neap_close(loader);
+  neap_pool_close(pool);
 }
 
 static void workers_that_die_at_start_are_told(void **state) {
@@ -94,16 +94,16 @@ static void an_item_that_kills_once_is_computed_again(void **state) {
     h->options.buffered = 100;
     plan(h, DIE, SIGKILL, 333);
     h->program.times = 1;
-    neap_stats stats;
-    neap_loader *loader = open_loader(h);
-    read_in_order(h, loader, 1, 0, 1000);
-    assert_end(loader);
-    await(restarts_of(loader) > 0);
-    neap_loader_stats(loader, &stats);
+    neap_pool_stats stats;
+    neap_pool *pool = open_loader(h);
+    read_in_order(h, pool, 1, 0, 1000);
+    assert_end(pool);
+    await(restarts_of(pool) > 0);
+    neap_pool_read_stats(pool, &stats);
     assert_int_equal(stats.restarts, 1);
     assert_int_equal(stats.retries, 1);
     assert_int_equal(atomic_load(&h->tally->computed[333]), 2);
-    neap_close(loader);
+    neap_pool_close(pool);
   }
 }
 
@@ -119,10 +119,10 @@ static void an_item_that_kills_always_fails_alone(void **state) {
     h->options.retries = k % 3;
     h->program.kind = k % 2 ? NUMBERS : STRINGS;
     plan(h, DIE, SIGABRT, places[k / 4]);
-    neap_loader *loader = open_loader(h);
-    assert_int_equal(read_past_failures(h, loader, 0, 1 + k % 3), 1);
+    neap_pool *pool = open_loader(h);
+    assert_int_equal(read_past_failures(h, pool, 0, 1 + k % 3), 1);
     assert_int_equal(atomic_load(&h->tally->events), 1 + k % 3);
-    neap_close(loader);
+    neap_pool_close(pool);
   }
 }
 
@@ -134,9 +134,9 @@ static void many_items_of_a_run_may_fail(void **state) {
   h->options.retries = 1;
   plan(h, DIE, SIGKILL, 15);
   h->program.step = 3;
-  neap_loader *loader = open_loader(h);
-  assert_int_equal(read_past_failures(h, loader, 0, 2), 17);
-  neap_close(loader);
+  neap_pool *pool = open_loader(h);
+  assert_int_equal(read_past_failures(h, pool, 0, 2), 17);
+  neap_pool_close(pool);
 }
 
 static void each_item_may_fail(void **state) {
@@ -145,9 +145,9 @@ static void each_item_may_fail(void **state) {
   h->options.chunk = 7;
   h->options.retries = 0;
   plan(h, DIE, SIGKILL, ANY_INDEX);
-  neap_loader *loader = open_loader(h);
-  assert_int_equal(read_past_failures(h, loader, 0, 1), 20);
-  neap_close(loader);
+  neap_pool *pool = open_loader(h);
+  assert_int_equal(read_past_failures(h, pool, 0, 1), 20);
+  neap_pool_close(pool);
 }
 
 static void a_failure_comes_unordered_too(void **state) {
@@ -158,10 +158,10 @@ static void a_failure_comes_unordered_too(void **state) {
   plan(h, DIE, SIGKILL, 42);
   int64_t sum = 0;
   int failures = 0;
-  neap_loader *loader = open_loader(h);
+  neap_pool *pool = open_loader(h);
   for (int left = 200; left > 0;) {
     neap_run run;
-    next_run(loader, &run);
+    next_run(pool, &run);
     if (run.slot >= 0) {
       check_run(h, &run);
     } else {
@@ -171,33 +171,33 @@ static void a_failure_comes_unordered_too(void **state) {
     for (int32_t k = 0; k < run.count; k++)
       sum += run.first + k;
     left -= run.count;
-    neap_run_release(loader, run.slot);
+    neap_pool_release(pool, run.slot);
   }
-  assert_end(loader);
+  assert_end(pool);
   assert_int_equal(failures, 1);
   assert_int_equal(sum, 199 * 100);
-  neap_close(loader);
+  neap_pool_close(pool);
 }
 
 static void a_single_item_may_fail(void **state) {
   host *h = *state;
   plan(h, EXIT, 3, 500);
   neap_run run;
-  neap_loader *loader = open_loader(h);
+  neap_pool *pool = open_loader(h);
   for (int k = 0; k < 3; k++) {
-    assert_int_equal(neap_run_get(loader, 1, 500, &run, NULL), NEAP_OK);
+    assert_int_equal(neap_pool_get(pool, 1, 500, &run, NULL), NEAP_OK);
     assert_int_equal(run.slot, -1);
     assert_int_equal(run.first, 500);
     assert_int_equal(run.count, 1);
     assert_int_equal(run.attempts, 3);
     assert_true(WIFEXITED(run.wait_status));
     assert_int_equal(WEXITSTATUS(run.wait_status), 3);
-    assert_int_equal(neap_run_get(loader, 1, 499, &run, NULL), NEAP_OK);
+    assert_int_equal(neap_pool_get(pool, 1, 499, &run, NULL), NEAP_OK);
     check_run(h, &run);
-    neap_run_release(loader, run.slot);
+    neap_pool_release(pool, run.slot);
   }
-  read_in_order(h, loader, 1, 0, 400);
-  neap_close(loader);
+  read_in_order(h, pool, 1, 0, 400);
+  neap_pool_close(pool);
 }
 
 /* Jumps around an item that kills: past it, onto it, and back. */
@@ -208,28 +208,28 @@ static void jumps_and_failures_go_together(void **state) {
   h->options.retries = 0;
   h->options.length = 64;
   plan(h, DIE, SIGKILL, 12);
-  neap_loader *loader = open_loader(h);
+  neap_pool *pool = open_loader(h);
   for (int64_t from = 0; from < 30; from++) {
-    read_in_order(h, loader, 1, 0, 8);
-    assert_int_equal(neap_seek(loader, 1, from, NULL), NEAP_OK);
+    read_in_order(h, pool, 1, 0, 8);
+    assert_int_equal(neap_pool_seek(pool, 1, from, NULL), NEAP_OK);
     for (int64_t at = from; at < 40;) {
       neap_run run;
-      next_run(loader, &run);
+      next_run(pool, &run);
       assert_int_equal(run.first, at);
       assert_true((run.slot < 0) == (at == 12));
       if (run.slot >= 0) check_run(h, &run);
       at += run.count;
-      neap_run_release(loader, run.slot);
+      neap_pool_release(pool, run.slot);
     }
-    assert_int_equal(neap_seek(loader, 1, 0, NULL), NEAP_OK);
+    assert_int_equal(neap_pool_seek(pool, 1, 0, NULL), NEAP_OK);
   }
-  neap_close(loader);
+  neap_pool_close(pool);
 }
 
 /* -- Workers that are killed from outside -- */
 
 typedef struct killer {
-  const neap_loader *loader;
+  const neap_pool *pool;
   uint32_t workers;
   int signal;
   int64_t pause_us;
@@ -240,7 +240,7 @@ typedef struct killer {
 static void *harass(void *argument) {
   killer *k = argument;
   for (uint64_t n = 1; !atomic_load(&k->is_over); n++) {
-    const int32_t pid = pid_of(k->loader, (int32_t)(mix(n) % k->workers));
+    const int32_t pid = pid_of(k->pool, (int32_t)(mix(n) % k->workers));
     if (pid > 0 && kill(pid, k->signal) == 0) atomic_fetch_add(&k->kills, 1);
     sleep_us((int64_t)(mix(n) >> 40) % (2 * k->pause_us));
     if (pid > 0 && k->signal == SIGSTOP) kill(pid, SIGCONT);
@@ -249,27 +249,28 @@ static void *harass(void *argument) {
 }
 
 /* Signals go on while all items are read, so retries must not run out. */
-static neap_stats storm(host *h, int signal, int64_t pause_us, int at_least) {
+static neap_pool_stats storm(host *h, int signal, int64_t pause_us,
+                             int at_least) {
   pthread_t thread;
-  neap_stats stats;
+  neap_pool_stats stats;
   h->options.retries = 1000;
   const int64_t since = now_ms();
-  neap_loader *loader = open_loader(h);
-  read_in_order(h, loader, 1, 0, 1);
+  neap_pool *pool = open_loader(h);
+  read_in_order(h, pool, 1, 0, 1);
   const int64_t start_us = 2000 * (now_ms() - since);
   if (pause_us < start_us) pause_us = start_us; /* let some of them live */
-  killer fiend = {loader, (uint32_t)h->options.workers, signal, pause_us, 0,
+  killer fiend = {pool, (uint32_t)h->options.workers, signal, pause_us, 0,
                   false};
   assert_int_equal(pthread_create(&thread, NULL, harass, &fiend), 0);
   for (int64_t epoch = 2; atomic_load(&fiend.kills) < at_least; epoch++) {
-    assert_int_equal(neap_seek(loader, epoch, 0, NULL), NEAP_OK);
-    read_in_order(h, loader, epoch, 0, h->options.length);
-    assert_end(loader);
+    assert_int_equal(neap_pool_seek(pool, epoch, 0, NULL), NEAP_OK);
+    read_in_order(h, pool, epoch, 0, h->options.length);
+    assert_end(pool);
   }
   atomic_store(&fiend.is_over, true);
   pthread_join(thread, NULL);
-  neap_loader_stats(loader, &stats);
-  neap_close(loader);
+  neap_pool_read_stats(pool, &stats);
+  neap_pool_close(pool);
   return stats;
 }
 
@@ -298,10 +299,10 @@ static void stopped_workers_go_on(void **state) {
 #ifdef NEAP_FAULTS
 
 /* Reads an item, and remembers the longest time that one took. */
-static void read_timed(host *h, neap_loader *loader, int64_t epoch, int64_t at,
+static void read_timed(host *h, neap_pool *pool, int64_t epoch, int64_t at,
                        int64_t *longest_ms) {
   const int64_t since = now_ms();
-  read_in_order(h, loader, epoch, at, at + 1);
+  read_in_order(h, pool, epoch, at, at + 1);
   if (now_ms() - since > *longest_ms) *longest_ms = now_ms() - since;
 }
 
@@ -310,19 +311,19 @@ static void read_timed(host *h, neap_loader *loader, int64_t epoch, int64_t at,
  * slow items that it has claimed; by waiting for the consumer; and by letting
  * the consumer wait. Answers the longest time that an item took.
  */
-static int64_t read_in_three_ways(host *h, neap_loader *loader) {
+static int64_t read_in_three_ways(host *h, neap_pool *pool) {
   int64_t longest_ms = 0;
   for (int64_t k = 0; k < 12; k++) {
-    assert_int_equal(neap_seek(loader, 2, 150, NULL), NEAP_OK);
-    read_timed(h, loader, 2, 150, &longest_ms);
-    assert_int_equal(neap_seek(loader, 3 + k, 0, NULL), NEAP_OK);
+    assert_int_equal(neap_pool_seek(pool, 2, 150, NULL), NEAP_OK);
+    read_timed(h, pool, 2, 150, &longest_ms);
+    assert_int_equal(neap_pool_seek(pool, 3 + k, 0, NULL), NEAP_OK);
   }
-  assert_int_equal(neap_seek(loader, 1, 0, NULL), NEAP_OK);
+  assert_int_equal(neap_pool_seek(pool, 1, 0, NULL), NEAP_OK);
   for (int64_t at = 0; at < 200; at++) {
-    read_timed(h, loader, 1, at, &longest_ms);
+    read_timed(h, pool, 1, at, &longest_ms);
     if (at < 30) sleep_us(2000);
   }
-  assert_end(loader);
+  assert_end(pool);
   return longest_ms;
 }
 
@@ -334,9 +335,9 @@ static int64_t read_with_a_fault(host *h, const char *place, int n) {
   snprintf(file, sizeof file, "%s/happened", folder);
   snprintf(fault, sizeof fault, "%s:%d:%s", place, n, file);
   setenv("NEAP_FAULT", fault, 1);
-  neap_loader *loader = open_loader(h);
-  const int64_t longest_ms = read_in_three_ways(h, loader);
-  neap_close(loader);
+  neap_pool *pool = open_loader(h);
+  const int64_t longest_ms = read_in_three_ways(h, pool);
+  neap_pool_close(pool);
   unsetenv("NEAP_FAULT");
   const int has_happened = unlink(file) == 0;
   rmdir(folder);
@@ -416,15 +417,15 @@ static void a_shortage_of_descriptors_is_told(void **state) {
   h->options.heap_fd = STDERR_FILENO;
   assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
   for (rlim_t most = 8;; most++) {
-    neap_loader *loader;
+    neap_pool *pool;
     neap_run run;
     const struct rlimit tight = {most, limit.rlim_max};
     setrlimit(RLIMIT_NOFILE, &tight);
-    int rc = neap_open(&h->options, &loader, &error);
+    int rc = neap_pool_open(&h->options, &pool, &error);
     if (rc == NEAP_OK) {
-      while ((rc = neap_run_next(loader, &run, &error)) == NEAP_OK)
-        neap_run_release(loader, run.slot);
-      neap_close(loader);
+      while ((rc = neap_pool_next(pool, &run, &error)) == NEAP_OK)
+        neap_pool_release(pool, run.slot);
+      neap_pool_close(pool);
     }
     setrlimit(RLIMIT_NOFILE, &limit);
     assert_int_equal(map_count("memfd:neap-"), 0);
@@ -460,27 +461,27 @@ static void give_descriptors(const hoard *all) {
     close(all->fds[k]);
 }
 
-static void kill_worker(const neap_loader *loader, int32_t worker) {
-  kill(pid_of(loader, worker), SIGKILL);
-  await(pid_of(loader, worker) == 0);
+static void kill_worker(const neap_pool *pool, int32_t worker) {
+  kill(pid_of(pool, worker), SIGKILL);
+  await(pid_of(pool, worker) == 0);
 }
 
 static void a_restart_that_fails_is_tried_again(void **state) {
   host *h = *state;
   hoard all = {.count = 0};
   h->options.chunk = 1;
-  neap_loader *loader = open_loader(h);
-  read_in_order(h, loader, 1, 0, 100);
-  await(pid_of(loader, 0) > 0 && pid_of(loader, 1) > 0);
+  neap_pool *pool = open_loader(h);
+  read_in_order(h, pool, 1, 0, 100);
+  await(pid_of(pool, 0) > 0 && pid_of(pool, 1) > 0);
   take_descriptors(&all);
-  kill_worker(loader, 0);
-  read_in_order(h, loader, 1, 100, 1000);
-  const int64_t restarts = restarts_of(loader);
+  kill_worker(pool, 0);
+  read_in_order(h, pool, 1, 100, 1000);
+  const int64_t restarts = restarts_of(pool);
   give_descriptors(&all);
   assert_int_equal(restarts, 0);
-  await(pid_of(loader, 0) > 0);
-  await(restarts_of(loader) == 1);
-  neap_close(loader);
+  await(pid_of(pool, 0) > 0);
+  await(restarts_of(pool) == 1);
+  neap_pool_close(pool);
 }
 
 static void restarts_that_all_fail_are_told(void **state) {
@@ -489,19 +490,19 @@ static void restarts_that_all_fail_are_told(void **state) {
   neap_run run;
   neap_error error = {0};
   int rc;
-  neap_loader *loader = open_loader(h);
-  read_in_order(h, loader, 1, 0, 1);
-  await(pid_of(loader, 0) > 0 && pid_of(loader, 1) > 0);
+  neap_pool *pool = open_loader(h);
+  read_in_order(h, pool, 1, 0, 1);
+  await(pid_of(pool, 0) > 0 && pid_of(pool, 1) > 0);
   for (int32_t w = 0; w < 2; w++) {
     take_descriptors(&all); /* those of the dead, too */
-    kill_worker(loader, w);
+    kill_worker(pool, w);
   }
-  while ((rc = neap_run_next(loader, &run, &error)) == NEAP_OK)
-    neap_run_release(loader, run.slot);
+  while ((rc = neap_pool_next(pool, &run, &error)) == NEAP_OK)
+    neap_pool_release(pool, run.slot);
   give_descriptors(&all);
   assert_int_equal(rc, NEAP_ESYSTEM);
   assert_int_equal(error.system, EMFILE);
-  neap_close(loader);
+  neap_pool_close(pool);
 }
 
 /* -- Hosts with habits of their own -- */
@@ -535,11 +536,11 @@ static void lost_deaths_count_as_kills(void **state) {
   h->program.moment = AT_ITEM;
   plan(h, EXIT, 3, 0);
   h->program.times = 0;
-  neap_loader *loader = open_loader(h);
-  next_run(loader, &run);
+  neap_pool *pool = open_loader(h);
+  next_run(pool, &run);
   assert_int_equal(run.slot, -1);
   assert_int_equal(run.wait_status, NEAP_STATUS_LOST);
-  neap_close(loader);
+  neap_pool_close(pool);
   h->options.executable = NOBODY;
   assert_fails(h, "the last ended with a status that is lost");
   sigaction(SIGCHLD, &before, NULL);
@@ -553,13 +554,13 @@ static void a_host_may_reap_all_children(void **state) {
   h->options.chunk = 1;
   h->options.length = 500;
   h->options.retries = 1000;
-  neap_loader *loader = open_loader(h);
+  neap_pool *pool = open_loader(h);
   for (int64_t at = 0; at < 500; at++) {
-    read_in_order(h, loader, 1, at, at + 1);
+    read_in_order(h, pool, 1, at, at + 1);
     while (waitpid(-1, NULL, WNOHANG) > 0)
       continue;
   }
-  neap_close(loader);
+  neap_pool_close(pool);
 }
 
 static void workers_have_plain_signals(void **state) {
@@ -571,16 +572,16 @@ static void workers_have_plain_signals(void **state) {
   sigaddset(&blocked, SIGTERM);
   sigprocmask(SIG_BLOCK, &blocked, &before);
   sigaction(SIGINT, &ignore, &action);
-  neap_loader *loader = open_loader(h);
-  read_in_order(h, loader, 1, 0, 1);
+  neap_pool *pool = open_loader(h);
+  read_in_order(h, pool, 1, 0, 1);
   const int signals[] = {SIGTERM, SIGINT};
   for (int k = 0; k < 2; k++) {
     int32_t pid;
-    await((pid = pid_of(loader, 0)) > 0);
+    await((pid = pid_of(pool, 0)) > 0);
     kill(pid, signals[k]);
-    await(restarts_of(loader) > k);
+    await(restarts_of(pool) > k);
   }
-  neap_close(loader);
+  neap_pool_close(pool);
   sigaction(SIGINT, &action, NULL);
   sigprocmask(SIG_SETMASK, &before, NULL);
 }
@@ -590,13 +591,13 @@ static void workers_have_plain_signals(void **state) {
 static void idle_workers_end_at_once(void **state) {
   host *h = *state;
   h->options.workers = 16;
-  neap_loader *loader = open_loader(h);
-  read_in_order(h, loader, 1, 0, 1000);
-  assert_end(loader);
+  neap_pool *pool = open_loader(h);
+  read_in_order(h, pool, 1, 0, 1000);
+  assert_end(pool);
   await(atomic_load(&h->tally->starts) == 16);
   sleep_us(20000);
   const int64_t since = now_ms();
-  neap_close(loader);
+  neap_pool_close(pool);
   assert_in_range(now_ms() - since, 0, 1000);
 }
 
@@ -605,23 +606,23 @@ static void busy_workers_are_killed(void **state) {
   h->options.workers = 4;
   plan(h, SLEEP, 30000000, 1);
   h->program.step = 1;
-  neap_loader *loader = open_loader(h);
-  read_in_order(h, loader, 1, 0, 1);
+  neap_pool *pool = open_loader(h);
+  read_in_order(h, pool, 1, 0, 1);
   await(atomic_load(&h->tally->events) == 4);
   const int64_t since = now_ms();
-  neap_close(loader);
+  neap_pool_close(pool);
   assert_in_range(now_ms() - since, 0, 2000);
 }
 
 static void stopped_workers_are_killed(void **state) {
   host *h = *state;
-  neap_loader *loader = open_loader(h);
+  neap_pool *pool = open_loader(h);
   int32_t pid;
-  read_in_order(h, loader, 1, 0, 100);
-  await((pid = pid_of(loader, 0)) > 0); /* 0 would be all of us */
+  read_in_order(h, pool, 1, 0, 100);
+  await((pid = pid_of(pool, 0)) > 0); /* 0 would be all of us */
   kill(pid, SIGSTOP);
   const int64_t since = now_ms();
-  neap_close(loader);
+  neap_pool_close(pool);
   assert_in_range(now_ms() - since, 0, 2000);
 }
 
@@ -629,9 +630,9 @@ static void closing_is_safe_while_workers_start(void **state) {
   host *h = *state;
   h->options.workers = 6;
   for (int k = 0; k < 20; k++) {
-    neap_loader *loader = open_loader(h);
+    neap_pool *pool = open_loader(h);
     sleep_us(k * 300);
-    neap_close(loader);
+    neap_pool_close(pool);
   }
 }
 
@@ -643,25 +644,25 @@ static void read_to_some_end(host *h, enum target target) {
   neap_error error = {0};
   int rc;
   int64_t items = 0;
-  neap_loader *loader = open_loader(h);
-  while ((rc = neap_run_next(loader, &run, &error)) == NEAP_OK) {
+  neap_pool *pool = open_loader(h);
+  while ((rc = neap_pool_next(pool, &run, &error)) == NEAP_OK) {
     neap_value value;
     for (int32_t k = 0; k < run.count && run.slot >= 0; k++)
       (void)neap_run_value(&run, k, &value, NULL);
     items += run.count;
-    neap_run_release(loader, run.slot);
+    neap_pool_release(pool, run.slot);
   }
-  neap_stats stats;
-  neap_loader_stats(loader, &stats);
+  neap_pool_stats stats;
+  neap_pool_read_stats(pool, &stats);
   if (rc != NEAP_END && rc != NEAP_EDAMAGED && rc != NEAP_EWORKER)
     fail_msg("target %d: status %d: %s", (int)target, rc, error.text);
   if (rc == NEAP_END) assert_int_equal(items, h->options.length);
   if (target == ENTRIES || target >= TARGET_COUNT)
     assert_int_equal(rc, NEAP_EDAMAGED);
-  (void)neap_run_get(loader, 1, 5, &run, NULL);
-  neap_run_release(loader, run.slot);
-  (void)neap_seek(loader, 2, 0, NULL);
-  neap_close(loader);
+  (void)neap_pool_get(pool, 1, 5, &run, NULL);
+  neap_pool_release(pool, run.slot);
+  (void)neap_pool_seek(pool, 2, 0, NULL);
+  neap_pool_close(pool);
 }
 
 static void read_while_scribbling(host *h, int32_t times) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The supervisor without a loader: the test makes the consumer's moves, one
+ * The supervisor without a pool: the test makes the consumer's moves, one
  * by one, so that a worker dies just when it shall.
  */
 #include "pool/supervisor.h"
@@ -12,7 +12,7 @@
 enum { RUNS = 2, SLOTS = RUNS + 1, SLOT_BYTES = 1 << 16 };
 enum { DEATHS = 5, ATTACH_MS = 1000 };
 
-/* What a loader has, for one worker. */
+/* What a pool has, for one worker. */
 typedef struct watch {
   neap__segment control, slots;
   neap__ring ring;

@@ -17,13 +17,13 @@ static void hang(host *h, int64_t at, int32_t step) {
 static void an_overdue_item_fails_alone(void **state) {
   host *h = *state;
   hang(h, 40, 0);
-  neap_loader *loader = open_loader(h);
+  neap_pool *pool = open_loader(h);
   const int64_t since = now_ms();
-  assert_int_equal(read_past_failures(h, loader, 0, 1), 1);
+  assert_int_equal(read_past_failures(h, pool, 0, 1), 1);
   assert_true(now_ms() - since >= TIMEOUT_MS);
-  await(restarts_of(loader) == 1);
+  await(restarts_of(pool) == 1);
   assert_int_equal(atomic_load(&h->tally->computed[40]), 1);
-  neap_close(loader);
+  neap_pool_close(pool);
 }
 
 static void overdue_items_fail_in_the_midst_of_runs(void **state) {
@@ -32,22 +32,22 @@ static void overdue_items_fail_in_the_midst_of_runs(void **state) {
   h->options.buffered = 64;
   h->options.length = 200;
   hang(h, 3, 67);
-  neap_loader *loader = open_loader(h);
-  assert_int_equal(read_past_failures(h, loader, 0, 1), 3);
-  await(restarts_of(loader) == 3);
-  neap_close(loader);
+  neap_pool *pool = open_loader(h);
+  assert_int_equal(read_past_failures(h, pool, 0, 1), 3);
+  await(restarts_of(pool) == 3);
+  neap_pool_close(pool);
 }
 
 static void an_overdue_item_read_alone_fails(void **state) {
   host *h = *state;
   neap_run run;
   hang(h, 5, 0);
-  neap_loader *loader = open_loader(h);
-  assert_int_equal(neap_run_get(loader, 1, 5, &run, NULL), NEAP_OK);
+  neap_pool *pool = open_loader(h);
+  assert_int_equal(neap_pool_get(pool, 1, 5, &run, NULL), NEAP_OK);
   assert_int_equal(run.slot, -1);
   assert_int_equal(run.is_overdue, 1);
-  assert_int_equal(read_past_failures(h, loader, 0, 1), 1);
-  neap_close(loader);
+  assert_int_equal(read_past_failures(h, pool, 0, 1), 1);
+  neap_pool_close(pool);
 }
 
 /* A run that hangs is cancelled while it is being computed. */
@@ -57,13 +57,13 @@ static void a_cancelled_hang_is_ended(void **state) {
   h->options.buffered = 4;
   h->options.chunk = 1;
   hang(h, 10, 0);
-  neap_loader *loader = open_loader(h);
-  read_in_order(h, loader, 1, 0, 10);
+  neap_pool *pool = open_loader(h);
+  read_in_order(h, pool, 1, 0, 10);
   await(atomic_load(&h->tally->computed[10]) > 0);
-  assert_int_equal(neap_seek(loader, 1, 20, NULL), NEAP_OK);
-  read_in_order(h, loader, 1, 20, h->options.length);
-  await(restarts_of(loader) == 1);
-  neap_close(loader);
+  assert_int_equal(neap_pool_seek(pool, 1, 20, NULL), NEAP_OK);
+  read_in_order(h, pool, 1, 20, h->options.length);
+  await(restarts_of(pool) == 1);
+  neap_pool_close(pool);
 }
 
 /* Starts may take their time, that of a successor too. */
@@ -74,12 +74,12 @@ static void slow_starts_are_not_overdue(void **state) {
   h->options.timeout_ns = TIMEOUT_MS * 1000000ll;
   h->program.moment = AT_START;
   plan(h, SLEEP, 2 * TIMEOUT_MS * 1000, ANY_INDEX);
-  neap_loader *loader = open_loader(h);
-  read_in_order(h, loader, 1, 0, 100);
-  kill(pid_of(loader, 0), SIGKILL);
-  read_in_order(h, loader, 1, 100, h->options.length);
-  await(restarts_of(loader) == 1);
-  neap_close(loader);
+  neap_pool *pool = open_loader(h);
+  read_in_order(h, pool, 1, 0, 100);
+  kill(pid_of(pool, 0), SIGKILL);
+  read_in_order(h, pool, 1, 100, h->options.length);
+  await(restarts_of(pool) == 1);
+  neap_pool_close(pool);
 }
 
 /* Items well within the time, and workers that have nothing to do. */
@@ -89,13 +89,13 @@ static void nobody_else_is_ended(void **state) {
   h->options.timeout_ns = 2000000000;
   h->options.length = 3000;
   h->program.item_us = 1000; /* a run takes 16 ms, all of them 1.5 s */
-  neap_loader *loader = open_loader(h);
-  read_in_order(h, loader, 1, 0, h->options.length);
+  neap_pool *pool = open_loader(h);
+  read_in_order(h, pool, 1, 0, h->options.length);
   sleep_us(300000);
-  assert_int_equal(neap_seek(loader, 2, 0, NULL), NEAP_OK);
-  read_in_order(h, loader, 2, 0, h->options.length);
-  assert_int_equal(restarts_of(loader), 0);
-  neap_close(loader);
+  assert_int_equal(neap_pool_seek(pool, 2, 0, NULL), NEAP_OK);
+  read_in_order(h, pool, 2, 0, h->options.length);
+  assert_int_equal(restarts_of(pool), 0);
+  neap_pool_close(pool);
 }
 
 /* Deaths are tried again under a timeout as they are without. */
@@ -105,23 +105,23 @@ static void deaths_are_still_deaths(void **state) {
   h->options.timeout_ns = 10000000000;
   h->options.retries = 1;
   plan(h, DIE, SIGABRT, 0);
-  neap_loader *loader = open_loader(h);
-  next_run(loader, &run);
+  neap_pool *pool = open_loader(h);
+  next_run(pool, &run);
   assert_int_equal(run.slot, -1);
   assert_int_equal(run.is_overdue, 0);
   assert_int_equal(run.attempts, 2);
-  read_in_order(h, loader, 1, 1, h->options.length);
-  neap_close(loader);
+  read_in_order(h, pool, 1, 1, h->options.length);
+  neap_pool_close(pool);
 }
 
 static void a_negative_time_is_refused(void **state) {
   host *h = *state;
-  neap_loader *loader;
+  neap_pool *pool;
   neap_error error;
   h->options.timeout_ns = -1;
-  assert_int_equal(neap_open(&h->options, &loader, &error), NEAP_EINVAL);
+  assert_int_equal(neap_pool_open(&h->options, &pool, &error), NEAP_EINVAL);
   assert_string_equal(error.text,
-                      "cannot open a loader: timeout_ns must be 0 or more");
+                      "cannot open a pool: timeout_ns must be 0 or more");
 }
 
 int main(int argc, char **argv) {

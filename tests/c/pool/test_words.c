@@ -62,15 +62,15 @@ static void speak(host *h, enum moment moment, const char *text, int times) {
   snprintf(h->program.text, sizeof h->program.text, "%s", text);
 }
 
-/* The text of the error that ends the loader. */
+/* The text of the error that ends the pool. */
 static void read_error(host *h, neap_error *error) {
   neap_run run;
-  neap_loader *loader = open_loader(h);
+  neap_pool *pool = open_loader(h);
   int rc;
-  while ((rc = neap_run_next(loader, &run, error)) == NEAP_OK)
-    neap_run_release(loader, run.slot);
+  while ((rc = neap_pool_next(pool, &run, error)) == NEAP_OK)
+    neap_pool_release(pool, run.slot);
   assert_int_equal(rc, NEAP_EWORKER);
-  neap_close(loader);
+  neap_pool_close(pool);
 }
 
 static void an_error_tells_the_last_words(void **state) {
@@ -148,11 +148,11 @@ static void *drain_out(void *argument) {
   return NULL;
 }
 
-static int busy_worker(const neap_loader *loader) {
-  neap_stats first, second;
-  neap_worker_stats(loader, 0, &first);
-  const int pid = neap_worker_stats(loader, 1, &second);
-  return first.runs > second.runs ? pid_of(loader, 0) : pid;
+static int busy_worker(const neap_pool *pool) {
+  neap_pool_stats first, second;
+  neap_pool_read_worker(pool, 0, &first);
+  const int pid = neap_pool_read_worker(pool, 1, &second);
+  return first.runs > second.runs ? pid_of(pool, 0) : pid;
 }
 
 /*
@@ -167,14 +167,14 @@ static void a_stuck_stderr_stops_nobody_else(void **state) {
   fcntl(STDERR_FILENO, F_SETPIPE_SZ, 4096);
   speak(h, AT_START, "one of two says a lot at its start\n", 4000);
   h->program.times = 1;
-  neap_loader *loader = open_loader(h);
-  read_in_order(h, loader, 1, 0, 500); /* by the other one */
-  kill(busy_worker(loader), SIGKILL);
-  read_in_order(h, loader, 1, 500, 1000); /* by its successor */
+  neap_pool *pool = open_loader(h);
+  read_in_order(h, pool, 1, 0, 500); /* by the other one */
+  kill(busy_worker(pool), SIGKILL);
+  read_in_order(h, pool, 1, 500, 1000); /* by its successor */
   drain d = {.from = e.ours};
   assert_int_equal(pthread_create(&reader, NULL, drain_out, &d), 0);
   await(atomic_load(&d.bytes) == 4000 * strlen(h->program.text));
-  neap_close(loader);
+  neap_pool_close(pool);
   restore(&e);
   pthread_join(reader, NULL);
   close(e.ours);

@@ -851,7 +851,7 @@ static bool is_ready(const consumer *c, uint32_t entry) {
   return now == NEAP__DONE || now == NEAP__LOST;
 }
 
-/* As the loader does, but without a limit: a lost wake-up is to hang. */
+/* As the pool does, but without a limit: a lost wake-up is to hang. */
 static void await(consumer *c, uint32_t entry) {
   if (is_ready(c, entry)) return;
   neap__ring_rouse(c->ring, 1);

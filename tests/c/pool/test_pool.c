@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The loader, against real processes: order and completeness, jumps, what a
+ * The pool, against real processes: order and completeness, jumps, what a
  * caller may hold, and what is left when it is closed.
  */
 #include "host.h"
@@ -10,20 +10,20 @@
 static void read_unordered(host *h) {
   static bool seen[TALLIED_MAX];
   memset(seen, 0, sizeof seen);
-  neap_loader *loader = open_loader(h);
+  neap_pool *pool = open_loader(h);
   for (int64_t left = h->options.length; left > 0;) {
     neap_run run;
-    next_run(loader, &run);
+    next_run(pool, &run);
     check_run(h, &run);
     for (int64_t i = run.first; i < run.first + run.count; i++) {
       assert_false(seen[i]);
       seen[i] = true;
     }
-    neap_run_release(loader, run.slot);
+    neap_pool_release(pool, run.slot);
     left -= run.count;
   }
-  assert_end(loader);
-  neap_close(loader);
+  assert_end(pool);
+  neap_pool_close(pool);
 }
 
 static void read_both_ways(host *h) {
@@ -60,33 +60,33 @@ static void runs_are_as_long_as_the_chunk(void **state) {
   host *h = *state;
   h->options.chunk = 7;
   h->options.length = 100;
-  neap_loader *loader = open_loader(h);
+  neap_pool *pool = open_loader(h);
   for (int64_t first = 0; first < 100; first += 7) {
     neap_run run;
-    next_run(loader, &run);
+    next_run(pool, &run);
     assert_int_equal(run.first, first);
     assert_int_equal(run.count, first < 98 ? 7 : 2);
-    neap_run_release(loader, run.slot);
+    neap_pool_release(pool, run.slot);
   }
-  neap_close(loader);
+  neap_pool_close(pool);
 }
 
 static void runs_of_cheap_items_grow(void **state) {
   host *h = *state;
   h->options.buffered = 1000;
   h->options.length = 100000;
-  neap_loader *loader = open_loader(h);
+  neap_pool *pool = open_loader(h);
   int32_t longest = 0;
   for (int64_t read = 0; read < h->options.length;) {
     neap_run run;
-    next_run(loader, &run);
+    next_run(pool, &run);
     check_run(h, &run);
     if (run.count > longest) longest = run.count;
     read += run.count;
-    neap_run_release(loader, run.slot);
+    neap_pool_release(pool, run.slot);
   }
   assert_true(longest > 10);
-  neap_close(loader);
+  neap_pool_close(pool);
 }
 
 static void slow_items_travel_alone(void **state) {
@@ -94,24 +94,24 @@ static void slow_items_travel_alone(void **state) {
   h->options.buffered = 64;
   h->options.length = 40;
   h->program.item_us = 2000;
-  neap_loader *loader = open_loader(h);
+  neap_pool *pool = open_loader(h);
   for (int k = 0; k < 40; k++) {
     neap_run run;
-    next_run(loader, &run);
+    next_run(pool, &run);
     assert_int_equal(run.count, 1);
-    neap_run_release(loader, run.slot);
+    neap_pool_release(pool, run.slot);
   }
-  neap_close(loader);
+  neap_pool_close(pool);
 }
 
 static void nothing_ends_at_once(void **state) {
   host *h = *state;
   h->options.length = 0;
-  neap_loader *loader = open_loader(h);
-  assert_int_equal(neap_length(loader), 0);
-  assert_end(loader);
-  assert_end(loader);
-  neap_close(loader);
+  neap_pool *pool = open_loader(h);
+  assert_int_equal(neap_pool_length(pool), 0);
+  assert_end(pool);
+  assert_end(pool);
+  neap_pool_close(pool);
 }
 
 static void no_more_is_computed_than_may_be(void **state) {
@@ -119,14 +119,14 @@ static void no_more_is_computed_than_may_be(void **state) {
   h->options.buffered = 5;
   h->options.chunk = 1;
   h->program.item_us = 200;
-  neap_loader *loader = open_loader(h);
-  read_in_order(h, loader, 1, 0, 10);
+  neap_pool *pool = open_loader(h);
+  read_in_order(h, pool, 1, 0, 10);
   await(atomic_load(&h->tally->computed[14]) == 1);
   sleep_us(20000);
   for (int i = 0; i < 15; i++)
     assert_int_equal(atomic_load(&h->tally->computed[i]), 1);
   assert_int_equal(atomic_load(&h->tally->computed[15]), 0);
-  neap_close(loader);
+  neap_pool_close(pool);
 }
 
 /* A slow item is in nobody's way but the consumer's. */
@@ -136,76 +136,75 @@ static void a_slow_item_delays_only_its_reader(void **state) {
   h->options.length = 100;
   h->options.chunk = 1;
   plan(h, SLEEP, 300000, 3);
-  neap_loader *loader = open_loader(h);
+  neap_pool *pool = open_loader(h);
   for (int k = 0; k < 100; k++) {
     neap_run run;
-    next_run(loader, &run);
+    next_run(pool, &run);
     check_run(h, &run);
     assert_true((run.first == 3) == (k == 99));
-    neap_run_release(loader, run.slot);
+    neap_pool_release(pool, run.slot);
   }
-  neap_close(loader);
+  neap_pool_close(pool);
 }
 
 /* -- Single items -- */
 
-static void get(const host *h, neap_loader *loader, int64_t epoch,
-                int64_t index) {
+static void get(const host *h, neap_pool *pool, int64_t epoch, int64_t index) {
   neap_run run;
   neap_error error = {0};
-  if (neap_run_get(loader, epoch, index, &run, &error) != NEAP_OK)
+  if (neap_pool_get(pool, epoch, index, &run, &error) != NEAP_OK)
     fail_msg("%s", error.text);
   assert_int_equal(run.epoch, epoch);
   assert_int_equal(run.first, index);
   assert_int_equal(run.count, 1);
   check_run(h, &run);
-  neap_run_release(loader, run.slot);
+  neap_pool_release(pool, run.slot);
 }
 
 static void single_items_come_from_anywhere(void **state) {
   host *h = *state;
   h->program.kind = STRINGS;
-  neap_loader *loader = open_loader(h);
-  get(h, loader, 1, 999);
-  get(h, loader, 5, 0);
+  neap_pool *pool = open_loader(h);
+  get(h, pool, 1, 999);
+  get(h, pool, 5, 0);
   for (int64_t k = 0; k < 300; k++)
-    get(h, loader, k % 3, (int64_t)mix((uint64_t)k) & 511);
-  neap_close(loader);
+    get(h, pool, k % 3, (int64_t)mix((uint64_t)k) & 511);
+  neap_pool_close(pool);
 }
 
 static void single_items_leave_the_iteration_alone(void **state) {
   host *h = *state;
   h->options.chunk = 3;
-  neap_loader *loader = open_loader(h);
+  neap_pool *pool = open_loader(h);
   for (int64_t k = 0; k < 1000; k += 3) {
-    read_in_order(h, loader, 1, k, k + 1);
-    get(h, loader, 1 + k % 2, 999 - k);
+    read_in_order(h, pool, 1, k, k + 1);
+    get(h, pool, 1 + k % 2, 999 - k);
   }
-  assert_end(loader);
-  neap_close(loader);
+  assert_end(pool);
+  neap_pool_close(pool);
 }
 
 static void single_items_out_of_range_are_refused(void **state) {
   host *h = *state;
   neap_run run;
   neap_error error = {0};
-  neap_loader *loader = open_loader(h);
+  neap_pool *pool = open_loader(h);
   const int64_t wrong[] = {-1, 1000, INT64_MAX, INT64_MIN};
   for (int k = 0; k < 4; k++) {
-    assert_int_equal(neap_run_get(loader, 1, wrong[k], &run, &error),
+    assert_int_equal(neap_pool_get(pool, 1, wrong[k], &run, &error),
                      NEAP_EINVAL);
     assert_non_null(strstr(error.text, "out of range"));
     assert_int_equal(run.slot, -1);
   }
-  get(h, loader, 1, 999);
-  neap_close(loader);
+  get(h, pool, 1, 999);
+  neap_pool_close(pool);
 }
 
 /* -- Jumps -- */
 
-static void seek(neap_loader *loader, int64_t epoch, int64_t index) {
+static void seek(neap_pool *pool, int64_t epoch, int64_t index) {
   neap_error error = {0};
-  if (neap_seek(loader, epoch, index, &error) != NEAP_OK)
+  if (neap_pool_seek(pool, epoch, index, &error) != NEAP_OK)
     fail_msg("%s", error.text);
 }
 
@@ -215,27 +214,27 @@ static void iteration_goes_on_wherever_it_is_put(void **state) {
   for (int k = 0; k < 3; k++) {
     h->options.chunk = chunks[k];
     h->options.buffered = 40;
-    neap_loader *loader = open_loader(h);
+    neap_pool *pool = open_loader(h);
     for (uint64_t jump = 0; jump < 400; jump++) {
       const uint64_t random = mix(jump);
       const int64_t epoch = 1 + (random % 8 == 0);
       const int64_t index = (int64_t)(random >> 8) % 970;
-      seek(loader, epoch, index);
+      seek(pool, epoch, index);
       neap_run run;
       int64_t at = index;
       for (uint64_t more = random >> 32 & 3; more > 0; more--) {
-        next_run(loader, &run);
+        next_run(pool, &run);
         assert_int_equal(run.epoch, epoch);
         assert_int_equal(run.first, at);
         check_run(h, &run);
         at += run.count;
-        neap_run_release(loader, run.slot);
+        neap_pool_release(pool, run.slot);
       }
     }
-    seek(loader, 3, 0);
-    read_in_order(h, loader, 3, 0, 1000);
-    assert_end(loader);
-    neap_close(loader);
+    seek(pool, 3, 0);
+    read_in_order(h, pool, 3, 0, 1000);
+    assert_end(pool);
+    neap_pool_close(pool);
   }
 }
 
@@ -244,18 +243,18 @@ static void a_step_ahead_keeps_what_was_asked_for(void **state) {
   host *h = *state;
   h->options.chunk = 4;
   h->options.buffered = 32;
-  neap_loader *loader = open_loader(h);
+  neap_pool *pool = open_loader(h);
   for (int64_t at = 0; at + 9 < 1000;) {
     neap_run run;
-    next_run(loader, &run);
+    next_run(pool, &run);
     assert_int_equal(run.first, at);
     check_run(h, &run);
     at += run.count;
-    neap_run_release(loader, run.slot);
+    neap_pool_release(pool, run.slot);
     at += (int64_t)mix((uint64_t)at) & 7;
-    seek(loader, 1, at);
+    seek(pool, 1, at);
   }
-  neap_close(loader);
+  neap_pool_close(pool);
   for (int i = 0; i < 1000; i++)
     assert_true(atomic_load(&h->tally->computed[i]) <= 1);
 }
@@ -264,12 +263,12 @@ static void a_step_back_within_a_run_is_a_step_too(void **state) {
   host *h = *state;
   h->options.chunk = 8;
   h->options.buffered = 32;
-  neap_loader *loader = open_loader(h);
-  read_in_order(h, loader, 1, 0, 8);
-  seek(loader, 1, 14);
-  seek(loader, 1, 9);
-  read_in_order(h, loader, 1, 9, 40);
-  neap_close(loader);
+  neap_pool *pool = open_loader(h);
+  read_in_order(h, pool, 1, 0, 8);
+  seek(pool, 1, 14);
+  seek(pool, 1, 9);
+  read_in_order(h, pool, 1, 9, 40);
+  neap_pool_close(pool);
 }
 
 /* Each item before the end comes once, and behind it the rest of a run alone.
@@ -283,64 +282,64 @@ static void an_iteration_is_shortened(void **state) {
     neap_run run;
     h->options.ordered = k % 2;
     h->options.chunk = k < 2 ? 1 : 7;
-    neap_loader *loader = open_loader(h);
-    next_run(loader, &run);
+    neap_pool *pool = open_loader(h);
+    next_run(pool, &run);
     do {
       check_run(h, &run);
       assert_in_range(run.first, 0, 49);
       for (int64_t i = run.first; i < run.first + run.count; i++)
         seen[i]++;
-      neap_run_release(loader, run.slot);
-      neap_shorten(loader, run.first < 40 ? 50 : 60); /* the least counts */
-    } while (neap_run_next(loader, &run, NULL) == NEAP_OK);
+      neap_pool_release(pool, run.slot);
+      neap_pool_shorten(pool, run.first < 40 ? 50 : 60); /* the least counts */
+    } while (neap_pool_next(pool, &run, NULL) == NEAP_OK);
     for (int i = 0; i < 50; i++)
       assert_int_equal(seen[i], 1);
-    assert_end(loader);
-    seek(loader, 2, 40);
-    next_run(loader, &run);
+    assert_end(pool);
+    seek(pool, 2, 40);
+    next_run(pool, &run);
     check_run(h, &run);
-    neap_run_release(loader, run.slot);
-    if (h->options.ordered) read_in_order(h, loader, 2, 40 + run.count, 200);
-    neap_close(loader);
+    neap_pool_release(pool, run.slot);
+    if (h->options.ordered) read_in_order(h, pool, 2, 40 + run.count, 200);
+    neap_pool_close(pool);
   }
 }
 
 static void jumps_out_of_range_are_refused(void **state) {
   host *h = *state;
   neap_error error = {0};
-  neap_loader *loader = open_loader(h);
-  assert_int_equal(neap_seek(loader, 1, -1, &error), NEAP_EINVAL);
-  assert_int_equal(neap_seek(loader, 1, 1001, &error), NEAP_EINVAL);
+  neap_pool *pool = open_loader(h);
+  assert_int_equal(neap_pool_seek(pool, 1, -1, &error), NEAP_EINVAL);
+  assert_int_equal(neap_pool_seek(pool, 1, 1001, &error), NEAP_EINVAL);
   assert_non_null(strstr(error.text, "index 1001 is out of range"));
-  read_in_order(h, loader, 1, 0, 16);
-  seek(loader, 1, 1000);
-  assert_end(loader);
-  seek(loader, 2, 999);
-  read_in_order(h, loader, 2, 999, 1000);
-  neap_close(loader);
+  read_in_order(h, pool, 1, 0, 16);
+  seek(pool, 1, 1000);
+  assert_end(pool);
+  seek(pool, 2, 999);
+  read_in_order(h, pool, 2, 999, 1000);
+  neap_pool_close(pool);
 }
 
 static void an_unordered_iteration_jumps_too(void **state) {
   host *h = *state;
   h->options.ordered = 0;
   h->options.length = 60;
-  neap_loader *loader = open_loader(h);
+  neap_pool *pool = open_loader(h);
   for (int64_t epoch = 1; epoch <= 5; epoch++) {
     int64_t sum = 0;
-    seek(loader, epoch, 10);
+    seek(pool, epoch, 10);
     for (int left = epoch == 5 ? 50 : 25; left > 0;) {
       neap_run run;
-      next_run(loader, &run);
+      next_run(pool, &run);
       assert_int_equal(run.epoch, epoch);
       check_run(h, &run);
       for (int32_t k = 0; k < run.count; k++)
         sum += run.first + k;
       left -= run.count;
-      neap_run_release(loader, run.slot);
+      neap_pool_release(pool, run.slot);
     }
     if (epoch == 5) assert_int_equal(sum, (10 + 59) * 50 / 2);
   }
-  neap_close(loader);
+  neap_pool_close(pool);
 }
 
 static void an_unordered_iteration_keeps_to_its_span(void **state) {
@@ -352,14 +351,14 @@ static void an_unordered_iteration_keeps_to_its_span(void **state) {
   h->options.chunk = 2;
   h->options.span = SPAN;
   plan(h, SLEEP, 50000, 3);
-  neap_loader *loader = open_loader(h);
+  neap_pool *pool = open_loader(h);
   for (int64_t start = 0; start <= 100; start += 50) {
     bool is_delivered[LENGTH] = {false};
     int64_t oldest = start;
-    seek(loader, 1, start);
+    seek(pool, 1, start);
     for (int64_t left = LENGTH - start; left > 0;) {
       neap_run run;
-      next_run(loader, &run);
+      next_run(pool, &run);
       check_run(h, &run);
       assert_true(run.first + run.count - oldest <= SPAN);
       for (int32_t k = 0; k < run.count; k++) {
@@ -369,27 +368,27 @@ static void an_unordered_iteration_keeps_to_its_span(void **state) {
       left -= run.count;
       while (oldest < LENGTH && is_delivered[oldest])
         oldest++;
-      neap_run_release(loader, run.slot);
+      neap_pool_release(pool, run.slot);
     }
-    assert_end(loader);
+    assert_end(pool);
   }
-  neap_close(loader);
+  neap_pool_close(pool);
 }
 
 static void an_endless_sequence_goes_on(void **state) {
   host *h = *state;
   h->options.length = NEAP_ENDLESS;
-  neap_loader *loader = open_loader(h);
-  assert_int_equal(neap_length(loader), NEAP_ENDLESS);
-  read_in_order(h, loader, 1, 0, 5000);
-  seek(loader, 1, (int64_t)1 << 60);
+  neap_pool *pool = open_loader(h);
+  assert_int_equal(neap_pool_length(pool), NEAP_ENDLESS);
+  read_in_order(h, pool, 1, 0, 5000);
+  seek(pool, 1, (int64_t)1 << 60);
   neap_run run;
-  next_run(loader, &run);
+  next_run(pool, &run);
   assert_int_equal(run.first, (int64_t)1 << 60);
   check_run(h, &run);
-  neap_run_release(loader, run.slot);
-  get(h, loader, 1, (int64_t)1 << 61);
-  neap_close(loader);
+  neap_pool_release(pool, run.slot);
+  get(h, pool, 1, (int64_t)1 << 61);
+  neap_pool_close(pool);
 }
 
 /* Cancelled work wears nothing out: slots and entries come back. */
@@ -398,17 +397,17 @@ static void many_jumps_from_work_under_way_do_no_harm(void **state) {
   h->options.chunk = 1;
   h->options.workers = 4;
   h->program.item_us = 200;
-  neap_loader *loader = open_loader(h);
+  neap_pool *pool = open_loader(h);
   for (int64_t k = 0; k < 500; k++) {
-    seek(loader, k, 500);
+    seek(pool, k, 500);
     if (k % 5 == 0)
-      read_in_order(h, loader, k, 500, 502);
+      read_in_order(h, pool, k, 500, 502);
     else
-      get(h, loader, k, 7);
+      get(h, pool, k, 7);
   }
-  seek(loader, 1, 0);
-  read_in_order(h, loader, 1, 0, 300);
-  neap_close(loader);
+  seek(pool, 1, 0);
+  read_in_order(h, pool, 1, 0, 300);
+  neap_pool_close(pool);
 }
 
 /* -- Holding -- */
@@ -420,30 +419,30 @@ static void held_items_have_a_limit(void **state) {
   neap_run runs[64];
   neap_run run;
   neap_error error = {0};
-  neap_loader *loader = open_loader(h);
-  const int32_t most = neap_held_max(loader);
+  neap_pool *pool = open_loader(h);
+  const int32_t most = neap_pool_held_max(pool);
   assert_in_range(most, 16, 64);
   for (int32_t k = 0; k < most; k++)
-    next_run(loader, &runs[k]);
-  assert_int_equal(neap_held(loader), most);
-  assert_int_equal(neap_run_next(loader, &run, &error), NEAP_EHELD);
+    next_run(pool, &runs[k]);
+  assert_int_equal(neap_pool_held(pool), most);
+  assert_int_equal(neap_pool_next(pool, &run, &error), NEAP_EHELD);
   assert_non_null(strstr(error.text, "release some"));
   assert_int_equal(run.slot, -1);
-  assert_int_equal(neap_run_get(loader, 1, 5, &run, &error), NEAP_EHELD);
+  assert_int_equal(neap_pool_get(pool, 1, 5, &run, &error), NEAP_EHELD);
   for (int32_t k = 0; k < most; k++) {
     assert_int_equal(runs[k].first, k);
     check_run(h, &runs[k]);
   }
-  neap_run_release(loader, runs[most / 2].slot);
-  next_run(loader, &runs[most / 2]);
+  neap_pool_release(pool, runs[most / 2].slot);
+  next_run(pool, &runs[most / 2]);
   assert_int_equal(runs[most / 2].first, most);
-  assert_int_equal(neap_run_next(loader, &run, &error), NEAP_EHELD);
+  assert_int_equal(neap_pool_next(pool, &run, &error), NEAP_EHELD);
   for (int32_t k = 0; k < most; k++) {
     check_run(h, &runs[k]);
-    neap_run_release(loader, runs[k].slot);
+    neap_pool_release(pool, runs[k].slot);
   }
-  read_in_order(h, loader, 1, most + 1, 1000);
-  neap_close(loader);
+  read_in_order(h, pool, 1, most + 1, 1000);
+  neap_pool_close(pool);
 }
 
 static void a_slot_is_held_until_its_last_release(void **state) {
@@ -451,44 +450,44 @@ static void a_slot_is_held_until_its_last_release(void **state) {
   h->options.chunk = 1;
   h->program.kind = STRINGS;
   neap_run run;
-  neap_loader *loader = open_loader(h);
-  read_in_order(h, loader, 1, 0, 20);
-  next_run(loader, &run);
+  neap_pool *pool = open_loader(h);
+  read_in_order(h, pool, 1, 0, 20);
+  next_run(pool, &run);
   for (int k = 0; k < 10; k++)
-    neap_run_retain(loader, run.slot);
-  assert_int_equal(neap_held(loader), 1);
+    neap_pool_retain(pool, run.slot);
+  assert_int_equal(neap_pool_held(pool), 1);
   for (int64_t k = 0; k < 10; k++) {
-    neap_run_release(loader, run.slot);
-    read_in_order(h, loader, 1, 21 + k * 50, 71 + k * 50);
+    neap_pool_release(pool, run.slot);
+    read_in_order(h, pool, 1, 21 + k * 50, 71 + k * 50);
     check_run(h, &run);
-    assert_int_equal(neap_held(loader), 1);
+    assert_int_equal(neap_pool_held(pool), 1);
   }
-  neap_run_release(loader, run.slot);
-  assert_int_equal(neap_held(loader), 0);
-  neap_close(loader);
+  neap_pool_release(pool, run.slot);
+  assert_int_equal(neap_pool_held(pool), 0);
+  neap_pool_close(pool);
 }
 
 static void a_slot_that_is_not_held_is_refused(void **state) {
   host *h = *state;
   h->options.chunk = 1;
   neap_run run;
-  neap_loader *loader = open_loader(h);
-  next_run(loader, &run);
+  neap_pool *pool = open_loader(h);
+  next_run(pool, &run);
   for (int32_t slot = -2; slot < 100; slot++) {
     const int wanted = slot < 0 ? NEAP_OK : NEAP_EINVAL;
     if (slot == run.slot) continue;
-    assert_int_equal(neap_run_retain(loader, slot), wanted);
-    assert_int_equal(neap_run_release(loader, slot), wanted);
+    assert_int_equal(neap_pool_retain(pool, slot), wanted);
+    assert_int_equal(neap_pool_release(pool, slot), wanted);
   }
-  assert_int_equal(neap_run_release(loader, INT32_MAX), NEAP_EINVAL);
-  assert_int_equal(neap_held(loader), 1);
-  assert_int_equal(neap_run_retain(loader, run.slot), NEAP_OK);
-  assert_int_equal(neap_run_release(loader, run.slot), NEAP_OK);
-  assert_int_equal(neap_run_release(loader, run.slot), NEAP_OK);
-  assert_int_equal(neap_run_release(loader, run.slot), NEAP_EINVAL);
-  assert_int_equal(neap_run_retain(loader, run.slot), NEAP_EINVAL);
-  assert_int_equal(neap_held(loader), 0);
-  neap_close(loader);
+  assert_int_equal(neap_pool_release(pool, INT32_MAX), NEAP_EINVAL);
+  assert_int_equal(neap_pool_held(pool), 1);
+  assert_int_equal(neap_pool_retain(pool, run.slot), NEAP_OK);
+  assert_int_equal(neap_pool_release(pool, run.slot), NEAP_OK);
+  assert_int_equal(neap_pool_release(pool, run.slot), NEAP_OK);
+  assert_int_equal(neap_pool_release(pool, run.slot), NEAP_EINVAL);
+  assert_int_equal(neap_pool_retain(pool, run.slot), NEAP_EINVAL);
+  assert_int_equal(neap_pool_held(pool), 0);
+  neap_pool_close(pool);
 }
 
 static void held_items_outlive_their_loader(void **state) {
@@ -498,36 +497,36 @@ static void held_items_outlive_their_loader(void **state) {
   neap_run runs[3];
   neap_run run;
   neap_error error = {0};
-  neap_stats stats;
-  neap_loader *loader = open_loader(h);
+  neap_pool_stats stats;
+  neap_pool *pool = open_loader(h);
   for (int k = 0; k < 3; k++)
-    next_run(loader, &runs[k]);
-  neap_run_retain(loader, runs[0].slot);
-  neap_close(loader);
+    next_run(pool, &runs[k]);
+  neap_pool_retain(pool, runs[0].slot);
+  neap_pool_close(pool);
   assert_no_child();
   assert_int_equal(map_count("memfd:neap-control"), 0);
   assert_int_equal(map_count("memfd:neap-slots"), 1);
-  neap_close(loader);
-  assert_int_equal(neap_run_next(loader, &run, &error), NEAP_ECLOSED);
+  neap_pool_close(pool);
+  assert_int_equal(neap_pool_next(pool, &run, &error), NEAP_ECLOSED);
   assert_non_null(strstr(error.text, "closed"));
-  assert_int_equal(neap_run_get(loader, 1, 1, &run, NULL), NEAP_ECLOSED);
-  assert_int_equal(neap_seek(loader, 1, 1, NULL), NEAP_ECLOSED);
-  neap_loader_stats(loader, &stats);
+  assert_int_equal(neap_pool_get(pool, 1, 1, &run, NULL), NEAP_ECLOSED);
+  assert_int_equal(neap_pool_seek(pool, 1, 1, NULL), NEAP_ECLOSED);
+  neap_pool_read_stats(pool, &stats);
   assert_int_equal(stats.held, 3);
-  assert_int_equal(pid_of(loader, 0), 0);
+  assert_int_equal(pid_of(pool, 0), 0);
   for (int k = 2; k >= 0; k--) {
     check_run(h, &runs[k]);
-    neap_run_release(loader, runs[k].slot);
+    neap_pool_release(pool, runs[k].slot);
     assert_int_equal(map_count("memfd:neap-slots"), 1);
   }
   check_run(h, &runs[0]);
-  neap_run_release(loader, runs[0].slot);
+  neap_pool_release(pool, runs[0].slot);
   assert_int_equal(map_count("memfd:neap-slots"), 0);
 }
 
 /* -- Sizes -- */
 
-/* A descriptor of a segment of the one loader that is open. */
+/* A descriptor of a segment of the one pool that is open. */
 static int descriptor_of(const char *segment) {
   char path[64], name[64];
   for (int fd = 3; fd < 256; fd++) {
@@ -564,12 +563,12 @@ static void memory_falls_after_a_large_item(void **state) {
   h->program.at = 5;
   h->options.chunk = 1;
   h->options.length = 3000;
-  neap_loader *loader = open_loader(h);
-  read_in_order(h, loader, 1, 0, 6);
+  neap_pool *pool = open_loader(h);
+  read_in_order(h, pool, 1, 0, 6);
   assert_true(bytes_in_slots() > 16 << 20);
-  read_in_order(h, loader, 1, 6, 3000);
+  read_in_order(h, pool, 1, 6, 3000);
   assert_in_range(bytes_in_slots(), 1, 16 << 20);
-  neap_close(loader);
+  neap_pool_close(pool);
 }
 
 /* Pages that nobody ever read: of a run that was cancelled, and of a worker
@@ -584,15 +583,15 @@ static void memory_falls_after_a_cancelled_item(void **state) {
   h->options.length = 300;
   for (int is_killed = 0; is_killed < 2; is_killed++) {
     forget(h);
-    neap_loader *loader = open_loader(h);
-    read_in_order(h, loader, 1, 0, 8); /* and the next ones are asked for */
+    neap_pool *pool = open_loader(h);
+    read_in_order(h, pool, 1, 0, 8); /* and the next ones are asked for */
     await(atomic_load(&h->tally->computed[14]) > 0);
     assert_true(bytes_in_slots() > 16 << 20);
-    if (is_killed) kill(pid_of(loader, 0), SIGKILL);
-    assert_int_equal(neap_seek(loader, 1, 200, NULL), NEAP_OK);
-    read_in_order(h, loader, 1, 200, 300);
+    if (is_killed) kill(pid_of(pool, 0), SIGKILL);
+    assert_int_equal(neap_pool_seek(pool, 1, 200, NULL), NEAP_OK);
+    read_in_order(h, pool, 1, 200, 300);
     assert_in_range(bytes_in_slots(), 1, 4 << 20);
-    neap_close(loader);
+    neap_pool_close(pool);
   }
 }
 
@@ -606,22 +605,22 @@ static void memory_of_idle_slots_falls(void **state) {
   h->options.chunk = 1;
   h->options.buffered = 2;
   h->options.length = 1000;
-  neap_loader *loader = open_loader(h);
+  neap_pool *pool = open_loader(h);
   for (int k = 0; k < 20; k++)
-    next_run(loader, &held[k]);
+    next_run(pool, &held[k]);
   assert_true(bytes_in_slots() > 80 << 20);
   for (int k = 0; k < 20; k++) {
     check_run(h, &held[k]);
-    neap_run_release(loader, held[k].slot);
+    neap_pool_release(pool, held[k].slot);
   }
-  read_in_order(h, loader, 1, 20, 1000);
+  read_in_order(h, pool, 1, 20, 1000);
   assert_in_range(bytes_in_slots(), 1, 24 << 20);
-  neap_close(loader);
+  neap_pool_close(pool);
 }
 
 /* A seal by one worker would keep its successors from mapping a segment. */
 static void no_worker_seals_or_sizes_a_segment(void **state) {
-  neap_loader *loader = open_loader(*state);
+  neap_pool *pool = open_loader(*state);
   const char *const segments[] = {"memfd:neap-control", "memfd:neap-slots"};
   for (int k = 0; k < 2; k++) {
     const int fd = descriptor_of(segments[k]);
@@ -630,29 +629,29 @@ static void no_worker_seals_or_sizes_a_segment(void **state) {
     assert_int_equal(ftruncate(fd, 0), -1);
     assert_int_equal(ftruncate(fd, (off_t)1 << 40), -1);
   }
-  neap_close(loader);
+  neap_pool_close(pool);
 }
 
 /* -- Opening -- */
 
-static void refuse(host *h, const neap_options *options, int status,
+static void refuse(host *h, const neap_pool_options *options, int status,
                    const char *text) {
-  neap_loader *loader = (void *)h;
+  neap_pool *pool = (void *)h;
   neap_error error = {0};
   const footprint before = measure_footprint();
-  const int rc = neap_open(options, &loader, &error);
+  const int rc = neap_pool_open(options, &pool, &error);
   if (rc != status) fail_msg("%s: status %d: %s", text, rc, error.text);
-  assert_null(loader);
+  assert_null(pool);
   assert_int_equal(error.status, status);
   if (strstr(error.text, text) == NULL)
     fail_msg("wanted '%s', got '%s'", text, error.text);
-  assert_int_equal(neap_open(options, &loader, NULL), status);
+  assert_int_equal(neap_pool_open(options, &pool, NULL), status);
   assert_untouched(&before);
 }
 
 #define refuse_option(h, name, value, status, text) \
   do { \
-    neap_options wrong = (h)->options; \
+    neap_pool_options wrong = (h)->options; \
     wrong.name = value; \
     refuse(h, &wrong, status, text); \
   } while (0)
@@ -693,10 +692,10 @@ static void an_executable_is_found_by_the_environment(void **state) {
 
 static void closing_takes_anything(void **state) {
   host *h = *state;
-  neap_close(NULL);
+  neap_pool_close(NULL);
   for (int k = 0; k < 10; k++) {
     h->options.workers = 1 + k;
-    neap_close(open_loader(h));
+    neap_pool_close(open_loader(h));
   }
 }
 
@@ -707,23 +706,23 @@ static void a_chain_may_be_empty_or_large(void **state) {
   *large = h->program;
   h->options.chain_bytes = bytes;
   h->options.chain = large;
-  neap_loader *loader;
-  assert_int_equal(neap_open(&h->options, &loader, NULL), NEAP_OK);
+  neap_pool *pool;
+  assert_int_equal(neap_pool_open(&h->options, &pool, NULL), NEAP_OK);
   free(large); /* copied */
-  read_in_order(h, loader, 1, 0, 100);
-  neap_close(loader);
+  read_in_order(h, pool, 1, 0, 100);
+  neap_pool_close(pool);
   h->options.chain_bytes = 0;
   h->options.chain = NULL;
-  assert_int_equal(neap_open(&h->options, &loader, NULL), NEAP_OK);
-  neap_close(loader);
+  assert_int_equal(neap_pool_open(&h->options, &pool, NULL), NEAP_OK);
+  neap_pool_close(pool);
 }
 
 static void loaders_do_not_know_each_other(void **state) {
   host *h = *state;
-  neap_loader *a = open_loader(h);
+  neap_pool *a = open_loader(h);
   h->program.kind = STRINGS;
   h->options.workers = 1;
-  neap_loader *b = open_loader(h);
+  neap_pool *b = open_loader(h);
   for (int64_t k = 0; k < 1000; k += 16) {
     read_in_order(h, b, 1, k, k + 1);
     h->program.kind = NUMBERS;
@@ -732,10 +731,10 @@ static void loaders_do_not_know_each_other(void **state) {
     seek(a, 1, k + 16 < 1000 ? k + 16 : 1000);
     seek(b, 1, k + 16 < 1000 ? k + 16 : 1000);
   }
-  neap_close(a);
+  neap_pool_close(a);
   read_in_order(h, b, 1, 1000, 1000);
   get(h, b, 2, 3);
-  neap_close(b);
+  neap_pool_close(b);
 }
 
 /* -- Statistics -- */
@@ -744,18 +743,18 @@ static void statistics_add_up(void **state) {
   host *h = *state;
   h->options.chunk = 4;
   h->program.item_us = 100;
-  neap_stats all, sum = {0}, one;
-  neap_loader *loader = open_loader(h);
-  neap_loader_stats(loader, &all);
+  neap_pool_stats all, sum = {0}, one;
+  neap_pool *pool = open_loader(h);
+  neap_pool_read_stats(pool, &all);
   assert_int_equal(all.items, 0);
   assert_int_equal(all.workers, 2);
   neap_run run;
-  next_run(loader, &run);
-  neap_loader_stats(loader, &all);
+  next_run(pool, &run);
+  neap_pool_read_stats(pool, &all);
   assert_int_equal(all.held, 1);
-  neap_run_release(loader, run.slot);
-  read_in_order(h, loader, 1, 4, 1000);
-  neap_loader_stats(loader, &all);
+  neap_pool_release(pool, run.slot);
+  read_in_order(h, pool, 1, 4, 1000);
+  neap_pool_read_stats(pool, &all);
   assert_int_equal(all.items, 1000);
   assert_int_equal(all.runs, 250);
   assert_int_equal(all.bytes, 16 * 1000);
@@ -765,7 +764,7 @@ static void statistics_add_up(void **state) {
   assert_int_equal(all.retries, 0);
   assert_int_equal(all.held, 0);
   for (int32_t w = 0; w < 2; w++) {
-    assert_true(neap_worker_stats(loader, w, &one) > 0);
+    assert_true(neap_pool_read_worker(pool, w, &one) > 0);
     sum.items += one.items;
     sum.runs += one.runs;
     sum.busy_ns += one.busy_ns;
@@ -773,9 +772,9 @@ static void statistics_add_up(void **state) {
   assert_int_equal(sum.items, all.items);
   assert_int_equal(sum.runs, all.runs);
   assert_int_equal(sum.busy_ns, all.busy_ns);
-  assert_int_equal(neap_worker_stats(loader, -1, &one), 0);
-  assert_int_equal(neap_worker_stats(loader, 2, &one), 0);
-  neap_close(loader);
+  assert_int_equal(neap_pool_read_worker(pool, -1, &one), 0);
+  assert_int_equal(neap_pool_read_worker(pool, 2, &one), 0);
+  neap_pool_close(pool);
 }
 
 /* -- Damage -- */
@@ -811,21 +810,21 @@ static void slots_full_of_rubbish_are_read_safely(void **state) {
   h->options.length = 3000;
   int damaged = 0;
   int64_t sum = 0;
-  neap_loader *loader = open_loader(h);
+  neap_pool *pool = open_loader(h);
   for (int k = 0; k < 3000; k++) {
     neap_run run;
     neap_value value;
-    next_run(loader, &run);
+    next_run(pool, &run);
     const int rc = neap_run_value(&run, 0, &value, NULL);
     assert_int_equal(rc, NEAP_OK);
     sum += walk(&run, &value, 3);
     if (value.type == NEAP_STRING)
       damaged += neap_value_string(&run, &value, NULL) == NULL;
-    neap_run_release(loader, run.slot);
+    neap_pool_release(pool, run.slot);
   }
   assert_true(damaged > 0);
   assert_true(sum != 0);
-  neap_close(loader);
+  neap_pool_close(pool);
 }
 
 /* -- The host -- */
@@ -833,40 +832,40 @@ static void slots_full_of_rubbish_are_read_safely(void **state) {
 /* A forked child may close what it inherited; its parent does not notice. */
 static void a_forked_child_ends_nothing(void **state) {
   host *h = *state;
-  neap_loader *loader = open_loader(h);
-  read_in_order(h, loader, 1, 0, 16);
+  neap_pool *pool = open_loader(h);
+  read_in_order(h, pool, 1, 0, 16);
   const pid_t child = fork();
   if (child == 0) {
-    neap_close(loader);
+    neap_pool_close(pool);
     _exit(0);
   }
   int status;
   assert_int_equal(waitpid(child, &status, 0), child);
   assert_int_equal(status, 0);
-  read_in_order(h, loader, 1, 16, 1000);
-  neap_stats stats;
-  neap_loader_stats(loader, &stats);
+  read_in_order(h, pool, 1, 16, 1000);
+  neap_pool_stats stats;
+  neap_pool_read_stats(pool, &stats);
   assert_int_equal(stats.restarts, 0);
-  neap_close(loader);
+  neap_pool_close(pool);
 }
 
-/* What a forked child does with a loader: its exit status. */
-static int use_in_a_child(neap_loader *loader, const neap_run *held) {
+/* What a forked child does with a pool: its exit status. */
+static int use_in_a_child(neap_pool *pool, const neap_run *held) {
   neap_run run;
   neap_error error = {0};
-  if (neap_run_next(loader, &run, &error) != NEAP_ECLOSED) return 1;
+  if (neap_pool_next(pool, &run, &error) != NEAP_ECLOSED) return 1;
   if (strstr(error.text, "cannot read: this process was forked") == NULL)
     return 2;
   if (run.slot != -1) return 3;
-  if (neap_run_get(loader, 1, 500, &run, NULL) != NEAP_ECLOSED) return 4;
-  if (neap_seek(loader, 1, 0, &error) != NEAP_ECLOSED) return 5;
+  if (neap_pool_get(pool, 1, 500, &run, NULL) != NEAP_ECLOSED) return 4;
+  if (neap_pool_seek(pool, 1, 0, &error) != NEAP_ECLOSED) return 5;
   if (strstr(error.text, "cannot seek: this process was forked") == NULL)
     return 6;
-  neap_run_retain(loader, held[1].slot);
+  neap_pool_retain(pool, held[1].slot);
   for (int k = 0; k < 8; k++)
-    neap_run_release(loader, held[k].slot);
-  neap_close(loader);
-  neap_run_release(loader, held[1].slot); /* the loader goes with it */
+    neap_pool_release(pool, held[k].slot);
+  neap_pool_close(pool);
+  neap_pool_release(pool, held[1].slot); /* the pool goes with it */
   return 0;
 }
 
@@ -875,22 +874,22 @@ static void a_forked_child_changes_nothing_of_its_parent(void **state) {
   neap_run held[8];
   h->program.kind = BLOBS;
   h->options.chunk = 1;
-  neap_loader *loader = open_loader(h);
+  neap_pool *pool = open_loader(h);
   for (int k = 0; k < 8; k++)
-    next_run(loader, &held[k]);
+    next_run(pool, &held[k]);
   const pid_t child = fork();
-  if (child == 0) _exit(use_in_a_child(loader, held));
+  if (child == 0) _exit(use_in_a_child(pool, held));
   int status;
   assert_int_equal(waitpid(child, &status, 0), child);
   assert_int_equal(status, 0);
-  assert_int_equal(neap_held(loader), 8);
-  read_in_order(h, loader, 1, 8, 400);
+  assert_int_equal(neap_pool_held(pool), 8);
+  read_in_order(h, pool, 1, 8, 400);
   for (int k = 0; k < 8; k++) {
     check_run(h, &held[k]);
-    neap_run_release(loader, held[k].slot);
+    neap_pool_release(pool, held[k].slot);
   }
-  read_in_order(h, loader, 1, 400, 1000);
-  neap_close(loader);
+  read_in_order(h, pool, 1, 400, 1000);
+  neap_pool_close(pool);
 }
 
 int main(int argc, char **argv) {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a loader consists of, for the files that make one: loader.c opens and
+ * What a pool consists of, for the files that make one: pool.c opens and
  * closes it, consumer.c asks for items and takes them, hold.c lends slots to
  * the caller, stats.c tells what has been done.
  *
  * Who may touch what: the consumer is one thread at a time; the supervisor's
  * thread shares with it what supervisor.h says, and nothing else.
  */
-#ifndef NEAP_POOL_LOADER_H
-#define NEAP_POOL_LOADER_H
+#ifndef NEAP_POOL_POOL_H
+#define NEAP_POOL_POOL_H
 
 #include <stdbool.h>
 
@@ -31,8 +31,8 @@ typedef struct neap__asked {
   neap__fate failure; /* of the item after `count`, when rest counts it */
 } neap__asked;
 
-struct neap_loader {
-  /* Set by loader.c when it is opened, then read only. */
+struct neap_pool {
+  /* Set by pool.c when it is opened, then read only. */
   int64_t length; /* INT64_MAX: endless */
   int32_t buffered;
   int32_t chunk; /* 0: chosen */
@@ -47,7 +47,7 @@ struct neap_loader {
   neap__segment slots;
   neap__ring ring;
   neap__supervisor supervisor;
-  bool is_closed; /* by loader.c, at the end */
+  bool is_closed; /* by pool.c, at the end */
 
   /* Of consumer.c. */
   neap__asked *asked; /* one an entry, and the one aside */
@@ -75,9 +75,9 @@ static inline int32_t neap__clamp(int64_t value, int64_t low, int64_t high) {
   return (int32_t)(value < low ? low : value > high ? high : value);
 }
 
-/* Frees a closed loader, once the caller holds none of its slots' memory. */
-void neap__loader_free_if_done(neap_loader *loader);
+/* Frees a closed pool, once the caller holds none of its slots' memory. */
+void neap__pool_free_if_done(neap_pool *pool);
 /* The caller holds the slot, of which `used` bytes say something. */
-void neap__loader_lend(neap_loader *loader, uint32_t slot, uint64_t used);
+void neap__pool_lend(neap_pool *pool, uint32_t slot, uint64_t used);
 
 #endif
