@@ -6,6 +6,9 @@ package.path = "lua/?.lua;lua/?/init.lua;" .. package.path
 
 local ffi = require("ffi")
 
+-- A compiled look at a table may crash.
+require("neap.base.luajit").guard()
+
 local common = {}
 
 --- Lets a module be loaded with a mistake: `right` in its text becomes `wrong`.

@@ -79,9 +79,9 @@ static void look_at_table(walk *w, const neap_value *table, int depth) {
     look_at(w, &value, depth + 1);
   }
   rc = neap_value_at(w->run, table, list_count, &value, NULL);
-  FUZZ_CHECK(rc == NEAP_EINVAL);
+  FUZZ_CHECK(rc == NEAP_EDAMAGED);
   rc = neap_value_pair(w->run, table, pair_count, &key, &value, NULL);
-  FUZZ_CHECK(rc == NEAP_EINVAL);
+  FUZZ_CHECK(rc == NEAP_EDAMAGED);
 }
 
 static void look_at(walk *w, const neap_value *value, int depth) {
