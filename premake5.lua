@@ -43,18 +43,32 @@ end
 os.execute("mkdir -p build/gen build/include build/lib/pkgconfig"
   .. " && ln -sfn lib/pkgconfig build/pkgconfig")
 
-local header = read("runtime/include/neap.h")
-local cdef = header:match("/%* cdef: begin %*/\n(.-)\n/%* cdef: end %*/")
-update("build/include/neap.h", header)
+local function cdef_of(header)
+  return read(header):match("/%* cdef: begin %*/\n(.-)\n/%* cdef: end %*/")
+end
+
+local cdef = cdef_of("runtime/include/neap.h")
+  .. cdef_of("runtime/include/neap_lua.h")
+local sizes = ""
+for name in cdef:gmatch("\ntypedef struct (neap_[%w_]+) {") do
+  sizes = sizes .. ('    {"%s", sizeof(%s)},\n'):format(name, name)
+end
+update("build/include/neap.h", read("runtime/include/neap.h"))
 update("build/gen/cdef.c", [[
-/* Made by premake5.lua: the version, and what neap.h declares, for the FFI. */
-#include "neap.h"
+/* Made by premake5.lua: the version, and what the headers declare. */
+#include "base/library.h"
+#include "neap_lua.h"
 /* One string, longer than C11 makes every compiler take. */
 #pragma GCC diagnostic ignored "-Woverlength-strings"
 
 const char *neap_cdef(void) {
   return "]] .. cdef:gsub("[\\\"]", "\\%0"):gsub("\n", '\\n"\n  "') .. [[\n";
 }
+
+const neap__size neap__sizes[] = {
+]] .. sizes .. [[
+    {NULL, 0},
+};
 
 const char *neap_version(void) {
   return "]] .. dofile("lua/neap/base/version.lua") .. [[";

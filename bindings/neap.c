@@ -6,7 +6,6 @@
  * starts and which must be quick, neap.prefetch.worker.
  */
 #include "bundle.h"
-#include "neap.h"
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -20,7 +19,7 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
-#include "neap.h"
+#include "neap_lua.h"
 
 enum { FAILED = 1, PARENTS_MAX = 4 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the library says of itself, so that whoever declares its structs anew
- * (the FFI) can see that both mean the same. neap_cdef() and
- * neap_version() stand in build/gen/cdef.c, made from neap.h and
+ * (the FFI) can see that both mean the same. neap_cdef(), neap_version() and
+ * neap__sizes are in build/gen/cdef.c, made from the headers and from
  * lua/neap/base/version.lua.
  */
 #include "base/library.h"
@@ -17,29 +17,15 @@
 
 #include "neap.h"
 
-#define SIZE_OF(name) #name, sizeof(name)
-
-static const struct {
-  const char *name;
-  size_t bytes;
-} sizes[] = {
-    {SIZE_OF(neap_error)},        {SIZE_OF(neap_tensor)},
-    {SIZE_OF(neap_random)},       {SIZE_OF(neap_value)},
-    {SIZE_OF(neap_tensor_cell)},  {SIZE_OF(neap_run)},
-    {SIZE_OF(neap_pool_options)}, {SIZE_OF(neap_pool_stats)},
-    {SIZE_OF(neap_task)},         {SIZE_OF(neap_window)},
-    {SIZE_OF(neap_stretch)},
-};
-
 int neap_abi(void) {
   return NEAP_ABI;
 }
 
 size_t neap_sizeof(const char *name) {
-  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-    if (strcmp(name, sizes[i].name) == 0) return sizes[i].bytes;
-  }
-  return 0;
+  const neap__size *size = neap__sizes;
+  while (size->name != NULL && strcmp(name, size->name) != 0)
+    size++;
+  return size->bytes;
 }
 
 void neap__library_describe(char *text, size_t size) {

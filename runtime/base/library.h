@@ -5,6 +5,13 @@
 
 #include <stddef.h>
 
+/* The structs that the headers declare; the last has no name, and size 0. */
+typedef struct neap__size {
+  const char *name;
+  size_t bytes;
+} neap__size;
+extern const neap__size neap__sizes[];
+
 /* "neap 0.1.0, /usr/lib/libneap.so": the version, and the file that holds it,
    which is the program where it is linked in. */
 void neap__library_describe(char *text, size_t size);

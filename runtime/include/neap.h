@@ -2,9 +2,9 @@
 /*
  * neap: data loading with worker processes, for C hosts and for LuaJIT.
  *
- * This header is the manual of libneap, and the one declaration of everything
- * that Lua sees: what stands between the two cdef marks is embedded in the
- * library and read back by the Lua side, so it is bare C.
+ * This header is the manual of libneap. Lua reads the same declarations: the
+ * text between the two cdef marks is embedded in the library, so it is bare C.
+ * What only the Lua side calls is in neap_lua.h.
  *
  * Caveats first:
  *  - A pool starts processes (never by fork of the host) and one thread, the
@@ -37,7 +37,7 @@ extern "C" {
 
 /* cdef: begin */
 
-/* ---- The library ------------------------------------------------------ */
+/* ---- The library --------------------------------------------------------- */
 
 enum { NEAP_ABI = 1 };
 
@@ -72,306 +72,9 @@ size_t neap_sizeof(const char *name);
 /* The name of a status, "NEAP_EINVAL"; static. */
 const char *neap_status_name(int status);
 
-/* ---- Tensors ---------------------------------------------------------- */
-
-enum { NEAP_DIMS_MAX = 8 };
-
-/* The codes of DLPack's DLDataTypeCode. */
-enum {
-  NEAP_INT = 0,
-  NEAP_UINT = 1,
-  NEAP_FLOAT = 2,
-  NEAP_BFLOAT = 4,
-  NEAP_BOOL = 6
-};
-
-/*
- * Laid out as DLPack's DLTensor (github.com/dmlc/dlpack). All tensors of neap
- * are contiguous, in C order, on the CPU, with data aligned to 64 bytes unless
- * they are a view into another; strides are in elements.
- */
-typedef struct neap_tensor {
-  void *data;
-  int32_t device_type; /* 1: kDLCPU */
-  int32_t device_id;
-  int32_t ndim;
-  uint8_t code;
-  uint8_t bits;
-  uint16_t lanes; /* 1 */
-  int64_t *shape;
-  int64_t *strides;
-  uint64_t byte_offset;
-} neap_tensor;
-
-/* Elements and bytes of a tensor; 0 dimensions are 1 element. */
-int64_t neap_tensor_count(const neap_tensor *tensor);
-int64_t neap_tensor_nbytes(const neap_tensor *tensor);
-
-/*
- * Writes the strides of a contiguous tensor of that shape, and answers its
- * elements, or -1 where a size is negative or the product is above 2^53 (so
- * that Lua, too, counts exactly). ndim is 0 .. NEAP_DIMS_MAX; strides may be
- * NULL.
- */
-int64_t neap_tensor_strides(int32_t ndim, const int64_t *shape,
-                            int64_t *strides);
-
-/*
- * Sets all elements to a value, as if it were stored in each: out of an
- * integer dtype's range, or a fraction for one, is NEAP_EINVAL.
- */
-int neap_tensor_fill(neap_tensor *tensor, double value, neap_error *error);
-
-/*
- * to[k] = from[k] * scale + offset for every element, between any two dtypes;
- * equal counts, memory that does not overlap. It is computed in double and
- * rounded once, but between integer dtypes, by scale 1 and offset 0, exactly.
- * Into integers it rounds to nearest, ties to even, and saturates; NaN becomes
- * 0. A bool is 0 or 1: all that is not 0 becomes 1.
- */
-int neap_tensor_convert(const neap_tensor *from, neap_tensor *to, double scale,
-                        double offset, neap_error *error);
-
-/* Half precision and bfloat16, rounding to nearest even; overflow: infinity. */
-double neap_f16_load(uint16_t bits);
-uint16_t neap_f16_store(double value);
-double neap_bf16_load(uint16_t bits);
-uint16_t neap_bf16_store(double value);
-
-/* Laid out as DLPack's DLManagedTensor (version 0). */
-typedef struct neap_managed_tensor {
-  neap_tensor tensor;
-  void *manager; /* NULL */
-  void (*deleter)(struct neap_managed_tensor *self);
-} neap_managed_tensor;
-
-/*
- * Copies a tensor into memory that is its own, for another library to take.
- *
- * Owns:    whoever holds *out calls its deleter, once, from any thread; it
- *          needs neither the tensor copied from nor a Lua state.
- * Returns: NEAP_OK; NEAP_EINVAL for no dtype of neap; NEAP_EMEMORY.
- */
-int neap_tensor_dlpack(const neap_tensor *tensor, neap_managed_tensor **out,
-                       neap_error *error);
-
-/* ---- Random numbers --------------------------------------------------- */
-
-/*
- * xoshiro256++ (Blackman and Vigna), seeded through SplitMix64 from three
- * numbers, so that an item's stream depends on (seed, epoch, index) alone.
- * Threads: one at a time on a state.
- */
-typedef struct neap_random {
-  uint64_t state[4];
-  double spare; /* the second of a pair of normals, while has_spare is 1 */
-  uint64_t has_spare;
-} neap_random;
-
-void neap_random_init(neap_random *random, int64_t seed, int64_t epoch,
-                      int64_t index);
-uint64_t neap_random_next(neap_random *random);
-/* In [0, 1), 53 bits. */
-double neap_random_uniform(neap_random *random);
-/* In [first, last], unbiased (Lemire); first <= last, the span below 2^63. */
-int64_t neap_random_integer(neap_random *random, int64_t first, int64_t last);
-/* Mean 0, standard deviation 1. */
-double neap_random_normal(neap_random *random);
-
-/* ---- Sequences: index arithmetic -------------------------------------- */
-
-/*
- * A tree of adapters over leaves. It computes where item i comes from, and
- * holds no values. Immutable once made, so any thread may read it.
- *
- * Owns: a constructor takes over its sources: neap_seq_free() of the result
- * frees them too, and so does a constructor that fails.
- * Errors: NEAP_EINVAL for bad arguments, a NULL source among them, and for a
- * tree of more than 1000 adapters above one another; NEAP_EMEMORY.
- */
-typedef struct neap_seq neap_seq;
-
 enum { NEAP_ENDLESS = -1 }; /* the length of an endless sequence */
 
-/* A leaf: resolving ends here, with this leaf's number. */
-int neap_seq_leaf(int64_t length, int32_t leaf, neap_seq **out,
-                  neap_error *error);
-/*
- * Items first, first + step, ... (count of them) of source; the step may be
- * negative, not 0. A count of NEAP_ENDLESS wants an endless source.
- */
-int neap_seq_slice(neap_seq *source, int64_t first, int64_t step, int64_t count,
-                   neap_seq **out, neap_error *error);
-/*
- * Item i is source[indexes[i]]; indexes stays the caller's and must outlive
- * the result, unchanged: they are checked here, and never again.
- */
-int neap_seq_gather(neap_seq *source, const int64_t *indexes, int64_t count,
-                    neap_seq **out, neap_error *error);
-/* The same of indexes as Lua has them: doubles that count from 1. */
-int neap_seq_gather_numbers(neap_seq *source, const double *numbers,
-                            int64_t count, neap_seq **out, neap_error *error);
-/*
- * A permutation keyed by (seed, epoch), in O(1) memory. The source ends, after
- * 2^62 items at most. Of two shuffles in a tree, give each its own seed.
- */
-int neap_seq_shuffle(neap_seq *source, int64_t seed, neap_seq **out,
-                     neap_error *error);
-/* Sources that a concat, an interleave or a mix may have. */
-enum { NEAP_SEQ_SOURCES_MAX = 4096 };
-/* One after another; only the last may be endless. */
-int neap_seq_concat(neap_seq *const *sources, int32_t count, neap_seq **out,
-                    neap_error *error);
-/* One item of each in turn; those that have ended drop out. */
-int neap_seq_interleave(neap_seq *const *sources, int32_t count, neap_seq **out,
-                        neap_error *error);
-/* The source `times` over, or NEAP_ENDLESS. */
-int neap_seq_cycle(neap_seq *source, int64_t times, neap_seq **out,
-                   neap_error *error);
-/*
- * A deterministic mixture in the proportions of the weights (above 0): within
- * two items of them at every prefix, up to item 2^50. The seed says which of
- * equal weights goes first. It ends where a source is due that has ended.
- */
-int neap_seq_mix(neap_seq *const *sources, const double *weights, int32_t count,
-                 int64_t seed, neap_seq **out, neap_error *error);
-/* NULL is fine. */
-void neap_seq_free(neap_seq *seq);
-
-/* The number of items, or NEAP_ENDLESS. */
-int64_t neap_seq_length(const neap_seq *seq);
-/*
- * Replaces each index[k] (0-based, in range: the caller checks) by the index
- * in its leaf, and leaf[k] by the leaf's number. leaf may be NULL where the
- * tree has one leaf.
- */
-void neap_seq_resolve(const neap_seq *seq, int64_t epoch, int64_t *index,
-                      int32_t *leaf, int64_t count);
-/* The same for one index; *leaf is set if leaf is not NULL. */
-int64_t neap_seq_resolve_one(const neap_seq *seq, int64_t epoch, int64_t index,
-                             int32_t *leaf);
-
-/*
- * Indexes resolved ahead, for reads in order, as their reader wants them, which
- * is Lua: counted from 1, in types that LuaJIT loads cheaply. All zeros but for
- * the tree, which stays the caller's, a struct holds nothing yet. Items first,
- * first + 1, ... are, in epoch `epoch`, ...
- */
-typedef struct neap_window {
-  neap_seq *tree;
-  double first;
-  double count;
-  double epoch;
-  double follows;    /* the item after the last one resolved */
-  int32_t place[32]; /* ... place[k] of ... */
-  int16_t leaf[32];  /* ... leaf number leaf[k] */
-} neap_window;
-
-typedef struct neap_stretch {
-  neap_seq *tree;
-  double first;
-  double stop; /* before this item, they are ... */
-  double epoch;
-  double step; /* ... item i: i * step + offset of ... */
-  double offset;
-  int32_t leaf;  /* ... this leaf */
-  int32_t shift; /* the offset where step is 1: integers add up faster, ... */
-  double near;   /* ... before this item, for they have 32 bits */
-  double period; /* items after which all comes again; 0: unknown */
-  double next;   /* who reads this item next, reads in order */
-} neap_stretch;
-
-/*
- * Resolves an index (from 0) of a tree of fewer than 2^15 leaves, and moves the
- * window there: if it followed the window, as many indexes as that holds are
- * resolved in one go; else this one alone. What 32 bits cannot hold is left
- * out. No item is computed. Answers the index in its leaf, from 0, and the leaf
- * in *leaf.
- */
-int64_t neap_seq_slide(neap_window *window, int64_t epoch, int64_t index,
-                       int32_t *leaf);
-
-/*
- * The same for trees of slices, concats and cycles, in which long stretches of
- * items come from one leaf at equal steps: finds how far the stretch goes, at
- * the first read, and for who reads in order; one that jumps is answered alone.
- */
-int64_t neap_seq_stride(neap_stretch *stretch, int64_t epoch, int64_t index,
-                        int32_t *leaf);
-
-/*
- * The permutation of a shuffle of n items: position -> item, and back. Both
- * are 0 .. n - 1, and n is 2^62 at most; -1 for any other. Later versions keep
- * these orders, and what neap_random_next answers.
- */
-int64_t neap_shuffle_item(int64_t n, int64_t seed, int64_t epoch, int64_t i);
-int64_t neap_shuffle_position(int64_t n, int64_t seed, int64_t epoch,
-                              int64_t item);
-
-/* ---- Shared tensors --------------------------------------------------- */
-
-/*
- * One memfd for all tensors that a process shares with its workers: a sparse
- * file that only grows, each block at a range of its own, so that it costs
- * one descriptor however many tensors there are. A freed block gives its
- * pages back. Threads: one at a time.
- */
-typedef struct neap_heap neap_heap;
-
-int neap_heap_open(neap_heap **out, neap_error *error);
-/* Whether this process opened it: a forked child can allocate nothing. */
-int neap_heap_is_ours(const neap_heap *heap);
-/* Zeroed, aligned to a page, readable and writable here. */
-int neap_heap_alloc(neap_heap *heap, uint64_t nbytes, void **out,
-                    uint64_t *offset, neap_error *error);
-void neap_heap_free(neap_heap *heap, void *block, uint64_t offset,
-                    uint64_t nbytes);
-/*
- * A second descriptor, for reading alone, which a worker may inherit; the
- * heap's own, close-on-exec.
- */
-int neap_heap_fd(const neap_heap *heap);
-/*
- * Maps a block of another process's heap, copy on write. The offset is one
- * that neap_heap_alloc answered. A block freed meanwhile reads as zeros.
- */
-int neap_heap_map(int fd, uint64_t offset, uint64_t nbytes, void **out,
-                  neap_error *error);
-void neap_heap_unmap(void *block, uint64_t nbytes);
-/*
- * Leaves a block to other processes as it is: from now on what is written here
- * goes to pages of our own, at the same addresses. Twice would undo what was
- * written since.
- */
-int neap_heap_freeze(neap_heap *heap, void *block, uint64_t offset,
-                     uint64_t nbytes, neap_error *error);
-/*
- * Whether a frozen block may have been written since: 1 also where the system
- * does not tell.
- */
-int neap_heap_is_changed(const void *block, uint64_t nbytes);
-/* Blocks stay valid until each is freed; the last one takes the rest along. */
-void neap_heap_close(neap_heap *heap);
-
-/* ---- IDX files (MNIST's format) --------------------------------------- */
-
-/*
- * Reads an IDX file, plain or gzipped, in two steps: open reads the header
- * and checks it against the file; read, once, fills exactly nbytes and checks
- * that the file ends there. Every failure names the path and what was wrong.
- */
-typedef struct neap_idx neap_idx;
-
-int neap_idx_open(const char *path, neap_idx **out, neap_error *error);
-/* ndim, shape, code and bits of its elements; data is NULL; valid until close.
- */
-const neap_tensor *neap_idx_tensor(const neap_idx *idx);
-/* Elements in native byte order. */
-int neap_idx_read(neap_idx *idx, void *data, uint64_t nbytes,
-                  neap_error *error);
-void neap_idx_close(neap_idx *idx);
-
-/* ---- Item values ------------------------------------------------------ */
+/* ---- Item values --------------------------------------------------------- */
 
 /*
  * What an item looks like in a slot. A run of items begins with one cell per
@@ -473,9 +176,20 @@ const char *neap_value_string(const neap_run *run, const neap_value *string,
 int neap_value_tensor(const neap_run *run, const neap_value *tensor,
                       neap_tensor_cell *out, void **data, neap_error *error);
 
-/* ---- Loaders: items computed ahead by worker processes ----------------- */
+/* ---- Pools: items computed ahead by worker processes --------------------- */
 
+/*
+ * A pool of workers over a chain that somebody else has packed, and one
+ * iteration over its items. Loaders are made of these.
+ */
 typedef struct neap_pool neap_pool;
+
+enum {
+  NEAP_WORKERS_MAX = 512,
+  NEAP_SLOT_BITS_MIN = 16, /* slot_bytes is 2^16 to 2^46 */
+  NEAP_SLOT_BITS_MAX = 46,
+  NEAP_EXIT_MEMORY = 112 /* exit status of a worker that found no memory */
+};
 
 /* Cores that this process may use: its affinity, and its cgroup's quota. */
 int neap_cores(void);
@@ -573,65 +287,251 @@ int32_t neap_pool_read_worker(const neap_pool *pool, int32_t worker,
  */
 void neap_pool_close(neap_pool *pool);
 
-/* ---- The worker's side ------------------------------------------------- */
+/* ---- Tensors ------------------------------------------------------------- */
+
+enum { NEAP_DIMS_MAX = 8 };
+
+/* The codes of DLPack's DLDataTypeCode. */
+enum {
+  NEAP_INT = 0,
+  NEAP_UINT = 1,
+  NEAP_FLOAT = 2,
+  NEAP_BFLOAT = 4,
+  NEAP_BOOL = 6
+};
 
 /*
- * For the process that neap_pool_open() starts. One task at a time: the run to
- * compute and the slot to fill.
+ * Laid out as DLPack's DLTensor (github.com/dmlc/dlpack). All tensors of neap
+ * are contiguous, in C order, on the CPU, with data aligned to 64 bytes unless
+ * they are a view into another; strides are in elements.
  */
-typedef struct neap_worker neap_worker;
+typedef struct neap_tensor {
+  void *data;
+  int32_t device_type; /* 1: kDLCPU */
+  int32_t device_id;
+  int32_t ndim;
+  uint8_t code;
+  uint8_t bits;
+  uint16_t lanes; /* 1 */
+  int64_t *shape;
+  int64_t *strides;
+  uint64_t byte_offset;
+} neap_tensor;
 
-typedef struct neap_task {
-  int64_t epoch;
-  int64_t first; /* 0-based */
-  int32_t count;
-  int32_t slot;
-  uint8_t *base;  /* the slot, aligned to a page */
-  uint64_t bytes; /* that may be written */
-} neap_task;
+/* Elements and bytes of a tensor; 0 dimensions are 1 element. */
+int64_t neap_tensor_count(const neap_tensor *tensor);
+int64_t neap_tensor_nbytes(const neap_tensor *tensor);
 
 /*
- * Whether this library can work for the host that started the process: to be
- * asked before anything of the host's is read, its Lua modules too. If not, it
- * tells the host, and the error (NEAP_EWORKER) names both versions.
+ * Writes the strides of a contiguous tensor of that shape, and answers its
+ * elements, or -1 where a size is negative or the product is above 2^53 (so
+ * that Lua, too, counts exactly). ndim is 0 .. NEAP_DIMS_MAX; strides may be
+ * NULL.
  */
-int neap_worker_check(neap_error *error);
-/* Attaches to what the host handed down; ends the process with its host. */
-int neap_worker_attach(neap_worker **out, neap_error *error);
-const void *neap_worker_chain(const neap_worker *worker, uint64_t *bytes);
+int64_t neap_tensor_strides(int32_t ndim, const int64_t *shape,
+                            int64_t *strides);
+
 /*
- * Holds this process to memory_bytes beyond what it has now, if the host said
- * so: of private memory (RLIMIT_DATA: heaps and private maps), slots and
- * shared tensors aside. NEAP_ESYSTEM where the system does not tell or obey.
+ * Sets all elements to a value, as if it were stored in each: out of an
+ * integer dtype's range, or a fraction for one, is NEAP_EINVAL.
  */
-int neap_worker_limit(neap_worker *worker, neap_error *error);
+int neap_tensor_fill(neap_tensor *tensor, double value, neap_error *error);
+
 /*
- * Ends this process at once, for an item that found no memory: the host
- * starts another one, in which the item may be tried again. Such a worker's
- * exit status is NEAP_EXIT_MEMORY.
+ * to[k] = from[k] * scale + offset for every element, between any two dtypes;
+ * equal counts, memory that does not overlap. It is computed in double and
+ * rounded once, but between integer dtypes, by scale 1 and offset 0, exactly.
+ * Into integers it rounds to nearest, ties to even, and saturates; NaN becomes
+ * 0. A bool is 0 or 1: all that is not 0 becomes 1.
  */
-enum { NEAP_EXIT_MEMORY = 112 };
-void neap_worker_exhausted(neap_worker *worker);
-/* This worker's number, 0-based; the descriptor of shared tensors, or -1. */
-int32_t neap_worker_number(const neap_worker *worker);
-int32_t neap_worker_heap_fd(const neap_worker *worker);
-/* Tells the host that the worker can work, or (text) why it cannot. */
-int neap_worker_ready(neap_worker *worker, const char *text, neap_error *error);
-/* Whether this process attached; a child that the user's code forked off it
-   must write into no slot. */
-int neap_worker_is_ours(const neap_worker *worker);
+int neap_tensor_convert(const neap_tensor *from, neap_tensor *to, double scale,
+                        double offset, neap_error *error);
+
+/* Half precision and bfloat16, rounding to nearest even; overflow: infinity. */
+double neap_f16_load(uint16_t bits);
+uint16_t neap_f16_store(double value);
+double neap_bf16_load(uint16_t bits);
+uint16_t neap_bf16_store(double value);
+
+/* Laid out as DLPack's DLManagedTensor (version 0). */
+typedef struct neap_managed_tensor {
+  neap_tensor tensor;
+  void *manager; /* NULL */
+  void (*deleter)(struct neap_managed_tensor *self);
+} neap_managed_tensor;
+
 /*
- * Ends this process at once if it is not the one that attached, but one that
- * the user's code forked off it: a slot may have another owner by now. To be
- * asked before what was computed is written.
+ * Copies a tensor into memory that is its own, for another library to take.
+ *
+ * Owns:    whoever holds *out calls its deleter, once, from any thread; it
+ *          needs neither the tensor copied from nor a Lua state.
+ * Returns: NEAP_OK; NEAP_EINVAL for no dtype of neap; NEAP_EMEMORY.
  */
-void neap_worker_confirm(const neap_worker *worker);
-/* Waits for the next task; NEAP_END when the host says stop. */
-int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error);
-/* Where to write which item of the run (from 0) is being computed. */
-int32_t *neap_worker_progress(neap_worker *worker);
-/* Hands the slot over; used: bytes of it that are written. */
-void neap_worker_publish(neap_worker *worker, uint64_t used);
+int neap_tensor_dlpack(const neap_tensor *tensor, neap_managed_tensor **out,
+                       neap_error *error);
+
+/* ---- Sequences: index arithmetic ----------------------------------------- */
+
+/*
+ * A tree of adapters over leaves. It computes where item i comes from, and
+ * holds no values. Immutable once made, so any thread may read it.
+ *
+ * Owns: a constructor takes over its sources: neap_seq_free() of the result
+ * frees them too, and so does a constructor that fails.
+ * Errors: NEAP_EINVAL for bad arguments, a NULL source among them, and for a
+ * tree of more than 1000 adapters above one another; NEAP_EMEMORY.
+ */
+typedef struct neap_seq neap_seq;
+
+/* A leaf: resolving ends here, with this leaf's number. */
+int neap_seq_leaf(int64_t length, int32_t leaf, neap_seq **out,
+                  neap_error *error);
+/*
+ * Items first, first + step, ... (count of them) of source; the step may be
+ * negative, not 0. A count of NEAP_ENDLESS wants an endless source.
+ */
+int neap_seq_slice(neap_seq *source, int64_t first, int64_t step, int64_t count,
+                   neap_seq **out, neap_error *error);
+/*
+ * Item i is source[indexes[i]]; indexes stays the caller's and must outlive
+ * the result, unchanged: they are checked here, and never again.
+ */
+int neap_seq_gather(neap_seq *source, const int64_t *indexes, int64_t count,
+                    neap_seq **out, neap_error *error);
+/*
+ * A permutation keyed by (seed, epoch), in O(1) memory. The source ends, after
+ * 2^62 items at most. Of two shuffles in a tree, give each its own seed.
+ */
+int neap_seq_shuffle(neap_seq *source, int64_t seed, neap_seq **out,
+                     neap_error *error);
+/* Sources that a concat, an interleave or a mix may have. */
+enum { NEAP_SEQ_SOURCES_MAX = 4096 };
+/* One after another; only the last may be endless. */
+int neap_seq_concat(neap_seq *const *sources, int32_t count, neap_seq **out,
+                    neap_error *error);
+/* One item of each in turn; those that have ended drop out. */
+int neap_seq_interleave(neap_seq *const *sources, int32_t count, neap_seq **out,
+                        neap_error *error);
+/* The source `times` over, or NEAP_ENDLESS. */
+int neap_seq_cycle(neap_seq *source, int64_t times, neap_seq **out,
+                   neap_error *error);
+/*
+ * A deterministic mixture in the proportions of the weights (above 0): within
+ * two items of them at every prefix, up to item 2^50. The seed says which of
+ * equal weights goes first. It ends where a source is due that has ended.
+ */
+int neap_seq_mix(neap_seq *const *sources, const double *weights, int32_t count,
+                 int64_t seed, neap_seq **out, neap_error *error);
+/* NULL is fine. */
+void neap_seq_free(neap_seq *seq);
+
+/* The number of items, or NEAP_ENDLESS. */
+int64_t neap_seq_length(const neap_seq *seq);
+/*
+ * Replaces each index[k] (0-based, in range: the caller checks) by the index
+ * in its leaf, and leaf[k] by the leaf's number. leaf may be NULL where the
+ * tree has one leaf.
+ */
+void neap_seq_resolve(const neap_seq *seq, int64_t epoch, int64_t *index,
+                      int32_t *leaf, int64_t count);
+/* The same for one index; *leaf is set if leaf is not NULL. */
+int64_t neap_seq_resolve_one(const neap_seq *seq, int64_t epoch, int64_t index,
+                             int32_t *leaf);
+
+/*
+ * The permutation of a shuffle of n items: position -> item, and back. Both
+ * are 0 .. n - 1, and n is 2^62 at most; -1 for any other. Later versions keep
+ * these orders, and what neap_random_next answers.
+ */
+int64_t neap_shuffle_item(int64_t n, int64_t seed, int64_t epoch, int64_t i);
+int64_t neap_shuffle_position(int64_t n, int64_t seed, int64_t epoch,
+                              int64_t item);
+
+/* ---- Random numbers ------------------------------------------------------ */
+
+/*
+ * xoshiro256++ (Blackman and Vigna), seeded through SplitMix64 from three
+ * numbers, so that an item's stream depends on (seed, epoch, index) alone.
+ * Threads: one at a time on a state.
+ */
+typedef struct neap_random {
+  uint64_t state[4];
+  double spare; /* the second of a pair of normals, while has_spare is 1 */
+  uint64_t has_spare;
+} neap_random;
+
+void neap_random_init(neap_random *random, int64_t seed, int64_t epoch,
+                      int64_t index);
+uint64_t neap_random_next(neap_random *random);
+/* In [0, 1), 53 bits. */
+double neap_random_uniform(neap_random *random);
+/* In [first, last], unbiased (Lemire); first <= last, the span below 2^63. */
+int64_t neap_random_integer(neap_random *random, int64_t first, int64_t last);
+/* Mean 0, standard deviation 1. */
+double neap_random_normal(neap_random *random);
+
+/* ---- Shared tensors ------------------------------------------------------ */
+
+/*
+ * One memfd for all tensors that a process shares with its workers: a sparse
+ * file that only grows, each block at a range of its own, so that it costs
+ * one descriptor however many tensors there are. A freed block gives its
+ * pages back. Threads: one at a time.
+ */
+typedef struct neap_heap neap_heap;
+
+int neap_heap_open(neap_heap **out, neap_error *error);
+/* Whether this process opened it: a forked child can allocate nothing. */
+int neap_heap_is_ours(const neap_heap *heap);
+/* Zeroed, aligned to a page, readable and writable here. */
+int neap_heap_alloc(neap_heap *heap, uint64_t nbytes, void **out,
+                    uint64_t *offset, neap_error *error);
+void neap_heap_free(neap_heap *heap, void *block, uint64_t offset,
+                    uint64_t nbytes);
+/*
+ * A second descriptor, for reading alone, which a worker may inherit; the
+ * heap's own, close-on-exec.
+ */
+int neap_heap_fd(const neap_heap *heap);
+/*
+ * Maps a block of another process's heap, copy on write. The offset is one
+ * that neap_heap_alloc answered. A block freed meanwhile reads as zeros.
+ */
+int neap_heap_map(int fd, uint64_t offset, uint64_t nbytes, void **out,
+                  neap_error *error);
+void neap_heap_unmap(void *block, uint64_t nbytes);
+/*
+ * Leaves a block to other processes as it is: from now on what is written here
+ * goes to pages of our own, at the same addresses. Twice would undo what was
+ * written since.
+ */
+int neap_heap_freeze(neap_heap *heap, void *block, uint64_t offset,
+                     uint64_t nbytes, neap_error *error);
+/*
+ * Whether a frozen block may have been written since: 1 also where the system
+ * does not tell.
+ */
+int neap_heap_is_changed(const void *block, uint64_t nbytes);
+/* Blocks stay valid until each is freed; the last one takes the rest along. */
+void neap_heap_close(neap_heap *heap);
+
+/* ---- Files: IDX (MNIST's format) ----------------------------------------- */
+
+/*
+ * Reads an IDX file, plain or gzipped, in two steps: open reads the header
+ * and checks it against the file; read, once, fills exactly nbytes and checks
+ * that the file ends there. Every failure names the path and what was wrong.
+ */
+typedef struct neap_idx neap_idx;
+
+int neap_idx_open(const char *path, neap_idx **out, neap_error *error);
+/* ndim, shape, code and bits of its elements; data is NULL; valid until close.
+ */
+const neap_tensor *neap_idx_tensor(const neap_idx *idx);
+/* Elements in native byte order. */
+int neap_idx_read(neap_idx *idx, void *data, uint64_t nbytes,
+                  neap_error *error);
+void neap_idx_close(neap_idx *idx);
 
 /* cdef: end */
 

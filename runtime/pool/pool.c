@@ -20,7 +20,7 @@ enum { HELD_MIN = 32 };
 
 static int check_options(const neap_pool_options *options, neap_error *error) {
   const char *what = NULL;
-  if (options->workers < 1 || options->workers > NEAP__WORKERS_MAX)
+  if (options->workers < 1 || options->workers > NEAP_WORKERS_MAX)
     what = "workers must be 1 to 512";
   else if (options->buffered < 1)
     what = "buffered must be 1 or more";
@@ -32,7 +32,8 @@ static int check_options(const neap_pool_options *options, neap_error *error) {
     what = "timeout_ns must be 0 or more";
   else if (options->span < 0)
     what = "span must be 0 or more";
-  else if (options->slot_bytes < 1 << 16 || options->slot_bytes > 1ull << 46)
+  else if (options->slot_bytes < 1ull << NEAP_SLOT_BITS_MIN ||
+           options->slot_bytes > 1ull << NEAP_SLOT_BITS_MAX)
     what = "slot_bytes must be 2^16 to 2^46";
   else if (options->length < NEAP_ENDLESS)
     what = "length must be 0 or more, or NEAP_ENDLESS";

@@ -29,6 +29,7 @@
 #include "pool/process.h"
 #include "ring/ring.h"
 #include "memory/segment.h"
+#include "neap_lua.h"
 
 enum { SLOT_LOOKS_MAX = 10000 };
 /* Bytes of what a worker tells: they fit a neap_error. */

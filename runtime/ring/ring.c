@@ -18,7 +18,7 @@
 _Static_assert(offsetof(neap__control, layout) == 8, "as in each version");
 _Static_assert(offsetof(neap__control, host) == 16, "as in each version");
 _Static_assert(sizeof(neap__entry) == 64, "an entry is one cache line");
-_Static_assert(NEAP__WORKERS_MAX < 1 << 10, "an owner has 10 bits");
+_Static_assert(NEAP_WORKERS_MAX < 1 << 10, "an owner has 10 bits");
 _Static_assert(NEAP__SLOTS_MAX < 1 << 12, "a slot has 12 bits");
 
 /* Searches for the earliest open entry while the consumer opens others. */
@@ -89,7 +89,7 @@ int neap__ring_attach(neap__ring *ring, void *base, uint64_t bytes,
                            "none, or one of another version");
   const layout at = lay_out(control->worker_count, control->entry_count,
                             control->slot_count, control->chain_bytes);
-  if (!is_count(control->worker_count, NEAP__WORKERS_MAX) ||
+  if (!is_count(control->worker_count, NEAP_WORKERS_MAX) ||
       !is_count(control->entry_count, NEAP__ENTRIES_MAX) ||
       !is_count(control->slot_count, NEAP__SLOTS_MAX) ||
       control->chain_bytes > bytes || at.end > bytes ||

@@ -61,13 +61,9 @@
 #include <stdbool.h>
 
 #include "base/bits.h"
-#include "neap.h"
+#include "neap_lua.h"
 
-enum {
-  NEAP__WORKERS_MAX = 512,
-  NEAP__ENTRIES_MAX = 1024,
-  NEAP__SLOTS_MAX = 4095
-};
+enum { NEAP__ENTRIES_MAX = 1024, NEAP__SLOTS_MAX = 4095 };
 
 /* How long the consumer sleeps without a look of its own. */
 enum { NEAP__SLEEP_MS_MAX = 1000 };
@@ -168,7 +164,7 @@ typedef struct neap__control {
                                              where searches begin */
   _Alignas(64) neap__bits open[(NEAP__ENTRIES_MAX + 1 + 63) / 64];
   _Alignas(64) neap__bits free[(NEAP__SLOTS_MAX + 63) / 64];
-  _Alignas(64) neap__bits idle[(NEAP__WORKERS_MAX + 63) / 64];
+  _Alignas(64) neap__bits idle[(NEAP_WORKERS_MAX + 63) / 64];
 } neap__control;
 
 /* The parts of a control segment, as pointers of this process. */

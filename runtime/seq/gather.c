@@ -10,6 +10,7 @@
 #include <math.h>
 
 #include "base/error.h"
+#include "neap_lua.h"
 
 struct gather {
   neap_seq base;

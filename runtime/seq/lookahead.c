@@ -8,6 +8,8 @@
 #include <math.h>
 #include <stdbool.h>
 
+#include "neap_lua.h"
+
 /* Adapters do best with whole runs of 16. */
 enum { WINDOW = sizeof((neap_window *)NULL)->leaf / sizeof(int16_t) };
 _Static_assert(WINDOW <= NEAP__SEQ_RUN_MAX, "a window is resolved in one run");

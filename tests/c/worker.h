@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "neap.h"
+#include "neap_lua.h"
 #include "ring/ring.h"
 
 enum { TALLIED_MAX = 4096, BLOB_MAX = 200000, ANY_INDEX = -1 };

@@ -8,10 +8,12 @@
 
 local check = require("neap.base.check")
 local class = require("neap.base.class")
+local lib = require("neap.base.lib")
 local Pool = require("neap.prefetch.pool")
 local reader = require("neap.prefetch.reader")
 local sequence = require("neap.sequence.sequence")
 
+local C = lib.C
 local Prefetch = class("adapter.prefetch", sequence.class)
 
 Prefetch.keeps_seeds = true -- its workers' chain is packed
@@ -167,16 +169,17 @@ end
 -- -- Making ------------------------------------------------------------------
 
 -- The limits of neap_pool_open(), told where the prefetch is made.
-local WORKERS_MAX, SLOT_BYTES_MIN, SLOT_BYTES_MAX = 512, 2 ^ 16, 2 ^ 46
+local WORKERS_MAX = C.NEAP_WORKERS_MAX
+local SLOT_BITS_MIN, SLOT_BITS_MAX = C.NEAP_SLOT_BITS_MIN, C.NEAP_SLOT_BITS_MAX
 
 local function check_limits(options)
   local bytes = options.slot_bytes
   if options.workers and options.workers > WORKERS_MAX then
     check.fail(2, ("option 'workers': %d at most expected, got %d"):format(
       WORKERS_MAX, options.workers))
-  elseif bytes and (bytes < SLOT_BYTES_MIN or bytes > SLOT_BYTES_MAX) then
-    check.fail(2, ("option 'slot_bytes': 2^16 to 2^46 expected, got %.0f")
-      :format(bytes))
+  elseif bytes and (bytes < 2 ^ SLOT_BITS_MIN or bytes > 2 ^ SLOT_BITS_MAX) then
+    check.fail(2, ("option 'slot_bytes': 2^%d to 2^%d expected, got %.0f")
+      :format(SLOT_BITS_MIN, SLOT_BITS_MAX, bytes))
   end
 end
 

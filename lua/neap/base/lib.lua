@@ -74,12 +74,9 @@ end
 if C.neap_abi() ~= ABI then
   refuse("it has ABI %d, these Lua modules want %d", C.neap_abi(), ABI)
 end
-ffi.cdef(ffi.string(C.neap_cdef()))
-for _, name in ipairs({
-  "neap_error", "neap_tensor", "neap_random", "neap_value", "neap_tensor_cell",
-  "neap_run", "neap_pool_options", "neap_pool_stats", "neap_task",
-  "neap_window", "neap_stretch",
-}) do
+local declarations = ffi.string(C.neap_cdef())
+ffi.cdef(declarations)
+for name in declarations:gmatch("\ntypedef struct (neap_[%w_]+) {") do
   if ffi.sizeof(name) ~= tonumber(C.neap_sizeof(name)) then
     refuse("%s has %d bytes there, %d here", name,
       tonumber(C.neap_sizeof(name)), ffi.sizeof(name))

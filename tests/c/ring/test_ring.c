@@ -112,7 +112,7 @@ static void take(neap__ring *ring, uint32_t entry) {
 
 static void a_word_keeps_what_is_packed(void **state) {
   (void)state;
-  const neap__mark most = {NEAP__LOST, NEAP__WORKERS_MAX - 1,
+  const neap__mark most = {NEAP__LOST, NEAP_WORKERS_MAX - 1,
                            NEAP__SLOTS_MAX - 1,
                            (1ull << NEAP__TICKET_BITS) - 1};
   const neap__mark back = neap__mark_unpack(neap__mark_pack(most));
@@ -580,18 +580,18 @@ static void counts_at_their_limits_fit(void **state) {
   neap__ring ring;
   open_ring(&ring, 1, 1, 1);
   close_ring(&ring);
-  open_ring(&ring, NEAP__WORKERS_MAX, NEAP__ENTRIES_MAX, NEAP__SLOTS_MAX);
-  assert_int_equal(ring.worker_count, NEAP__WORKERS_MAX);
+  open_ring(&ring, NEAP_WORKERS_MAX, NEAP__ENTRIES_MAX, NEAP__SLOTS_MAX);
+  assert_int_equal(ring.worker_count, NEAP_WORKERS_MAX);
   neap__ring_open(&ring, NEAP__ENTRIES_MAX, 1, 1, 0, 1);
   uint64_t ticket;
   const int32_t slot = neap__slot_acquire(&ring, 0, NEAP__SLOTS_MAX - 1);
   assert_int_equal(slot, NEAP__SLOTS_MAX - 1);
   neap_task task;
-  assert_int_equal(neap__ring_claim(&ring, NEAP__WORKERS_MAX - 1,
-                                    (uint32_t)slot, &task, &ticket),
+  assert_int_equal(neap__ring_claim(&ring, NEAP_WORKERS_MAX - 1, (uint32_t)slot,
+                                    &task, &ticket),
                    NEAP__ENTRIES_MAX);
   assert_int_equal(neap__ring_look(&ring, NEAP__ENTRIES_MAX).owner,
-                   NEAP__WORKERS_MAX - 1);
+                   NEAP_WORKERS_MAX - 1);
   close_ring(&ring);
 }
 
@@ -626,7 +626,7 @@ static void a_damaged_header_is_refused(void **state) {
     REFUSED(entry_count, counts[k]);
     REFUSED(slot_count, counts[k]);
   }
-  REFUSED(worker_count, NEAP__WORKERS_MAX + 1);
+  REFUSED(worker_count, NEAP_WORKERS_MAX + 1);
   REFUSED(entry_count, NEAP__ENTRIES_MAX + 1);
   REFUSED(slot_count, NEAP__SLOTS_MAX + 1);
   const uint64_t sizes[] = {bytes, 1ull << 32, UINT64_MAX / 2, UINT64_MAX - 200,

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "neap.h"
+#include "neap_lua.h"
 
 enum { LEAF = 7 };
 

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "neap.h"
+#include "neap_lua.h"
 
 enum { PARTS_MAX = 12, ITEMS_MAX = 4000 };
 

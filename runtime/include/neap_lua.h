@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What only neap's Lua side calls, beside neap.h: indexes resolved ahead, in
+ * types that LuaJIT loads cheaply, and the worker's side of a pool. Not
+ * installed; the rules of neap.h hold.
+ */
+#ifndef NEAP_LUA_H
+#define NEAP_LUA_H
+
+#include "neap.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+/* cdef: begin */
+
+/* ---- Indexes resolved ahead ---------------------------------------------- */
+
+/* neap_seq_gather() of indexes as Lua has them: doubles that count from 1. */
+int neap_seq_gather_numbers(neap_seq *source, const double *numbers,
+                            int64_t count, neap_seq **out, neap_error *error);
+
+/*
+ * Some indexes of a tree, resolved: item first + k of epoch `epoch` is item
+ * place[k] of leaf number leaf[k], for k below count. Items count from 1. It
+ * holds nothing while all but the tree is zero. The tree stays the caller's.
+ */
+typedef struct neap_window {
+  neap_seq *tree;
+  double first;
+  double count;
+  double epoch;
+  double follows; /* the item after the last one resolved */
+  int32_t place[32];
+  int16_t leaf[32];
+} neap_window;
+
+/*
+ * A stretch of items that come from one leaf at equal steps: item i of epoch
+ * `epoch`, from first up to but not including stop, is item i * step + offset
+ * of leaf number `leaf`. Items count from 1.
+ */
+
+typedef struct neap_stretch {
+  neap_seq *tree;
+  double first;
+  double stop;
+  double epoch;
+  double step;
+  double offset;
+  int32_t leaf;
+  int32_t shift; /* offset as an integer, where step is 1 */
+  double near;   /* the item up to which i + shift fits 32 bits */
+  double period; /* items after which the stretch repeats; 0: unknown */
+  double next;   /* the item that a reader in order reads next */
+} neap_stretch;
+
+/*
+ * Resolves an index (from 0) of a tree of fewer than 2^15 leaves, and moves the
+ * window there. A window is filled only if the index follows the one before;
+ * else it holds this index alone. Indexes of more than 32 bits are left out.
+ * Returns: the index in its leaf, from 0; the leaf's number in *leaf.
+ */
+int64_t neap_seq_slide(neap_window *window, int64_t epoch, int64_t index,
+                       int32_t *leaf);
+
+/*
+ * The same for trees of slices, concats and cycles. It finds how far the
+ * stretch goes at the first read and for reads in order; for a jump it resolves
+ * the index alone.
+ */
+int64_t neap_seq_stride(neap_stretch *stretch, int64_t epoch, int64_t index,
+                        int32_t *leaf);
+
+/* ---- The worker's side --------------------------------------------------- */
+
+/*
+ * For the process that neap_pool_open() starts. One task at a time: the run to
+ * compute and the slot to fill.
+ */
+typedef struct neap_worker neap_worker;
+
+typedef struct neap_task {
+  int64_t epoch;
+  int64_t first; /* 0-based */
+  int32_t count;
+  int32_t slot;
+  uint8_t *base;  /* the slot, aligned to a page */
+  uint64_t bytes; /* that may be written */
+} neap_task;
+
+/*
+ * Whether this library can work for the host that started the process: to be
+ * asked before anything of the host's is read, its Lua modules too. If not, it
+ * tells the host, and the error (NEAP_EWORKER) names both versions.
+ */
+int neap_worker_check(neap_error *error);
+/* Attaches to what the host handed down; ends the process with its host. */
+int neap_worker_attach(neap_worker **out, neap_error *error);
+const void *neap_worker_chain(const neap_worker *worker, uint64_t *bytes);
+/*
+ * Holds this process to memory_bytes beyond what it has now, if the host said
+ * so: of private memory (RLIMIT_DATA: heaps and private maps), slots and
+ * shared tensors aside. NEAP_ESYSTEM where the system does not tell or obey.
+ */
+int neap_worker_limit(neap_worker *worker, neap_error *error);
+/*
+ * Ends this process at once with exit status NEAP_EXIT_MEMORY, for an item that
+ * found no memory. The host starts another worker, which may try it again.
+ */
+void neap_worker_exhausted(neap_worker *worker);
+/* This worker's number, 0-based; the descriptor of shared tensors, or -1. */
+int32_t neap_worker_number(const neap_worker *worker);
+int32_t neap_worker_heap_fd(const neap_worker *worker);
+/* Tells the host that the worker can work, or (text) why it cannot. */
+int neap_worker_ready(neap_worker *worker, const char *text, neap_error *error);
+/* Whether this process attached; a child that the user's code forked off it
+   must write into no slot. */
+int neap_worker_is_ours(const neap_worker *worker);
+/*
+ * Ends this process at once if it is not the one that attached, but one that
+ * the user's code forked off it: a slot may have another owner by now. To be
+ * asked before what was computed is written.
+ */
+void neap_worker_confirm(const neap_worker *worker);
+/* Waits for the next task; NEAP_END when the host says stop. */
+int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error);
+/* Where to write which item of the run (from 0) is being computed. */
+int32_t *neap_worker_progress(neap_worker *worker);
+/* Hands the slot over; used: bytes of it that are written. */
+void neap_worker_publish(neap_worker *worker, uint64_t used);
+
+/* cdef: end */
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+
+#endif
