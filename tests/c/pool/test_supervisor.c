@@ -626,6 +626,23 @@ static void stopped_workers_are_killed(void **state) {
   assert_in_range(now_ms() - since, 0, 2000);
 }
 
+static int64_t cpu_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Its word that it has attached comes while the host waits for its end. */
+static void closing_waits_asleep(void **state) {
+  host *h = *state;
+  h->program.moment = AT_START;
+  plan(h, SLEEP, INT32_MAX, ANY_INDEX);
+  const int64_t before = cpu_ms();
+  for (int round = 0; round < 3; round++)
+    neap_pool_close(open_loader(h));
+  assert_in_range(cpu_ms() - before, 0, NEAP__STOP_MS_MAX);
+}
+
 static void closing_is_safe_while_workers_start(void **state) {
   host *h = *state;
   h->options.workers = 6;
@@ -736,6 +753,7 @@ int main(int argc, char **argv) {
       test(idle_workers_end_at_once),
       test(busy_workers_are_killed),
       test(stopped_workers_are_killed),
+      test(closing_waits_asleep),
       test(closing_is_safe_while_workers_start),
       test(one_scribble_is_survived),
       test(many_scribbles_are_survived),
