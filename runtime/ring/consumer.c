@@ -266,13 +266,17 @@ static int await(neap_pool *pool, uint32_t wish, uint32_t *entry,
   bool is_damaged = false;
   if (found < 0) {
     const int64_t since = neap__now_ns();
+    int64_t stirred_ns = since;
     neap__ring_rouse(&pool->ring, 1);
     linger(pool, wish, since);
     for (;;) {
       neap__ring_wish(&pool->ring, wish);
       found = find_ready(pool, wish);
       if (found >= 0 || atomic_load(&pool->supervisor.has_failed)) break;
-      if (neap__ring_sleep(&pool->ring, wish)) continue;
+      neap__ring_sleep(&pool->ring, wish);
+      const int64_t now = neap__now_ns(); /* the host's signals wake it, too */
+      if (now - stirred_ns < NEAP__SLEEP_MS_MAX * 1000000ll) continue;
+      stirred_ns = now;
       is_damaged = is_hopeless(pool, wish);
       if (is_damaged) break;
       neap__ring_stir(&pool->ring);

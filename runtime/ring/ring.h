@@ -207,13 +207,14 @@ void neap__slot_release(neap__ring *ring, uint32_t slot);
 void neap__ring_rouse(neap__ring *ring, uint32_t enough);
 /*
  * Announces a wish (entry or NEAP__ANY_ENTRY), and sleeps for it: until woken,
- * or, false, for NEAP__SLEEP_MS_MAX. By then hints or the wish itself may have
- * been written over by a worker gone wild: stirring sets hints anew and wakes
- * all workers, and the consumer looks again. A claim is false if its owner does
- * not exist or is at rest: a worker has written over the entry's word.
+ * until a signal, or for NEAP__SLEEP_MS_MAX. After that time hints or the wish
+ * itself may have been written over by a worker gone wild: stirring sets hints
+ * anew and wakes all workers, and the consumer looks again. A claim is false if
+ * its owner does not exist or is at rest: a worker has written over the entry's
+ * word.
  */
 void neap__ring_wish(neap__ring *ring, uint32_t entry);
-bool neap__ring_sleep(neap__ring *ring, uint32_t entry);
+void neap__ring_sleep(neap__ring *ring, uint32_t entry);
 void neap__ring_stir(neap__ring *ring);
 bool neap__ring_is_falsely_claimed(const neap__ring *ring, uint32_t entry);
 void neap__ring_unwish(neap__ring *ring);

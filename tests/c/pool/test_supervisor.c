@@ -722,6 +722,31 @@ static void a_claim_that_is_nobodys_is_damage(void **state) {
   }
 }
 
+static void do_without(int signal) {
+  (void)signal;
+}
+
+/* As a profiler's, or those of a game's clock: each ends a sleep. */
+static void signals_do_not_hide_damage(void **state) {
+  host *h = *state;
+  timer_t timer;
+  struct sigaction before;
+  const struct sigaction action = {.sa_handler = do_without};
+  struct sigevent event = {.sigev_notify = SIGEV_SIGNAL};
+  event.sigev_signo = SIGUSR1;
+  const struct timespec period = {0, 100000000};
+  const struct itimerspec times = {period, period};
+  sigaction(SIGUSR1, &action, &before);
+  assert_int_equal(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
+  assert_int_equal(timer_settime(timer, 0, &times, NULL), 0);
+  h->options.chunk = 1;
+  h->program.times = 1;
+  plan(h, SCRIBBLE, NOBODYS, 50);
+  read_to_some_end(h, NOBODYS);
+  timer_delete(timer);
+  sigaction(SIGUSR1, &before, NULL);
+}
+
 int main(int argc, char **argv) {
   if (argc > 1 && strcmp(argv[1], "--worker") == 0) return worker_main();
   const struct CMUnitTest tests[] = {
@@ -758,6 +783,7 @@ int main(int argc, char **argv) {
       test(one_scribble_is_survived),
       test(many_scribbles_are_survived),
       test(a_claim_that_is_nobodys_is_damage),
+      test(signals_do_not_hide_damage),
   };
   return cmocka_run_group_tests(tests, start_threads, NULL);
 }
