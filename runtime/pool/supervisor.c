@@ -431,6 +431,7 @@ void neap__supervisor_stop(neap__supervisor *s) {
 
 void neap__supervisor_fini(neap__supervisor *s) {
   if (s->bell > 0) close(s->bell);
+  if (s->children != NULL) abandon_children(s); /* in a forked child */
   free(s->children);
   free(s->pids);
   free(s->fates);
