@@ -385,10 +385,12 @@ static void drop(neap_pool *pool, uint32_t entry) {
   pool->busy--;
 }
 
-/* Drops what lies before index, if index has been asked for already. */
+/* Drops what lies before index, if index has been asked for already, and
+   nothing behind it has been dropped. */
 static bool skip_to(neap_pool *pool, int64_t epoch, int64_t index) {
   if (!pool->is_ordered || epoch != pool->epoch || pool->busy == 0 ||
-      index >= pool->next || index < pool->asked[pool->head].first)
+      pool->stop < pool->length || index >= pool->next ||
+      index < pool->asked[pool->head].first)
     return false;
   for (;;) {
     neap__asked *a = &pool->asked[pool->head];

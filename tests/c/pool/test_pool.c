@@ -304,6 +304,18 @@ static void an_iteration_is_shortened(void **state) {
   }
 }
 
+/* One to an item that has been asked for, too. */
+static void a_jump_ends_what_was_shortened(void **state) {
+  host *h = *state;
+  h->options.chunk = 1;
+  neap_pool *pool = open_loader(h);
+  read_in_order(h, pool, 1, 0, 4);
+  neap_pool_shorten(pool, 8);
+  seek(pool, 1, 6);
+  read_in_order(h, pool, 1, 6, 100);
+  neap_pool_close(pool);
+}
+
 static void jumps_out_of_range_are_refused(void **state) {
   host *h = *state;
   neap_error error = {0};
@@ -911,6 +923,7 @@ int main(int argc, char **argv) {
       test(a_step_ahead_keeps_what_was_asked_for),
       test(a_step_back_within_a_run_is_a_step_too),
       test(an_iteration_is_shortened),
+      test(a_jump_ends_what_was_shortened),
       test(jumps_out_of_range_are_refused),
       test(an_unordered_iteration_jumps_too),
       test(an_unordered_iteration_keeps_to_its_span),
