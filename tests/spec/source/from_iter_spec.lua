@@ -272,6 +272,26 @@ describe("from_iter", function()
       end)
     end
 
+    it("raises the same again for an item that has failed", function()
+      for workers = 0, 2 do
+        local p = support.close_later(neap.from_iter(function()
+          local k = 0
+          return function()
+            k = k + 1
+            local t = neap.tensor("f64", { 2 }, k)
+            return k == 3 and error({ t = t }) or t
+          end
+        end, { size = 6 }):rescue(function(e) return e.cause.t end)
+          :prefetch({ workers = workers, chunk = 1 }))
+        for _ = 1, 3 do
+          assert.equal(5, p[5][1])
+          assert.equal(3, p[3][2])
+          assert.equal(6, #p:totable())
+        end
+        p:close()
+      end
+    end)
+
     it("is not called again for a retry above them", function()
       for workers = 0, 3 do
         local s = support.close_later(neap.from_iter(counting(4, {
