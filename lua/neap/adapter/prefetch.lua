@@ -103,7 +103,8 @@ function Prefetch:emit(g, i, e)
     local x = g:value(self:start(), i, self.epoch and g:constant(self.epoch)
       or e)
     local y = g:name()
-    g:line("local %s = %s(%s)", y, g:own(listing(self.source)), x)
+    g:staged(self.source, i, "local %s = %s(%s)", y,
+      g:own(listing(self.source)), x)
     return y
   end
   return sequence.class.emit(self, g, i, e)

@@ -246,6 +246,21 @@ describe("a prefetch", function()
       assert.equal(2, #kept[2].x) -- is what it was
     end)
 
+    it("errors of sequences that are items, with their place", function()
+      for workers = 0, 1 do
+        neap.errors("passthrough")
+        local p = prefetch(neap.range(4):map(function(i)
+          return i == 3 and error("three", 0) or i
+        end):split(1), { workers = workers })
+        assert.same({ n = 1, { 1, 2 } }, support.items(p,
+          { on_error = "skip" }))
+        neap.errors("wrap")
+        local e = p:skipped()[1]
+        assert.same({ "three", 2 }, { e.message, e.index })
+        assert.truthy(e.stage:find("^split"))
+      end
+    end)
+
     it("what tensors were when it was made, whatever their size", function()
       for _, size in ipairs({ 10, 2 ^ 16, 2 ^ 20 + 1 }) do
         local t = neap.tensor("u8", { 2, size }, 1)
