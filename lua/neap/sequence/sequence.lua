@@ -174,10 +174,10 @@ function Sequence.reach()
 end
 
 --- Tells the iterators below that the items they raise for are read again, so
--- often in all.
-function Sequence:expect_tries(count)
+-- often in all, with a delay in seconds between.
+function Sequence:expect_tries(count, delay)
   for _, source in ipairs(self.sources or { self.source }) do
-    source:expect_tries(count)
+    source:expect_tries(count, delay)
   end
 end
 
