@@ -58,11 +58,16 @@ function Grip:take(t)
   tensor.keep(t, self, self.word)
 end
 
+-- Whether its last tensor has been released, and so the slot.
+function Grip:is_over()
+  return not self.guard
+end
+
 function Grip:drop()
   self.tensors = self.tensors - 1
   if self.tensors == 0 then
     let_go(ffi.gc(self.guard, nil))
-    self.guard = nil
+    self.guard = false
   end
 end
 
@@ -102,7 +107,7 @@ function Loan:advance()
 end
 
 function Loan:keep(t)
-  if not self.grip then
+  if not self.grip or self.grip:is_over() then
     self.grip = grip_of(self.loader, self.slot)
   end
   self.grip:take(t)
@@ -172,7 +177,7 @@ lease.bump(gone)
 -- A view ends alone: what it is a view of, and its neighbours, stay valid.
 local function release_one(t)
   local owner = tensor.owner(t)
-  if getmetatable(owner) == Grip and owner.guard then
+  if getmetatable(owner) == Grip and not owner:is_over() then
     local is_kept = tensor.is_kept(t)
     tensor.lend(t, nil, gone, 0)
     if is_kept then

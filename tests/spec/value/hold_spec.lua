@@ -166,6 +166,32 @@ describe("a tensor in an error that is too large to copy", function()
   end)
 end)
 
+describe("a tensor that is kept", function()
+  before_each(support.remember)
+  after_each(support.check_leaks)
+
+  it("is its own after others of its run have been released", function()
+    local p = support.close_later(neap.range(64):map(function(i)
+      return neap.tensor("f64", { ROWS, COLUMNS }, i)
+    end):prefetch({ workers = 1, chunk = 4, buffered = 8 }))
+    local kept = {}
+    for i, x in p:each() do
+      neap.keep(x)
+      if i % 4 < 3 then
+        neap.release(x)
+      else
+        neap.release(kept[i - 8])
+        kept[i], kept[i - 8] = x, nil
+        for j, t in pairs(kept) do
+          assert.same({ j, j }, t[ROWS]:totable())
+        end
+      end
+    end
+    neap.release(kept)
+    assert.equal(0, p:stats().held)
+  end)
+end)
+
 describe("a view of a kept tensor", function()
   before_each(support.remember)
   after_each(support.check_leaks)
