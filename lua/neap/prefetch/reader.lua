@@ -162,6 +162,7 @@ local function step_past_end(self, e)
   end
   self.has_met_end = true
   if not self.is_ordered then
+    self.count = self.k -- what follows in the run lies behind the end
     self.pool:end_before(self.wanted - 1)
     return step(self)
   end

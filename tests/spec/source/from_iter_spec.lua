@@ -567,6 +567,19 @@ describe("from_iter", function()
       p:close()
     end)
 
+    it("ends where others would go on, out of order too", function()
+      for _, order in ipairs({ true, false }) do
+        local p = support.close_later(neap.interleave(source(), neap.rep(0))
+          :prefetch({
+            workers = 1, chunk = 4, buffered = 4, order = order,
+          }))
+        assert.same({ n = 8, 1, 0, 2, 0, 3, 0, 4, 0 },
+          support.items(p, { on_error = "skip" }))
+        assert.equal(1, #p:skipped())
+        p:close()
+      end
+    end)
+
     it("raises where items would be lost, or others go on", function()
       for _, s in ipairs({
         source():batch(3), source():window(2), source():batch(3):map(print),
