@@ -34,7 +34,8 @@ local LIST = {
 -- LuaJIT keeps its types in the payloads of negative NaNs, and the FFI loads
 -- what is there: so the bits are looked at first, or memory that another
 -- process wrote could pass for any Lua value. What is looked at is a copy, in
--- `box`, since that process may still be writing.
+-- `box`, since that process may still be writing. From there to the answer no
+-- object is made: a collection could run a finalizer, which may read as well.
 local READ = {
   integer = "return p[k]",
   wide = [[
@@ -46,14 +47,14 @@ local READ = {
   f16 = "local value = C.neap_f16_load(p[k]) return value",
   bf16 = "local value = C.neap_bf16_load(p[k]) return value",
   f32 = [[
-    box.words[0] = cast(words, data)[k]
-    if box.words[0] > 0xff800000 then
+    box.low = cast(words, data)[k]
+    if box.low > 0xff800000 then
       return 0 / 0
     end
     return box.single]],
   f64 = [[
     box.bits = cast(int64s, data)[k]
-    if box.words[1] > 0xfff00000 then
+    if box.high > 0xfff00000 then
       return 0 / 0
     end
     return box.number]],
@@ -74,8 +75,9 @@ local TEMPLATE = [[
 local ffi, C, pointer, kind, EXACT, checks = ...
 local cast, tonumber, least = ffi.cast, tonumber, kind.least
 local words, int64s = ffi.typeof("uint32_t *"), ffi.typeof("int64_t *")
-local box = ffi.new(
-  "union { int64_t bits; uint32_t words[2]; double number; float single; }")
+local box = ffi.new([=[union {
+  int64_t bits; struct { uint32_t low, high; }; double number; float single;
+}]=])
 local integer, wide = checks.integer, checks.wide
 local number, boolean = checks.number, checks.boolean
 return function(data, k)

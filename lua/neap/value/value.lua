@@ -247,14 +247,17 @@ local pointer_out = ffi.new("void *[1]")
 local counts_out = ffi.new("uint32_t[2]")
 local about_out = ffi.new("neap_tensor_cell")
 
-local box = ffi.new("union { int64_t bits; uint32_t words[2]; double number; }")
+local box = ffi.new([[union {
+  int64_t bits; struct { uint32_t low, high; }; double number;
+}]])
 
 --- The number in a cell. LuaJIT keeps its types in the payloads of negative
 -- NaNs, so that one that a worker wrote could pass for any Lua value. What is
--- looked at is a copy, which no worker changes after the look.
+-- looked at is a copy, which no worker changes after the look; nor a finalizer,
+-- as no object is made meanwhile.
 function value.number_in(cell)
   box.bits = cell.integer
-  if box.words[1] > 0xfff00000 then
+  if box.high > 0xfff00000 then
     return 0 / 0
   end
   return box.number

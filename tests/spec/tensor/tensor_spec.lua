@@ -2,6 +2,7 @@
 local ffi = require("ffi")
 local lease = require("neap.tensor.lease")
 local tensor = require("neap.tensor.tensor")
+local support = dofile("tests/spec/support.lua")
 
 local function raises(text, f, ...)
   local ok, message = pcall(f, ...)
@@ -500,6 +501,20 @@ describe("large tensors", function()
       tensor.new("u8", { 10 * 2^20 }, k % 256)
     end
     assert.is_true(resident() - before < 600)
+  end)
+
+  it("reads its own elements, whatever finalizers read", function()
+    for _, name in ipairs({ "f32", "f64" }) do
+      local t = tensor.new(name, { 2 }, { 1, 2 })
+      local wrong = 0
+      support.among_finalizers(function() return t[2] end, function()
+        for _ = 1, 20000 do
+          local x = ({ t[1] })[1]
+          wrong = wrong + (x == 1 and 0 or 1)
+        end
+      end)
+      assert.equal(0, wrong)
+    end
   end)
 
   it("reads any NaN as a number", function()
