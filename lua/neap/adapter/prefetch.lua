@@ -8,6 +8,7 @@
 
 local check = require("neap.base.check")
 local class = require("neap.base.class")
+local failure = require("neap.prefetch.failure")
 local lib = require("neap.base.lib")
 local Pool = require("neap.prefetch.pool")
 local reader = require("neap.prefetch.reader")
@@ -52,8 +53,8 @@ local function stream(node, i, epoch)
   return loop
 end
 
-function Prefetch:get(i, e)
-  local pool, epoch = self.pool, self.epoch or e
+local function read(self, i, epoch)
+  local pool = self.pool
   pool:run_workers()
   local loop = i > 1 and stream(self, i, epoch)
   pool.last = i
@@ -64,8 +65,11 @@ function Prefetch:get(i, e)
     end
     return x
   end
-  local _, x = reader.kept_step(loop)
-  return x
+  return reader.next(loop)
+end
+
+function Prefetch:get(i, e)
+  return (failure.alone(read, self, i, self.epoch or e))
 end
 
 -- -- As a node ---------------------------------------------------------------

@@ -239,11 +239,11 @@ end
 -- Kinds of errors that keep all items from being read, whichever is asked for:
 -- "iterator" is of one that raises all the time.
 local OF_ALL_ITEMS = {
-  worker = true, held = true, closed = true, iterator = true,
+  worker = true, held = true, closed = true, iterator = true, busy = true,
 }
 
 --- Raises what is no single item's failure, as reading and iterating do alike.
--- @tparam string kind "worker", "held" or "closed"
+-- @tparam string kind "worker", "held", "closed" or "busy"
 -- @tparam string message told at the line that called neap
 function errors.refuse(kind, message)
   error(Error:new({ kind = kind, message = check.located(message) }), 0)

@@ -211,25 +211,50 @@ local function step_slowly(self)
   return step(self)
 end
 
---- Steps a `for` over a reader.
-function step(self)
+local function has_number(self)
   local k = self.k
-  if k < self.count and self.run.slot >= 0 and self.cells[k].type == NUMBER then
-    self.k = k + 1
-    self.wanted = self.first + k + 1
-    return self.first + k, number_in(self.cells[k])
+  return k < self.count and self.run.slot >= 0 and self.cells[k].type == NUMBER
+end
+
+local function step_number(self)
+  local k = self.k
+  self.k = k + 1
+  self.wanted = self.first + k + 1
+  return self.first + k, number_in(self.cells[k])
+end
+
+function step(self)
+  if has_number(self) then
+    return step_number(self)
   end
   return step_slowly(self)
 end
 
-reader.step = step
+local function keep(self, x)
+  hold.keep(x)
+  self.loan.has_tensors = false -- none is lent
+end
+
+--- Steps a `for` over a reader.
+function reader.step(self)
+  if has_number(self) then
+    return step_number(self)
+  end
+  return failure.alone(step_slowly, self)
+end
 
 --- The same, with items that stay valid after the loop has gone on.
 function reader.kept_step(self)
-  local i, x = step(self)
-  hold.keep(x)
-  self.loan.has_tensors = false -- none is lent
+  local i, x = reader.step(self)
+  keep(self, x)
   return i, x
+end
+
+--- The next item of a reader that reads by index, which stays valid.
+function reader.next(self)
+  local _, x = step(self)
+  keep(self, x)
+  return x
 end
 
 -- -- Without workers ---------------------------------------------------------

@@ -217,6 +217,36 @@ describe("a prefetch", function()
       assert.equal(10 ^ 6, p[-1])
     end)
 
+    it("items that finalizers do not spoil which read others", function()
+      local p = prefetch(neap.range(50):map(function(i)
+        return { n = i, list = { i, { i } }, neap.tensor("f64", { 2 }, i) }
+      end), { workers = 1, chunk = 4 })
+      local function check(i, x)
+        assert(x.n == i and x.list[2][1] == i and x[1][2] == i, i)
+      end
+      local k, refusals = 0, 0
+      local function finalize()
+        k = k % 50 + 1
+        local ok, x = pcall(function() return p[k] end)
+        if ok then
+          check(k, x)
+        else
+          assert.equal("busy", x.kind)
+          refusals = refusals + 1
+        end
+      end
+      support.among_finalizers(finalize, function()
+        for j = 1, 500 do
+          local i = j * 7 % 50 + 1
+          check(i, p[i])
+        end
+        for i, x in p:each() do
+          check(i, x)
+        end
+      end)
+      assert.truthy(refusals > 0)
+    end)
+
     it("lists for sequences, by any number of workers", function()
       local pieces = neap.range(6):split(1)
       local fields = neap.zip({ piece = pieces, n = { 7, 8 } })

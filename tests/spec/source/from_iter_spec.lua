@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
-local clock = require("neap.clock")
+local clock = require("neap.base.clock")
 local neap = require("neap")
 local support = dofile("tests/spec/support.lua")
 
