@@ -93,10 +93,17 @@ function Prefetch:start()
 end
 
 -- Workers send lists for sequences, and so must this process: those that are
--- items, and those within items, where there may be any.
-local function listing(source)
-  return source:count_stages("split") > 0 and sequence.listed_within
-    or sequence.listed
+-- items, and those within items, where there may be any. Only there it is worth
+-- its memory to tell the stage of what fails.
+local function emit_listed(self, g, i, x)
+  local y, source = g:name(), self.source
+  if source:count_stages("split") > 0 then
+    g:staged(source, i, "local %s = %s(%s)", y, g:own(sequence.listed_within),
+      x)
+  else
+    g:line("local %s = %s(%s)", y, g:own(sequence.listed), x)
+  end
+  return y
 end
 
 function Prefetch:emit(g, i, e)
@@ -106,10 +113,7 @@ function Prefetch:emit(g, i, e)
     end
     local x = g:value(self:start(), i, self.epoch and g:constant(self.epoch)
       or e)
-    local y = g:name()
-    g:staged(self.source, i, "local %s = %s(%s)", y,
-      g:own(listing(self.source)), x)
-    return y
+    return emit_listed(self, g, i, x)
   end
   return sequence.class.emit(self, g, i, e)
 end
