@@ -5,6 +5,7 @@
 -- @module neap.tensor.dtype
 
 local ffi = require("ffi")
+local check = require("neap.base.check")
 local lib = require("neap.base.lib")
 
 local C = lib.C
@@ -62,13 +63,13 @@ local READ = {
 }
 
 local WRITE = {
-  integer = "p[k] = integer(value, kind, level + 1)",
-  wide = "p[k] = wide(value, kind, level + 1)",
-  f16 = "p[k] = C.neap_f16_store(number(value, kind, level + 1))",
-  bf16 = "p[k] = C.neap_bf16_store(number(value, kind, level + 1))",
-  f32 = "p[k] = number(value, kind, level + 1)",
-  f64 = "p[k] = number(value, kind, level + 1)",
-  boolean = "p[k] = boolean(value, kind, level + 1)",
+  integer = "p[k] = integer(value, kind)",
+  wide = "p[k] = wide(value, kind)",
+  f16 = "p[k] = C.neap_f16_store(number(value, kind))",
+  bf16 = "p[k] = C.neap_bf16_store(number(value, kind))",
+  f32 = "p[k] = number(value, kind)",
+  f64 = "p[k] = number(value, kind)",
+  boolean = "p[k] = boolean(value, kind)",
 }
 
 local TEMPLATE = [[
@@ -83,7 +84,7 @@ local number, boolean = checks.number, checks.boolean
 return function(data, k)
   local p = cast(pointer, data)
   $READ
-end, function(data, k, value, level)
+end, function(data, k, value)
   local p = cast(pointer, data)
   $WRITE
 end
@@ -100,54 +101,51 @@ local function as_text(value)
     or ("%.14g"):format(value)
 end
 
--- The checks answer what to store, or raise at `level`.
+-- Each check returns what to store, or raises.
 local checks = {}
 
-local function refuse(value, kind, level)
+local function refuse(value, kind)
   if type(value) ~= "number" and not is_wide(value) then
-    error(("a %s is expected for %s, got %s"):format(
-      kind.name == "bool" and "boolean" or "number", kind.name, type(value)),
-      level + 1)
+    check.raise(("a %s is expected for %s, got %s"):format(
+      kind.name == "bool" and "boolean" or "number", kind.name, type(value)))
   end
   local is_fraction = type(value) == "number" and value >= kind.least
     and value < kind.limit
-  error(is_fraction and ("%s is a fraction, and %s holds integers"):format(
-      as_text(value), kind.name)
-    or ("%s is out of range for %s"):format(as_text(value), kind.name),
-    level + 1)
+  check.raise((is_fraction and "%s is a fraction, and %s holds integers"
+    or "%s is out of range for %s"):format(as_text(value), kind.name))
 end
 
 local function fits(value, kind)
   return value >= kind.least and value < kind.limit and value == floor(value)
 end
 
-function checks.number(value, kind, level)
+function checks.number(value, kind)
   if type(value) == "number" then
     return value
   end
   if not is_wide(value) then
-    refuse(value, kind, level + 1)
+    refuse(value, kind)
   end
   return tonumber(value)
 end
 
 -- A 64-bit integer that 32 bits hold is exact as a number.
-function checks.integer(value, kind, level)
+function checks.integer(value, kind)
   local number = value
   if type(value) ~= "number" then
-    number = checks.number(value, kind, level + 1)
+    number = checks.number(value, kind)
   end
   if not fits(number, kind) then
-    refuse(value, kind, level + 1)
+    refuse(value, kind)
   end
   return number
 end
 
 -- Negative as one is, above 2^63 as the other: seen by the sign bit alone.
-function checks.wide(value, kind, level)
+function checks.wide(value, kind)
   if type(value) == "number" then
     if not fits(value, kind) then
-      refuse(value, kind, level + 1)
+      refuse(value, kind)
     end
     return kind.least == 0 and ffi.cast(uint64, value)
       or ffi.cast(int64, value)
@@ -155,18 +153,18 @@ function checks.wide(value, kind, level)
   local own = kind.least == 0 and uint64 or int64
   if not is_wide(value)
       or not ffi.istype(own, value) and ffi.cast(int64, value) < 0 then
-    refuse(value, kind, level + 1)
+    refuse(value, kind)
   end
   return ffi.cast(own, value)
 end
 
-function checks.boolean(value, kind, level)
+function checks.boolean(value, kind)
   if value == true or value == 1 then
     return 1
   elseif value == false or value == 0 then
     return 0
   end
-  return refuse(value, kind, level + 1)
+  return refuse(value, kind)
 end
 
 local dtype = { list = {} }
@@ -212,19 +210,19 @@ for index, entry in ipairs(LIST) do
   by_code[code * 256 + bits] = kind
 end
 
---- Finds a dtype by name; raises at `level` and lists what is known.
+--- Finds a dtype by name, or raises and lists the known ones.
 -- @treturn table with name, code, bits, size (bytes), pointer (a ctype),
---  index (in `dtype.list`), `read(data, k)` and `write(data, k, value, level)`
-function dtype.find(name, level)
+--  index (in `dtype.list`), `read(data, k)` and `write(data, k, value)`
+function dtype.find(name)
   local kind = by_name[name]
   if not kind then
     local known = {}
     for index, entry in ipairs(LIST) do
       known[index] = entry[1]
     end
-    error(("unknown dtype %s, known are %s"):format(
+    check.raise(("unknown dtype %s, known are %s"):format(
       type(name) == "string" and "'" .. name .. "'" or "of type "
-      .. type(name), table.concat(known, " ")), level + 1)
+      .. type(name), table.concat(known, " ")))
   end
   return kind
 end

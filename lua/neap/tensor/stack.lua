@@ -196,7 +196,7 @@ local function note_wide(node, k, item)
     raise("item %d is %s%s, which %s does not hold", k, tostring(item),
       at(node.path), kind.name)
   end
-  kind.write(node.data, k - 1, item, 1)
+  kind.write(node.data, k - 1, item)
 end
 
 local function note(state, node, k, item)

@@ -12,6 +12,7 @@
 -- @module neap.tensor.tensor
 
 local ffi = require("ffi")
+local check = require("neap.base.check")
 local dtype = require("neap.tensor.dtype")
 local heap = require("neap.tensor.heap")
 local lease = require("neap.tensor.lease")
@@ -73,13 +74,12 @@ local function is(value)
 end
 
 local function raise_stale()
-  error(STALE, 3)
+  check.raise(STALE)
 end
 
--- Raises at the caller of the method that asks.
 local function check_lease(t)
   if t.lease[0] ~= t.generation then
-    error(STALE, 3)
+    raise_stale()
   end
 end
 
@@ -173,38 +173,38 @@ local function make(kind, ndim, dims, count)
   return t, is_zero
 end
 
-local function read_size(shape, k, level)
+local function read_size(shape, k)
   local size = shape[k]
   if type(size) ~= "number" or size < 0 or size ~= floor(size)
       or size > 2^53 then
-    error(("size %d of a shape must be a whole number from 0, got %s")
-      :format(k, tostring(size)), level + 2)
+    check.raise(("size %d of a shape must be a whole number from 0, got %s")
+      :format(k, tostring(size)))
   end
   wanted[k - 1] = size
 end
 
 -- Checks a shape; the result stands in `wanted` until the next call.
-local function read_shape(shape, level)
+local function read_shape(shape)
   if type(shape) ~= "table" then
-    error("a shape is a table of sizes, got " .. type(shape), level + 1)
+    check.raise("a shape is a table of sizes, got " .. type(shape))
   end
   local ndim = #shape
   if ndim > DIMS then
-    error(("a tensor has %d dimensions at most, got %d"):format(DIMS, ndim),
-      level + 1)
+    check.raise(("a tensor has %d dimensions at most, got %d"):format(DIMS,
+      ndim))
   end
   -- LuaJIT compiles no loop around one of so few turns.
-  if ndim >= 1 then read_size(shape, 1, level) end
-  if ndim >= 2 then read_size(shape, 2, level) end
-  if ndim >= 3 then read_size(shape, 3, level) end
-  if ndim >= 4 then read_size(shape, 4, level) end
+  if ndim >= 1 then read_size(shape, 1) end
+  if ndim >= 2 then read_size(shape, 2) end
+  if ndim >= 3 then read_size(shape, 3) end
+  if ndim >= 4 then read_size(shape, 4) end
   for k = 5, ndim do
-    read_size(shape, k, level)
+    read_size(shape, k)
   end
   local count = tonumber(C.neap_tensor_strides(ndim, wanted, nil))
   if count < 0 then
-    error("a tensor of shape " .. shape_text(ndim, wanted)
-      .. " is too large", level + 1)
+    check.raise("a tensor of shape " .. shape_text(ndim, wanted)
+      .. " is too large")
   end
   return ndim, count
 end
@@ -245,13 +245,13 @@ local function kind_text(t)
   return kinds[t.kind].name .. " " .. shape_text(t.d.ndim, t.dims)
 end
 
-local function assign_tensor(t, from, level)
+local function assign_tensor(t, from)
   if from.lease[0] ~= from.generation then
-    error(STALE, level + 1)
+    check.raise(STALE)
   end
   if from.kind ~= t.kind or not same_shape(t, from) then
-    error(("a tensor %s is expected, got %s"):format(kind_text(t),
-      kind_text(from)), level + 1)
+    check.raise(("a tensor %s is expected, got %s"):format(kind_text(t),
+      kind_text(from)))
   end
   local nbytes = nbytes_of(t)
   local target, source = ffi.cast(bytes, t.d.data),
@@ -262,49 +262,49 @@ local function assign_tensor(t, from, level)
   ffi.copy(target, from.d.data, nbytes)
 end
 
-local function assign_rows(t, rows, level)
+local function assign_rows(t, rows)
   local n = tonumber(t.dims[0])
   if #rows ~= n then
-    error(("%d rows are expected, got %d"):format(n, #rows), level + 1)
+    check.raise(("%d rows are expected, got %d"):format(n, #rows))
   end
   for k = 1, n do
     local value = rows[k]
     if type(value) ~= "table" and not is(value) then
-      error(("row %d must be a table or a tensor, got %s"):format(k,
-        type(value)), level + 1)
+      check.raise(("row %d must be a table or a tensor, got %s"):format(k,
+        type(value)))
     end
-    assign(row(t, k - 1), value, level + 1)
+    assign(row(t, k - 1), value)
   end
 end
 
-local function assign_table(t, values, level)
+local function assign_table(t, values)
   local first = values[1]
   if t.d.ndim > 1 and (type(first) == "table" or is(first)) then
-    assign_rows(t, values, level + 1)
+    assign_rows(t, values)
     return
   end
   local count, write, data = count_of(t), kinds[t.kind].write, t.d.data
   if #values ~= count then
-    error(("%d values are expected for %s, got %d"):format(count,
-      kind_text(t), #values), level + 1)
+    check.raise(("%d values are expected for %s, got %d"):format(count,
+      kind_text(t), #values))
   end
   for k = 1, count do
-    write(data, k - 1, values[k], level + 1)
+    write(data, k - 1, values[k])
   end
 end
 
-local function assign_string(t, value, level)
+local function assign_string(t, value)
   local nbytes = nbytes_of(t)
   if #value ~= nbytes then
-    error(("a string of %d bytes is expected for %s, got %d"):format(nbytes,
-      kind_text(t), #value), level + 1)
+    check.raise(("a string of %d bytes is expected for %s, got %d"):format(
+      nbytes, kind_text(t), #value))
   end
   ffi.copy(t.d.data, value, nbytes)
 end
 
-local function fill(t, value, level)
+local function fill(t, value)
   local write = kinds[t.kind].write
-  write(one_element, 0, value, level + 1)  -- raises what C would refuse
+  write(one_element, 0, value)  -- raises what C would refuse
   if type(value) == "boolean" then
     value = value and 1 or 0
   end
@@ -312,35 +312,35 @@ local function fill(t, value, level)
     lib.check(C.neap_tensor_fill(t.d, value, lib.error))
   else
     for k = 0, count_of(t) - 1 do
-      write(t.d.data, k, value, level + 1)
+      write(t.d.data, k, value)
     end
   end
 end
 
 -- Sets all of t: to a tensor, a table (nested or flat), bytes, or a value.
-function assign(t, value, level)
+function assign(t, value)
   if is(value) then
-    assign_tensor(t, value, level + 1)
+    assign_tensor(t, value)
   elseif type(value) == "table" then
-    assign_table(t, value, level + 1)
+    assign_table(t, value)
   elseif type(value) == "string" then
-    assign_string(t, value, level + 1)
+    assign_string(t, value)
   else
-    fill(t, value, level + 1)
+    fill(t, value)
   end
 end
 
 -- Access --------------------------------------------------------------------
 
-local function raise_range(index, n, level)
+local function raise_range(index, n)
   if index ~= floor(index) then
-    error(("index %.14g is not a whole number"):format(index), level + 1)
+    check.raise(("index %.14g is not a whole number"):format(index))
   end
-  error(("index %d is out of range 1..%d"):format(index, n), level + 1)
+  check.raise(("index %d is out of range 1..%d"):format(index, n))
 end
 
 local function raise_scalar()
-  error("a scalar tensor has no rows: use t:get() and t:set(v)", 3)
+  check.raise("a scalar tensor has no rows: use t:get() and t:set(v)")
 end
 
 local function get_index(t, key)
@@ -360,7 +360,7 @@ local function get_index(t, key)
     raise_scalar()
   end
   if not (k >= 0 and k < n and k == floor(k)) then
-    raise_range(key, n, 2)
+    raise_range(key, n)
   end
   if ndim == 1 then
     return (kinds[t.kind].read(t.d.data, k))
@@ -370,7 +370,7 @@ end
 
 local function set_index(t, key, value)
   if type(key) ~= "number" then
-    error(("a tensor has no field '%s' to set"):format(tostring(key)), 2)
+    check.raise(("a tensor has no field '%s' to set"):format(tostring(key)))
   end
   if t.lease[0] ~= t.generation then
     raise_stale()
@@ -381,25 +381,25 @@ local function set_index(t, key, value)
     raise_scalar()
   end
   if not (k >= 0 and k < n and k == floor(k)) then
-    raise_range(key, n, 2)
+    raise_range(key, n)
   end
   if ndim == 1 then
-    kinds[t.kind].write(t.d.data, k, value, 2)
+    kinds[t.kind].write(t.d.data, k, value)
   else
-    assign(row(t, k), value, 2)
+    assign(row(t, k), value)
   end
 end
 
 -- Index `key` of dimension `dim` (from 0), as elements from the start.
-local function step(t, dim, key, level)
+local function step(t, dim, key)
   local n = tonumber(t.dims[dim])
   if type(key) ~= "number" then
-    error(("index %d must be a number, got %s"):format(dim + 1, type(key)),
-      level + 1)
+    check.raise(("index %d must be a number, got %s"):format(dim + 1,
+      type(key)))
   end
   local k = key < 0 and key + n or key - 1
   if not (k >= 0 and k < n and k == floor(k)) then
-    raise_range(key, n, level + 1)
+    raise_range(key, n)
   end
   return k * tonumber(t.steps[dim])
 end
@@ -408,11 +408,11 @@ end
 local function place_of(t, indexes)
   local at = 0
   if #indexes ~= t.d.ndim then
-    error(("%d indexes are expected for %s, got %d"):format(t.d.ndim,
-      kind_text(t), #indexes), 3)
+    check.raise(("%d indexes are expected for %s, got %d"):format(t.d.ndim,
+      kind_text(t), #indexes))
   end
   for k = 1, #indexes do
-    at = at + step(t, k - 1, indexes[k], 3)
+    at = at + step(t, k - 1, indexes[k])
   end
   return at
 end
@@ -423,11 +423,11 @@ function methods.get(t, i, j, k, ...)
   local ndim = t.d.ndim
   local at
   if ndim == 1 and j == nil then
-    at = step(t, 0, i, 2)
+    at = step(t, 0, i)
   elseif ndim == 2 and k == nil then
-    at = step(t, 0, i, 2) + step(t, 1, j, 2)
+    at = step(t, 0, i) + step(t, 1, j)
   elseif ndim == 3 and select("#", ...) == 0 then
-    at = step(t, 0, i, 2) + step(t, 1, j, 2) + step(t, 2, k, 2)
+    at = step(t, 0, i) + step(t, 1, j) + step(t, 2, k)
   else
     at = place_of(t, { i, j, k, ... })
   end
@@ -440,23 +440,23 @@ function methods.set(t, i, j, k, value, ...)
   local ndim = t.d.ndim
   local at
   if ndim == 1 and k == nil then
-    at, value = step(t, 0, i, 2), j
+    at, value = step(t, 0, i), j
   elseif ndim == 2 and value == nil then
-    at, value = step(t, 0, i, 2) + step(t, 1, j, 2), k
+    at, value = step(t, 0, i) + step(t, 1, j), k
   elseif ndim == 3 and select("#", ...) == 0 then
-    at = step(t, 0, i, 2) + step(t, 1, j, 2) + step(t, 2, k, 2)
+    at = step(t, 0, i) + step(t, 1, j) + step(t, 2, k)
   else
     local indexes = { i, j, k, value, ... }
     value = table.remove(indexes)
     at = place_of(t, indexes)
   end
-  kinds[t.kind].write(t.d.data, at, value, 2)
+  kinds[t.kind].write(t.d.data, at, value)
 end
 
 --- Sets every element.
 function methods.fill(t, value)
   check_lease(t)
-  fill(t, value, 2)
+  fill(t, value)
 end
 
 --- A tensor with memory of its own and the same elements.
@@ -488,8 +488,8 @@ function methods.totable(t)
 end
 
 local function raise_reshape(t, sizes)
-  error(("cannot reshape %s into %s"):format(kind_text(t),
-    #sizes == 0 and "scalar" or table.concat(sizes, "x")), 3)
+  check.raise(("cannot reshape %s into %s"):format(kind_text(t),
+    #sizes == 0 and "scalar" or table.concat(sizes, "x")))
 end
 
 --- A view of the same elements in another shape; one size may be -1.
@@ -510,7 +510,7 @@ function methods.reshape(t, ...)
     end
     sizes[open] = count / known
   end
-  local ndim, wanted_count = read_shape(sizes, 2)
+  local ndim, wanted_count = read_shape(sizes)
   if wanted_count ~= count then
     raise_reshape(t, sizes)
   end
@@ -528,7 +528,7 @@ end
 --- A tensor of another dtype with every element times scale plus offset.
 function methods.to(t, name, scale, offset)
   check_lease(t)
-  local kind = dtype.find(name, 2)
+  local kind = dtype.find(name)
   local converted = make(kind, t.d.ndim, t.dims, count_of(t))
   lib.check(C.neap_tensor_convert(t.d, converted.d, scale or 1, offset or 0,
     lib.error))
@@ -578,7 +578,7 @@ end
 
 local function length(t)
   if t.d.ndim == 0 then
-    error("a scalar tensor has no length", 2)
+    check.raise("a scalar tensor has no length")
   end
   return (tonumber(t.dims[0]))
 end
@@ -602,11 +602,11 @@ tensor.is = is
 -- @treturn tensor
 -- @usage local t = neap.tensor("f32", { 2, 3 }, { 1, 2, 3, 4, 5, 6 })
 function tensor.new(name, shape, data)
-  local kind = dtype.find(name, 2)
-  local ndim, count = read_shape(shape, 2)
+  local kind = dtype.find(name)
+  local ndim, count = read_shape(shape)
   local t, is_zero = make(kind, ndim, wanted, count)
   if data ~= nil then
-    assign(t, data, 2)
+    assign(t, data)
   elseif not is_zero then
     ffi.fill(t.d.data, nbytes_of(t))
   end
@@ -615,8 +615,8 @@ end
 
 --- Makes a tensor whose elements are still to be written.
 function tensor.empty(name, shape)
-  local kind = dtype.find(name, 2)
-  local ndim, count = read_shape(shape, 2)
+  local kind = dtype.find(name)
+  local ndim, count = read_shape(shape)
   return (make(kind, ndim, wanted, count))
 end
 
@@ -627,7 +627,7 @@ end
 function tensor.view(code, bits, ndim, shape, data, owner, leased, generation)
   local kind = dtype.of(code, bits)
   if not kind then
-    error(("no dtype has code %d and %d bits"):format(code, bits), 2)
+    check.raise(("no dtype has code %d and %d bits"):format(code, bits))
   end
   local t = Tensor(0)
   t.d.data = ffi.cast(bytes, data)
@@ -681,7 +681,9 @@ end
 --- What stands for a tensor on its way to a worker, a plain table: its bytes,
 -- or where its block lies in this process's heap.
 function tensor.pack(t)
-  check_lease(t)
+  if t.lease[0] ~= t.generation then
+    error(STALE, 0)
+  end
   local packed = { dtype = t.dtype, shape = t.shape }
   local base = t.owns and t or owners[t]
   if is(base) and base.in_heap and not heap.is_inherited() then
@@ -706,7 +708,7 @@ local function map_block(fd, offset, nbytes)
     base.owns = true
     base.lease, base.generation = lease.forever, 0
     wanted[0] = nbytes
-    describe(base, dtype.find("u8", 1), 1, wanted)
+    describe(base, dtype.find("u8"), 1, wanted)
     mapped[key] = base
   end
   return base
@@ -718,12 +720,12 @@ function tensor.unpack(packed, fd)
   if packed.bytes then
     return (tensor.new(packed.dtype, packed.shape, packed.bytes))
   end
-  local kind = dtype.find(packed.dtype, 2)
+  local kind = dtype.find(packed.dtype)
   local base = map_block(fd, packed.heap_offset, packed.nbytes)
-  local ndim, count = read_shape(packed.shape, 2)
+  local ndim, count = read_shape(packed.shape)
   local room = tonumber(base.block_nbytes) - packed.offset
   if packed.offset < 0 or count * kind.size > room then
-    error("cannot unpack a tensor: it is larger than its block", 2)
+    error("cannot unpack a tensor: it is larger than its block", 0)
   end
   return (tensor.view(kind.code, kind.bits, ndim, wanted,
     ffi.cast(bytes, base.d.data) + packed.offset, base))

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 local ffi = require("ffi")
 local lease = require("neap.tensor.lease")
+local neap = require("neap")
 local tensor = require("neap.tensor.tensor")
 local support = dofile("tests/spec/support.lua")
 
@@ -275,6 +276,51 @@ describe("a row", function()
     raises("a scalar tensor has no rows: use t:get() and t:set(v)",
       function() local _ = t[1] end)
     raises("a scalar tensor has no length", function() local _ = #t end)
+  end)
+end)
+
+describe("a mistake", function()
+  -- Raises at the line of `call`, on which the whole function stands.
+  local function is_blamed_on(line, call)
+    local ok, message = pcall(call)
+    assert.is_false(ok)
+    assert.equal(("tests/spec/tensor/tensor_spec.lua:%d"):format(line),
+      message:match("^[^:]*:%d+"))
+  end
+
+  it("is told with the line that calls neap", function()
+    local t, u = tensor.new("u8", { 2, 2 }), tensor.new("u8", { 3 })
+    for _, call in ipairs({
+      function() local _ = t[3] end,
+      function() local _ = u[1.5] end,
+      function() t[1] = { 1, "x" } end,
+      function() t[1] = { 1, 2, 3 } end,
+      function() u[2] = 256 end,
+      function() t.size = 1 end,
+      function() t:get(1) end,
+      function() t:get(1, 3) end,
+      function() t:reshape(1, 1, 2, 2):set(1, 1, 2, 3, 9) end,
+      function() t:set(1, 1, -1) end,
+      function() t:fill(0.5) end,
+      function() t:reshape(3) end,
+      function() t:reshape("x", 4) end,
+      function() t:to("u9") end,
+      function() neap.tensor("u8", { -1 }) end,
+      function() neap.tensor("u8", { 2, 2 }, { { 1, 2 }, { 3, {} } }) end,
+      function() neap.empty("u8", 1) end,
+      function() neap.stack({ u, t }) end,
+    }) do
+      is_blamed_on(debug.getinfo(call, "S").linedefined, call)
+    end
+  end)
+
+  it("is told with that line after a tail call, too", function()
+    local t = tensor.new("u8", { 2, 2 })
+    local function set_badly()
+      return t:set(1, 1, 256)
+    end
+    local line = debug.getinfo(1, "l").currentline + 1
+    is_blamed_on(line, function() set_badly() end)
   end)
 end)
 
