@@ -12,9 +12,9 @@ local class = require("neap.base.class")
 local errors = require("neap.base.errors")
 local exact = require("neap.base.exact")
 local failure = require("neap.prefetch.failure")
+local generation = require("neap.tensor.generation")
 local heap = require("neap.tensor.heap")
 local hold = require("neap.value.hold")
-local lease = require("neap.tensor.lease")
 local lib = require("neap.base.lib")
 
 local C = lib.C
@@ -97,7 +97,7 @@ end
 ffi.cdef([[
   typedef struct neap_pool_owner {
     neap_pool *loader;
-    uint64_t *word; /* the lease of single reads */
+    uint64_t *word; /* counts the generations of single reads */
   } neap_pool_owner;
 ]])
 
@@ -105,7 +105,7 @@ local function close_handle(handle)
   local loader, word = handle.loader, handle.word
   handle.loader, handle.word = nil, nil
   if word ~= nil then
-    lease.give(word)
+    generation.give(word)
   end
   C.neap_pool_close(loader)
 end
@@ -138,7 +138,7 @@ local function open(pool)
   pool.handle = ffi.gc(ffi.new("neap_pool_owner", out[0]), close_handle)
   pool.chain.text = false
   pool.run, pool.loan = ffi.new("neap_run"), hold.new(pool.loader)
-  pool.handle.word = pool.loan.lease
+  pool.handle.word = pool.loan.counter
 end
 
 --- Whether there are no workers any more.

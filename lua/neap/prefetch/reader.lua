@@ -10,8 +10,8 @@ local ffi = require("ffi")
 local check = require("neap.base.check")
 local errors = require("neap.base.errors")
 local failure = require("neap.prefetch.failure")
+local generation = require("neap.tensor.generation")
 local hold = require("neap.value.hold")
-local lease = require("neap.tensor.lease")
 local lib = require("neap.base.lib")
 local value = require("neap.value.value")
 
@@ -24,11 +24,11 @@ local reader = {}
 -- A loop that is left and forgotten holds a run until it is collected, with
 -- all tensors that it lent.
 local function new_run(loader, loan)
-  local word = loan.lease
+  local word = loan.counter
   local run = ffi.gc(ffi.new("neap_run"), function(run)
     local slot = run.slot
     run.slot = -1
-    lease.give(word)
+    generation.give(word)
     C.neap_pool_release(loader, slot)
   end)
   run.slot = -1

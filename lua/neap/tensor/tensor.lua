@@ -14,8 +14,8 @@
 local ffi = require("ffi")
 local check = require("neap.base.check")
 local dtype = require("neap.tensor.dtype")
+local generation = require("neap.tensor.generation")
 local heap = require("neap.tensor.heap")
-local lease = require("neap.tensor.lease")
 local lib = require("neap.base.lib")
 
 local C = lib.C
@@ -34,7 +34,7 @@ local STALE = "this tensor's item has been released: keep it with "
 local struct = ffi.typeof([[
   struct {
     neap_tensor d;
-    const uint64_t *lease;
+    const uint64_t *counter;
     uint64_t generation;
     int32_t kind;
     int32_t unused;
@@ -77,8 +77,8 @@ local function raise_stale()
   check.raise(STALE)
 end
 
-local function check_lease(t)
-  if t.lease[0] ~= t.generation then
+local function check_valid(t)
+  if t.counter[0] ~= t.generation then
     raise_stale()
   end
 end
@@ -156,11 +156,11 @@ end
 local function make(kind, ndim, dims, count)
   local nbytes = count * kind.size
   if allocator then
-    local data, leased, generation =
+    local data, counter, current =
       allocator(nbytes, kind.code, kind.bits, dims, ndim)
     if data ~= nil then
       local t = Tensor(0)
-      t.d.data, t.lease, t.generation = data, leased, generation
+      t.d.data, t.counter, t.generation = data, counter, current
       describe(t, kind, ndim, dims)
       return t, false
     end
@@ -168,7 +168,7 @@ local function make(kind, ndim, dims, count)
   local place = nbytes < LARGE and inline or in_heap
   local t, is_zero = place(nbytes)
   t.owns = true
-  t.lease, t.generation = lease.forever, 0
+  t.counter, t.generation = generation.forever, 0
   describe(t, kind, ndim, dims)
   return t, is_zero
 end
@@ -246,7 +246,7 @@ local function kind_text(t)
 end
 
 local function assign_tensor(t, from)
-  if from.lease[0] ~= from.generation then
+  if from.counter[0] ~= from.generation then
     check.raise(STALE)
   end
   if from.kind ~= t.kind or not same_shape(t, from) then
@@ -351,7 +351,7 @@ local function get_index(t, key)
     end
     return methods[key]
   end
-  if t.lease[0] ~= t.generation then
+  if t.counter[0] ~= t.generation then
     raise_stale()
   end
   local ndim, n = t.d.ndim, tonumber(t.dims[0])
@@ -372,7 +372,7 @@ local function set_index(t, key, value)
   if type(key) ~= "number" then
     check.raise(("a tensor has no field '%s' to set"):format(tostring(key)))
   end
-  if t.lease[0] ~= t.generation then
+  if t.counter[0] ~= t.generation then
     raise_stale()
   end
   local ndim, n = t.d.ndim, tonumber(t.dims[0])
@@ -419,7 +419,7 @@ end
 
 --- The element at i, j, ...
 function methods.get(t, i, j, k, ...)
-  check_lease(t)
+  check_valid(t)
   local ndim = t.d.ndim
   local at
   if ndim == 1 and j == nil then
@@ -436,7 +436,7 @@ end
 
 --- Sets the element at i, j, ... to the last argument.
 function methods.set(t, i, j, k, value, ...)
-  check_lease(t)
+  check_valid(t)
   local ndim = t.d.ndim
   local at
   if ndim == 1 and k == nil then
@@ -455,13 +455,13 @@ end
 
 --- Sets every element.
 function methods.fill(t, value)
-  check_lease(t)
+  check_valid(t)
   fill(t, value)
 end
 
 --- A tensor with memory of its own and the same elements.
 function methods.clone(t)
-  check_lease(t)
+  check_valid(t)
   local copy = make(kinds[t.kind], t.d.ndim, t.dims, count_of(t))
   ffi.copy(copy.d.data, t.d.data, nbytes_of(t))
   return copy
@@ -483,7 +483,7 @@ end
 
 --- The elements as nested Lua tables.
 function methods.totable(t)
-  check_lease(t)
+  check_valid(t)
   return (nested(t, 0, 0))
 end
 
@@ -494,7 +494,7 @@ end
 
 --- A view of the same elements in another shape; one size may be -1.
 function methods.reshape(t, ...)
-  check_lease(t)
+  check_valid(t)
   local sizes, known, open = { ... }, 1, nil
   for k = 1, #sizes do
     if sizes[k] == -1 and not open then
@@ -521,13 +521,13 @@ end
 
 --- A typed pointer to the first element. It does not keep the tensor alive.
 function methods.ptr(t)
-  check_lease(t)
+  check_valid(t)
   return (ffi.cast(kinds[t.kind].pointer, t.d.data))
 end
 
 --- A tensor of another dtype with every element times scale plus offset.
 function methods.to(t, name, scale, offset)
-  check_lease(t)
+  check_valid(t)
   local kind = dtype.find(name)
   local converted = make(kind, t.d.ndim, t.dims, count_of(t))
   lib.check(C.neap_tensor_convert(t.d, converted.d, scale or 1, offset or 0,
@@ -537,7 +537,7 @@ end
 
 --- A DLManagedTensor with a copy of the elements; its deleter frees it.
 function methods.dlpack(t)
-  check_lease(t)
+  check_valid(t)
   lib.check(C.neap_tensor_dlpack(t.d, out_managed, lib.error))
   return out_managed[0]
 end
@@ -563,7 +563,7 @@ properties.nbytes = nbytes_of
 
 local function show(t)
   local head = ("tensor %s "):format(kind_text(t))
-  if t.lease[0] ~= t.generation then
+  if t.counter[0] ~= t.generation then
     return head .. "(released)"
   end
   local count, kind, shown = count_of(t), kinds[t.kind], {}
@@ -622,16 +622,16 @@ end
 
 --- Makes a tensor over memory that is not its own.
 -- @param owner kept alive with the tensor; it must not lead back to it
--- @param leased the word that ends the loan when it leaves `generation`, or
---  nil for memory that is never lent to others
-function tensor.view(code, bits, ndim, shape, data, owner, leased, generation)
+-- @param counter of the memory's generations, or nil if it has only one
+-- @param current the generation in which the tensor is valid
+function tensor.view(code, bits, ndim, shape, data, owner, counter, current)
   local kind = dtype.of(code, bits)
   if not kind then
     check.raise(("no dtype has code %d and %d bits"):format(code, bits))
   end
   local t = Tensor(0)
   t.d.data = ffi.cast(bytes, data)
-  t.lease, t.generation = leased or lease.forever, generation or 0
+  t.counter, t.generation = counter or generation.forever, current or 0
   describe(t, kind, ndim, shape)
   if owner ~= nil then
     owners[t] = owner
@@ -640,7 +640,7 @@ function tensor.view(code, bits, ndim, shape, data, owner, leased, generation)
 end
 
 --- Lets `f(nbytes, code, bits, shape, ndim)` say where new tensors lie: it
--- answers an address, a lease and its generation, or nil to decline. It must
+-- returns an address, a counter and its generation, or nil to decline. It must
 -- make no tensor itself. nil takes the hook away.
 function tensor.set_allocator(f)
   allocator = f
@@ -681,7 +681,7 @@ end
 --- What stands for a tensor on its way to a worker, a plain table: its bytes,
 -- or where its block lies in this process's heap.
 function tensor.pack(t)
-  if t.lease[0] ~= t.generation then
+  if t.counter[0] ~= t.generation then
     error(STALE, 0)
   end
   local packed = { dtype = t.dtype, shape = t.shape }
@@ -706,7 +706,7 @@ local function map_block(fd, offset, nbytes)
     base.block, base.block_nbytes = block, nbytes
     base.d.data = block
     base.owns = true
-    base.lease, base.generation = lease.forever, 0
+    base.counter, base.generation = generation.forever, 0
     wanted[0] = nbytes
     describe(base, dtype.find("u8"), 1, wanted)
     mapped[key] = base
@@ -740,17 +740,17 @@ end
 
 --- Whether its memory will move on to another item.
 function tensor.is_lent(t)
-  return t.lease ~= lease.forever
+  return t.counter ~= generation.forever
 end
 
 --- Raises if its memory has moved on.
-tensor.check = check_lease
+tensor.check = check_valid
 
---- Puts a tensor under another owner and lease; its views keep theirs.
-function tensor.lend(t, owner, leased, generation)
+--- Puts a tensor under another owner and counter; its views keep theirs.
+function tensor.lend(t, owner, counter, current)
   owners[t] = owner
   t.is_kept = false
-  t.lease, t.generation = leased, generation
+  t.counter, t.generation = counter, current
 end
 
 --- Whether it holds its slot by itself; a view does not, nor one that is lent.
@@ -758,9 +758,9 @@ function tensor.is_kept(t)
   return t.is_kept
 end
 
---- Puts a tensor under another owner and lease, as one that holds its slot.
-function tensor.keep(t, owner, leased)
-  tensor.lend(t, owner, leased, leased[0])
+--- Puts a tensor under another owner and counter, as one that holds its slot.
+function tensor.keep(t, owner, counter)
+  tensor.lend(t, owner, counter, counter[0])
   t.is_kept = true
 end
 
@@ -772,7 +772,7 @@ function tensor.detach(t)
   local data = ffi.cast(bytes, memory) + -address % ALIGNMENT
   ffi.copy(data, t.d.data, nbytes)
   t.d.data = data
-  tensor.lend(t, memory, lease.forever, 0)
+  tensor.lend(t, memory, generation.forever, 0)
 end
 
 --- Makes a tensor of a neap_tensor's dtype and shape, still to be written.

@@ -2,13 +2,13 @@
 --- Who holds the slot of a run: tensors of an item borrow their memory here.
 --
 -- A *loan* stands for one run that is being read: its tensors are valid until
--- the loop advances, which bumps the loan's lease. `keep` moves a tensor to a
--- *grip*, a hold of the slot with a lease of its own, which ends when the last
--- tensor that was kept is released, or it and its views are collected.
+-- the loop advances, which bumps its generation. `keep` moves a tensor to a
+-- *grip*, a hold of the slot with a counter of its own, which ends when the
+-- last tensor that was kept is released, or it and its views are collected.
 -- @module neap.value.hold
 
 local ffi = require("ffi")
-local lease = require("neap.tensor.lease")
+local generation = require("neap.tensor.generation")
 local lib = require("neap.base.lib")
 local tensor = require("neap.tensor.tensor")
 local traverse = require("neap.base.traverse")
@@ -36,7 +36,7 @@ local function let_go(guard)
   local slot = guard.slot
   if slot >= 0 then
     guard.slot = -1
-    lease.give(guard.word)
+    generation.give(guard.word)
     C.neap_pool_release(guard.loader, slot)
   end
 end
@@ -48,7 +48,7 @@ local function grip_of(loader, slot)
   if C.neap_pool_retain(loader, slot) < 0 then
     error("cannot keep a tensor: its slot has been given back", 0)
   end
-  local word = lease.take()
+  local word = generation.take()
   local guard = ffi.gc(ffi.new("neap_grip", loader, slot, word), let_go)
   return setmetatable({ guard = guard, word = word, tensors = 0 }, Grip)
 end
@@ -79,7 +79,7 @@ Loan.__index = Loan
 --- A loan, for value.read(); `aim` says of which run's slot.
 function hold.new(loader)
   return setmetatable({
-    loader = loader, slot = -1, lease = lease.take(), grip = false,
+    loader = loader, slot = -1, counter = generation.take(), grip = false,
     has_tensors = false, budget = 0, owner = false,
     run = false, -- held by what is lent, if it must be
   }, Loan)
@@ -87,7 +87,7 @@ end
 
 --- Ends what was lent of the run before, and turns to a run's slot.
 function Loan:aim(slot)
-  lease.bump(self.lease)
+  generation.bump(self.counter)
   self.slot, self.grip, self.has_tensors, self.owner = slot, false, false, false
 end
 
@@ -102,7 +102,7 @@ end
 function Loan:advance()
   if self.has_tensors then
     self.has_tensors = false
-    lease.bump(self.lease)
+    generation.bump(self.counter)
   end
 end
 
@@ -147,7 +147,7 @@ local room -- bytes that copy_out() may still copy
 local function copy_one(t)
   local owner, nbytes = tensor.owner(t), t.nbytes
   local is_lent = type(owner) == "table" and owner.loan
-    and t.lease[0] == t.generation
+    and t.counter[0] == t.generation
   if is_lent and nbytes <= room then
     room = room - nbytes
     tensor.detach(t)
@@ -171,8 +171,8 @@ function hold.keep(x)
   return x
 end
 
-local gone = lease.take()
-lease.bump(gone)
+local gone = generation.take()
+generation.bump(gone)
 
 -- A view ends alone: what it is a view of, and its neighbours, stay valid.
 local function release_one(t)

@@ -115,7 +115,7 @@ local function put_string(cell, x)
 end
 
 local function put_tensor(cell, t, depth)
-  if t.lease[0] ~= t.generation then
+  if t.counter[0] ~= t.generation then
     refuse(depth, "is a tensor of an earlier item, whose slot has been handed "
       .. "over: keep it with neap.keep(tensor) when it is made")
   end
@@ -284,7 +284,8 @@ local function read_tensor(run, cell, loan)
   spend(loan, TENSOR_CELLS, "tensors")
   lib.check(C.neap_value_tensor(run, cell, about_out, pointer_out, lib.error))
   return tensor.view(about_out.code, about_out.bits, about_out.ndim,
-    about_out.shape, pointer_out[0], loan:own(), loan.lease, loan.lease[0])
+    about_out.shape, pointer_out[0], loan:own(), loan.counter,
+    loan.counter[0])
 end
 
 local function read_table(run, cell, loan, depth)

@@ -2,7 +2,7 @@
 --- Reading through worker processes: order, loops, jumps, epochs, items that
 -- are kept, and the end.
 
-local lease = require("neap.tensor.lease")
+local generation = require("neap.tensor.generation")
 local neap = require("neap")
 local support = dofile("tests/spec/support.lua")
 
@@ -1065,24 +1065,24 @@ describe("a prefetch", function()
       end
     end)
 
-    it("without a lease left behind", function()
-      local function next_lease()
+    it("without a generation counter left behind", function()
+      local function next_counter()
         for _ = 1, 4 do -- some are given back cycles later
           collectgarbage()
         end
-        local word = lease.take()
-        lease.give(word)
-        return word
+        local counter = generation.take()
+        generation.give(counter)
+        return counter
       end
-      local before = next_lease()
+      local before = next_counter()
       local p = neap.range(3):prefetch({ workers = 1 })
       assert.equal(1, p[1])
       p:close()
-      assert.is_true(before == next_lease())
+      assert.is_true(before == next_counter())
       p = neap.range(3):prefetch({ workers = 1 })
       assert.equal(1, p[1])
       p = nil -- luacheck: ignore
-      assert.is_true(before == next_lease())
+      assert.is_true(before == next_counter())
     end)
 
     it("with a loop that nobody goes on with, and its kept item", function()

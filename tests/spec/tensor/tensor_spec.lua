@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 local ffi = require("ffi")
-local lease = require("neap.tensor.lease")
+local generation = require("neap.tensor.generation")
 local neap = require("neap")
 local tensor = require("neap.tensor.tensor")
 local support = dofile("tests/spec/support.lua")
@@ -384,15 +384,15 @@ describe("a method", function()
   end)
 end)
 
-describe("a lease", function()
-  it("ends access to what was lent", function()
-    local word = lease.take()
+describe("a generation", function()
+  it("ends access to what was borrowed in it", function()
+    local counter = generation.take()
     local data = ffi.new("float[6]", 1, 2, 3, 4, 5, 6)
     local shape = ffi.new("int64_t[2]", 2, 3)
-    local t = tensor.view(2, 32, 2, shape, data, data, word, word[0])
+    local t = tensor.view(2, 32, 2, shape, data, data, counter, counter[0])
     local first, flat = t[1], t:reshape(6)
     assert.same({ { 1, 2, 3 }, { 4, 5, 6 } }, t:totable())
-    lease.bump(word)
+    generation.bump(counter)
     local stale = "this tensor's item has been released: keep it with "
       .. "neap.keep(item) or item:clone() before the loop goes on"
     for _, f in ipairs({
@@ -409,37 +409,37 @@ describe("a lease", function()
     end
     assert.equal("tensor f32 2x3 (released)", tostring(t))
     assert.same({ 2, 3 }, t.shape)
-    lease.give(word)
+    generation.give(counter)
   end)
 
-  it("word is used again at a higher count", function()
-    local word = lease.take()
-    local before = word[0]
-    lease.give(word)
-    local again = lease.take()
-    assert.is_true(again == word)
+  it("counter is used again at a higher count", function()
+    local counter = generation.take()
+    local before = counter[0]
+    generation.give(counter)
+    local again = generation.take()
+    assert.is_true(again == counter)
     assert.is_true(again[0] > before)
     for _ = 1, 2000 do
-      assert.is_true(lease.take() ~= word)
+      assert.is_true(generation.take() ~= counter)
     end
   end)
 end)
 
 describe("lending", function()
   it("tells who owns a tensor, moves it, and ends", function()
-    local word, owner = lease.take(), {}
+    local counter, owner = generation.take(), {}
     local data = ffi.new("float[2]", 1, 2)
     local shape = ffi.new("int64_t[1]", 2)
-    local t = tensor.view(2, 32, 1, shape, data, data, word, word[0])
+    local t = tensor.view(2, 32, 1, shape, data, data, counter, counter[0])
     assert.is_true(tensor.is_lent(t))
     assert.is_true(tensor.owner(t) == data)
-    local other = lease.take()
+    local other = generation.take()
     tensor.lend(t, owner, other, other[0])
-    lease.bump(word)
+    generation.bump(counter)
     assert.equal(owner, tensor.owner(t))
     assert.equal(2, t[2])
     tensor.detach(t)
-    lease.bump(other)
+    generation.bump(other)
     data[1] = 9
     assert.same({ 1, 2 }, t:totable())
     assert.is_false(tensor.is_lent(t))
@@ -461,14 +461,14 @@ describe("the allocator hook", function()
   end)
 
   it("says where new tensors lie, or declines", function()
-    local word = lease.take()
+    local counter = generation.take()
     local room = ffi.new("uint8_t[64]")
     ffi.fill(room, 64, 0xff)
     local asked = {}
     tensor.set_allocator(function(nbytes, code, bits, shape, ndim)
       asked[#asked + 1] = { nbytes, code, bits, tonumber(shape[0]), ndim }
       if nbytes <= 64 then
-        return ffi.cast("void *", room), word, word[0]
+        return ffi.cast("void *", room), counter, counter[0]
       end
     end)
     local t = tensor.new("f32", { 2, 3 })
@@ -478,7 +478,7 @@ describe("the allocator hook", function()
     local large = tensor.new("u8", { 65 })
     assert.equal(0, large[65])
     assert.same({ { 24, 2, 32, 2, 2 }, { 65, 1, 8, 65, 1 } }, asked)
-    lease.bump(word)
+    generation.bump(counter)
     assert.is_false(pcall(t.get, t, 1, 1))
   end)
 end)
