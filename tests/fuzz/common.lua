@@ -69,9 +69,9 @@ function look.table(t, budget)
 end
 
 function look.cdata(x, budget)
-  local tensor = package.loaded["neap.tensor.tensor"]
+  local array = package.loaded["neap.tensor.array"]
   assert(#tostring(ffi.typeof(x)) > 0)
-  if tensor.is(x) then
+  if array.is(x) then
     budget:spend(look_at_tensor(x))
   end
 end

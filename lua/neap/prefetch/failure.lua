@@ -118,7 +118,7 @@ end
 --- Reads item k (from 0) of a run.
 -- @tparam cdata run neap_run
 -- @tparam int k
--- @tparam table loan of neap.hold
+-- @tparam table loan of neap.value.borrow
 -- @tparam string stage the prefetch's name
 -- @tparam table limits of an item: timeout (seconds), memory (bytes)
 -- @return the item, or an error

@@ -7,6 +7,7 @@
 -- @module neap.prefetch.pool
 
 local ffi = require("ffi")
+local borrow = require("neap.value.borrow")
 local chain = require("neap.travel.chain")
 local class = require("neap.base.class")
 local errors = require("neap.base.errors")
@@ -14,7 +15,6 @@ local exact = require("neap.base.exact")
 local failure = require("neap.prefetch.failure")
 local generation = require("neap.tensor.generation")
 local heap = require("neap.tensor.heap")
-local hold = require("neap.value.hold")
 local lib = require("neap.base.lib")
 
 local C = lib.C
@@ -137,7 +137,7 @@ local function open(pool)
   pool.loader = out[0]
   pool.handle = ffi.gc(ffi.new("neap_pool_owner", out[0]), close_handle)
   pool.chain.text = false
-  pool.run, pool.loan = ffi.new("neap_run"), hold.new(pool.loader)
+  pool.run, pool.loan = ffi.new("neap_run"), borrow.new(pool.loader)
   pool.handle.word = pool.loan.counter
 end
 
@@ -220,9 +220,9 @@ end
 local function read_kept(run, loan, stage, limits)
   local x, is_failure = failure.read(run, 0, loan, stage, limits)
   if is_failure then
-    hold.copy_out(x, hold.ERROR_BYTES_MAX)
+    borrow.copy_out(x, borrow.ERROR_BYTES_MAX)
   elseif loan.has_tensors then
-    hold.keep(x)
+    borrow.keep(x)
   end
   return x, is_failure
 end

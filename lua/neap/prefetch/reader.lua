@@ -7,11 +7,11 @@
 -- @module neap.prefetch.reader
 
 local ffi = require("ffi")
+local borrow = require("neap.value.borrow")
 local check = require("neap.base.check")
 local errors = require("neap.base.errors")
 local failure = require("neap.prefetch.failure")
 local generation = require("neap.tensor.generation")
-local hold = require("neap.value.hold")
 local lib = require("neap.base.lib")
 local value = require("neap.value.value")
 
@@ -44,7 +44,7 @@ end
 -- @tparam[opt] boolean is_stream it reads items by index, not for a loop
 function reader.new(node, epoch, start, record, is_stream)
   local loader = node.pool.loader
-  local loan = hold.new(loader)
+  local loan = borrow.new(loader)
   return {
     node = node, stage = node:stage_name(), pool = node.pool, epoch = epoch,
     run = new_run(loader, loan), loan = loan,
@@ -52,7 +52,7 @@ function reader.new(node, epoch, start, record, is_stream)
     wanted = start, is_done = false, is_lost = false, has_met_end = false,
     is_ordered = node.options.order ~= false, record = record,
     is_stream = is_stream or false,
-    room = hold.ERROR_BYTES_MAX,
+    room = borrow.ERROR_BYTES_MAX,
   }
 end
 
@@ -194,7 +194,7 @@ local function step_slowly(self)
   if not is_failure then
     return self.first + k, x
   elseif self.is_stream then -- the chain that reads the node decides
-    hold.copy_out(x, hold.ERROR_BYTES_MAX)
+    borrow.copy_out(x, borrow.ERROR_BYTES_MAX)
     error(x, 0)
   elseif x.kind == "end" and self.node.length == math.huge then
     local i, y = step_past_end(self, x)
@@ -203,10 +203,10 @@ local function step_slowly(self)
     end
     return i, y
   elseif not self.record or not errors.is_of_item(x) then
-    hold.copy_out(x, hold.ERROR_BYTES_MAX)
+    borrow.copy_out(x, borrow.ERROR_BYTES_MAX)
     errors.raise(x)
   end
-  self.room = hold.copy_out(x, self.room)
+  self.room = borrow.copy_out(x, self.room)
   table.insert(self.record, x)
   return step(self)
 end
@@ -231,7 +231,7 @@ function step(self)
 end
 
 local function keep(self, x)
-  hold.keep(x)
+  borrow.keep(x)
   self.loan.has_tensors = false -- none is lent
 end
 

@@ -4,6 +4,7 @@
 -- @module neap.prefetch.worker
 
 local ffi = require("ffi")
+local array = require("neap.tensor.array")
 local chain = require("neap.travel.chain")
 local compiler = require("neap.sequence.compile")
 local errors = require("neap.base.errors")
@@ -11,7 +12,6 @@ local generation = require("neap.tensor.generation")
 local lib = require("neap.base.lib")
 local luajit = require("neap.base.luajit")
 local place = require("neap.value.place")
-local tensor = require("neap.tensor.tensor")
 local value = require("neap.value.value")
 
 local C = lib.C
@@ -136,7 +136,7 @@ local function serve(worker, getter, number)
   local progress = C.neap_worker_progress(worker)
   local word = generation.take()
   place.enable()
-  tensor.set_allocator(allocator(worker, word))
+  array.set_allocator(allocator(worker, word))
   while lib.check(C.neap_worker_next(worker, task, lib.error)) == C.NEAP_OK do
     value.begin(task.base, tonumber(task.bytes), task.count)
     run_task(worker, task, getter, progress, number)

@@ -2,11 +2,11 @@
 --- An iterator as a sequence: read forwards, with a memory of its last items.
 -- @module neap.source.from_iter
 
+local borrow = require("neap.value.borrow")
 local check = require("neap.base.check")
 local class = require("neap.base.class")
 local clock = require("neap.base.clock")
 local errors = require("neap.base.errors")
-local hold = require("neap.value.hold")
 local sequence = require("neap.sequence.sequence")
 local traverse = require("neap.base.traverse")
 
@@ -116,7 +116,7 @@ local function advance(self, state, i)
     state.f = false
   else
     state.control, state.failures = x, 0
-    move(self, state, hold.keep(x))
+    move(self, state, borrow.keep(x))
   end
 end
 

@@ -9,9 +9,9 @@
 -- @module neap.tensor.stack
 
 local ffi = require("ffi")
+local array = require("neap.tensor.array")
 local check = require("neap.base.check")
 local dtype = require("neap.tensor.dtype")
-local tensor = require("neap.tensor.tensor")
 local traverse = require("neap.base.traverse")
 
 local DEPTH_MAX = 64  -- tables within tables, before it must be a cycle
@@ -26,7 +26,7 @@ local function shape_text(t)
 end
 
 local function type_of(value)
-  if tensor.is(value) then
+  if array.is(value) then
     return "tensor"
   elseif ffi.istype(int64, value) or ffi.istype(uint64, value) then
     return "64-bit integer"
@@ -62,7 +62,7 @@ local function dims_of(dims, ndim)
 end
 
 local function flat(name, path, count)
-  local result = tensor.empty(name, { count })
+  local result = array.empty(name, { count })
   return { path = path, type = name == "bool" and "boolean" or "number",
     result = result, data = result:ptr() }
 end
@@ -78,7 +78,7 @@ end
 -- Exact: no f64.
 makers["64-bit integer"] = function(first, path, _, count)
   local kind = dtype.find(ffi.istype(uint64, first) and "u64" or "i64")
-  local result = tensor.empty(kind.name, { count })
+  local result = array.empty(kind.name, { count })
   return { path = path, type = "64-bit integer", kind = kind, result = result,
     data = result:ptr() }
 end
@@ -93,7 +93,7 @@ function makers.tensor(first, path, leaves, count)
     raise("item 1 has 8 dimensions%s, there is no room for one more", at(path))
   end
   table.insert(shape, 1, count)
-  local result = tensor.empty(first.dtype, shape)
+  local result = array.empty(first.dtype, shape)
   local node = {
     path = path, type = "tensor", result = result, dtype = first.dtype,
     text = shape_text(first), nbytes = first.nbytes,

@@ -4,16 +4,10 @@
 -- @module neap.travel.chain
 
 local blob = require("neap.travel.blob")
-local tensor = require("neap.tensor.tensor")
+local tensor = require("neap.travel.tensor")
 local traverse = require("neap.base.traverse")
 
 local chain = {}
-
-local heap_fd = -1 -- in a worker: the host's heap
-
-blob.register("neap.travel.chain", tensor.is, tensor.pack, function(packed)
-  return tensor.unpack(packed, heap_fd)
-end)
 
 --- Packs a chain. The module paths go apart, since reading the rest may need
 -- modules that only they find; and plainly, since a second blob would double
@@ -40,7 +34,7 @@ end
 -- @tparam string text
 -- @tparam int fd the host's heap, or -1
 function chain.unpack(text, fd)
-  heap_fd = fd
+  tensor.heap_fd = fd
   local size, csize, start = text:match("^(%d+) (%d+)\n()")
   local cstart = start + size
   local rest = cstart + csize

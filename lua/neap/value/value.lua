@@ -9,9 +9,9 @@
 
 local bit = require("bit")
 local ffi = require("ffi")
+local array = require("neap.tensor.array")
 local errors = require("neap.base.errors")
 local lib = require("neap.base.lib")
-local tensor = require("neap.tensor.tensor")
 local traverse = require("neap.base.traverse")
 
 local C = lib.C
@@ -179,7 +179,7 @@ local function put_table(cell, x, depth)
 end
 
 local function put_cdata(cell, x, depth)
-  if tensor.is(x) then
+  if array.is(x) then
     put_tensor(cell, x, depth)
   elseif ffi.istype(int64, x) then
     cell.type, cell.count, cell.integer = INT64, 0, x
@@ -283,9 +283,7 @@ end
 local function read_tensor(run, cell, loan)
   spend(loan, TENSOR_CELLS, "tensors")
   lib.check(C.neap_value_tensor(run, cell, about_out, pointer_out, lib.error))
-  return tensor.view(about_out.code, about_out.bits, about_out.ndim,
-    about_out.shape, pointer_out[0], loan:own(), loan.counter,
-    loan.counter[0])
+  return (loan:tensor(about_out, pointer_out[0]))
 end
 
 local function read_table(run, cell, loan, depth)
@@ -344,7 +342,7 @@ end
 --- Reads item k (from 0) of a run.
 -- @tparam cdata run neap_run
 -- @tparam int k
--- @tparam table loan of neap.hold, from which the item's tensors borrow
+-- @tparam table loan of neap.value.borrow, from which the item's tensors borrow
 -- @return the item, or the fields of its failure
 -- @treturn boolean whether it is a failure
 function value.read(run, k, loan)

@@ -2,7 +2,7 @@
 --- Items of every kind, through a worker and back.
 
 local ffi = require("ffi")
-local hold = require("neap.value.hold")
+local borrow = require("neap.value.borrow")
 local item_value = require("neap.value.value")
 local lib = require("neap.base.lib")
 local neap = require("neap")
@@ -413,7 +413,7 @@ describe("a damaged slot", function()
   it("makes no item of more cells than it has", function()
     local function read(depth)
       local run, slot = overlapping(depth)
-      local x = item_value.read(run, 0, hold.new(nil))
+      local x = item_value.read(run, 0, borrow.new(nil))
       return x, slot -- which lives as long
     end
     assert.same({ true, true }, (read(1)))
@@ -442,7 +442,7 @@ describe("a damaged slot", function()
     local run = ffi.new("neap_run", {
       count = 1, cells = slot, base = memory, bytes = start + nbytes,
     })
-    local ok, x = pcall(item_value.read, run, 0, hold.new(nil))
+    local ok, x = pcall(item_value.read, run, 0, borrow.new(nil))
     return ok, x, memory
   end
 

@@ -1,6 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --- How long tensors of workers' items live: in errors, and as views.
 
+local array = require("neap.tensor.array")
+local ffi = require("ffi")
+local generation = require("neap.tensor.generation")
 local neap = require("neap")
 local support = dofile("tests/spec/support.lua")
 
@@ -147,6 +150,20 @@ describe("tensors in an error", function()
         neap.keep(skipped[k])
       end))
     end
+  end)
+end)
+
+describe("a tensor in a slot that a worker fills", function()
+  it("is moved to memory of its own when it is kept", function()
+    local counter = generation.take()
+    local data = ffi.new("float[2]", 1, 2)
+    local t = array.view(2, 32, 1, ffi.new("int64_t[1]", 2), data, nil,
+      counter, counter[0])
+    assert.is_true(neap.keep(t) == t)
+    generation.give(counter)
+    data[1] = 9
+    assert.same({ 1, 2 }, t:totable())
+    assert.equal(0, tonumber(ffi.cast("uintptr_t", t:ptr())) % 64)
   end)
 end)
 
