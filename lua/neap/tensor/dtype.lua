@@ -10,7 +10,7 @@ local lib = require("neap.base.lib")
 
 local C = lib.C
 
-local EXACT = 2^53  -- integers up to here are numbers in Lua
+local NUMBER_MAX = 2^53  -- integers up to here are numbers in Lua
 
 local int64, uint64 = ffi.typeof("int64_t"), ffi.typeof("uint64_t")
 
@@ -31,17 +31,17 @@ local LIST = {
   { "bool", C.NEAP_BOOL, 8, "bool *", "uint8_t *", "boolean" },
 }
 
--- Every template gets p, the typed pointer, and k; `value` to write.
--- LuaJIT keeps its types in the payloads of negative NaNs, and the FFI loads
--- what is there: so the bits are looked at first, or memory that another
--- process wrote could pass for any Lua value. What is looked at is a copy, in
--- `box`, since that process may still be writing. From there to the answer no
--- object is made: a collection could run a finalizer, which may read as well.
+-- Each template uses p, the typed pointer, and k; one that writes, `value`.
+-- LuaJIT encodes types in the payloads of negative NaNs, and the FFI loads any
+-- bits. So a float that another process wrote could pass for any Lua value. The
+-- bits are checked first, in a copy (`box`), because that process may still be
+-- writing. Between the copy and the return no object is made: a collection
+-- could run a finalizer, which may read too.
 local READ = {
   integer = "return p[k]",
   wide = [[
     local value = p[k]
-    if value <= EXACT and (least == 0 or value >= -EXACT) then
+    if value <= NUMBER_MAX and (least == 0 or value >= -NUMBER_MAX) then
       return tonumber(value)
     end
     return value]],
@@ -73,7 +73,7 @@ local WRITE = {
 }
 
 local TEMPLATE = [[
-local ffi, C, pointer, kind, EXACT, checks = ...
+local ffi, C, pointer, kind, NUMBER_MAX, checks = ...
 local cast, tonumber, least = ffi.cast, tonumber, kind.least
 local words, int64s = ffi.typeof("uint32_t *"), ffi.typeof("int64_t *")
 local box = ffi.new([=[union {
@@ -129,7 +129,7 @@ function checks.number(value, kind)
   return tonumber(value)
 end
 
--- A 64-bit integer that 32 bits hold is exact as a number.
+-- A number holds each integer of 32 bits exactly.
 function checks.integer(value, kind)
   local number = value
   if type(value) ~= "number" then
@@ -141,7 +141,8 @@ function checks.integer(value, kind)
   return number
 end
 
--- Negative as one is, above 2^63 as the other: seen by the sign bit alone.
+-- An integer of the other type does not fit if its sign bit is set: it is
+-- negative, or 2^63 or more.
 function checks.wide(value, kind)
   if type(value) == "number" then
     if not fits(value, kind) then
@@ -179,8 +180,8 @@ local function limits(code, bits)
   return 0, 2^bits
 end
 
--- Makes a kind's `read` and `write` when the first of them is asked for: few
--- processes use more than a few dtypes.
+-- Makes a kind's `read` and `write` when the first of them is used: most
+-- processes use a few dtypes.
 local function accessors(through, template)
   return function(kind, key)
     if key ~= "read" and key ~= "write" then
@@ -190,8 +191,8 @@ local function accessors(through, template)
       READ = READ[template], WRITE = WRITE[template],
     })
     kind.read, kind.write = assert(loadstring(text,
-      "=neap: dtype " .. kind.name))(ffi, C, ffi.typeof(through), kind, EXACT,
-      checks)
+      "=neap: dtype " .. kind.name))(ffi, C, ffi.typeof(through), kind,
+      NUMBER_MAX, checks)
     return rawget(kind, key)
   end
 end
@@ -227,7 +228,7 @@ function dtype.find(name)
   return kind
 end
 
---- Finds a dtype by DLPack's code and bits, or answers nil.
+--- Finds a dtype by DLPack's code and bits, or returns nil.
 function dtype.of(code, bits)
   return by_code[code * 256 + bits]
 end

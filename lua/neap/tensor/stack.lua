@@ -1,11 +1,10 @@
 -- SPDX-License-Identifier: MIT
 --- Stacks items into one: k numbers become a tensor of k, k images a tensor of
 -- k images, and tables are stacked field by field.
--- The first item says what the others must be. From it a tree of nodes is
--- made, one for each field, each with its part of the result; an item is then
--- put by walking the tree. Whoever computes items can ask beforehand where the
--- rows will lie (`leaves`, `row`) and build them there: put then copies
--- nothing.
+-- The first item says what the others must be. It becomes a tree of nodes, one
+-- for each field, each with its part of the result. `put` walks the tree with
+-- an item. `leaves` and `row` say beforehand where the item's tensors will lie:
+-- put does not copy a tensor that was built there.
 -- @module neap.tensor.stack
 
 local ffi = require("ffi")
@@ -55,8 +54,8 @@ local make_node
 
 local makers = {}
 
--- The sizes of a shape as bytes: LuaJIT compares strings at once, and compiles
--- no loop around one of few turns.
+-- The sizes of a shape as bytes: LuaJIT compares strings in one step, and
+-- compiles no loop around one of few turns.
 local function dims_of(dims, ndim)
   return ffi.string(dims, ndim * 8)
 end
@@ -75,7 +74,7 @@ function makers.boolean(_, path, _, count)
   return flat("bool", path, count)
 end
 
--- Exact: no f64.
+-- f64 would round some.
 makers["64-bit integer"] = function(first, path, _, count)
   local kind = dtype.find(ffi.istype(uint64, first) and "u64" or "i64")
   local result = array.empty(kind.name, { count })
@@ -150,7 +149,7 @@ local function within(node, data)
   return data >= node.data and data < node.data + node.result.nbytes
 end
 
--- Whether it lies where the stack writes, and so could be overwritten by it.
+-- Whether a tensor lies where the stack writes, which could overwrite it.
 local function lies_in_result(state, data)
   for k = 1, #state.leaves do
     if within(state.leaves[k], data) then
@@ -160,7 +159,7 @@ local function lies_in_result(state, data)
   return false
 end
 
--- Notes what is to be copied, and from where. What lies in the result, but not
+-- Notes what to copy, and from where. A tensor that lies in the result, but not
 -- in its own row, is copied aside before any row is written.
 local function note_tensor(state, node, k, value)
   check_shape(node, k, value)
@@ -182,7 +181,7 @@ local function check_fields(node, k, item)
   end
 end
 
--- A whole number too: so are the small elements of a 64-bit tensor read.
+-- A whole number fits as well: small elements of a 64-bit tensor are numbers.
 local function note_wide(node, k, item)
   local kind = node.kind
   local is_held
@@ -239,7 +238,7 @@ local function result_of(node)
   return result
 end
 
---- Begins a stack of `count` items that are like `first`; puts nothing.
+--- Begins a stack of `count` items that are like `first`, without putting it.
 -- @treturn table a state, whose `leaves` are the tensors of an item: each with
 --  path (".image"), dtype and nbytes of a row
 function stack.begin(first, count)
@@ -273,7 +272,7 @@ function stack.put(state, k, item)
   end
 end
 
---- Answers the whole, once every item was put.
+--- Returns the result, after every item was put.
 function stack.finish(state)
   return (result_of(state.root))
 end

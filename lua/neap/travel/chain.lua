@@ -9,14 +9,14 @@ local traverse = require("neap.base.traverse")
 
 local chain = {}
 
---- Packs a chain. The module paths go apart, since reading the rest may need
--- modules that only they find; and plainly, since a second blob would double
--- the time that the first takes.
+--- Packs a chain. The module paths come first, because reading the rest may
+-- need modules that only they find. They are plain text, because a second blob
+-- would take as long as the first.
 -- @tparam table value what the worker gets: {node =, on_start =, errors =,
 --   rereads =}
 -- @tparam string name what errors call it
 -- @treturn string the chain as it is now: later writes reach no worker
--- @treturn table what is to be kept for as long as workers may unpack that
+-- @treturn table what must live for as long as workers may unpack that
 function chain.pack(value, name)
   local path, cpath = package.path, package.cpath
   local kept = {}
@@ -30,7 +30,7 @@ function chain.pack(value, name)
     not traverse.is_empty(kept) and kept
 end
 
---- Reads what pack() made, in a worker: sets the module paths as well.
+--- Reads what pack() made, in a worker, and sets the module paths.
 -- @tparam string text
 -- @tparam int fd the host's heap, or -1
 function chain.unpack(text, fd)
