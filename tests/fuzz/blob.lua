@@ -84,9 +84,13 @@ local modules = {
     ctype = Kind,
   },
   math = math, bit = bit,
-  ["neap.chain"] = require("neap.travel.chain"),
+  ["neap.chain"] = require("neap.travel.tensor"),
   ["neap.sequence"] = require("neap.sequence.sequence"),
 }
+
+-- The corpus has tensors and sequences under these names.
+format.kinds["neap.chain"] = format.kinds["neap.travel.tensor"]
+format.kinds["neap.sequence"] = format.kinds["neap.sequence.sequence"]
 
 local own_require = require
 
