@@ -80,7 +80,7 @@ local function pass(self, state, e)
     return false
   end
   state.failures = state.failures + 1
-  pcall(hold.keep, e.cause) -- not what it has of items that are gone already
+  pcall(borrow.keep, e.cause) -- not what it has of items that are gone already
   move(self, state, setmetatable({ cause = e.cause }, Failed))
   return true
 end
