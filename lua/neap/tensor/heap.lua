@@ -116,21 +116,6 @@ function heap.freeze(block, offset, nbytes)
   lib.check(C.neap_heap_freeze(opened, block, offset, nbytes, lib.error))
 end
 
---- Whether a block was written since it was frozen.
-function heap.is_changed(block, nbytes)
-  return C.neap_heap_is_changed(block, nbytes) ~= 0
-end
-
---- Maps a block of the heap behind `fd`, until `unmap`.
-function heap.map(fd, offset, nbytes)
-  lib.check(C.neap_heap_map(fd, offset, nbytes, out_block, lib.error))
-  return out_block[0]
-end
-
-function heap.unmap(block, nbytes)
-  C.neap_heap_unmap(block, nbytes)
-end
-
 --- The descriptor that workers inherit, or -1 where nothing was allocated.
 function heap.fd()
   return opened and C.neap_heap_fd(opened) or -1

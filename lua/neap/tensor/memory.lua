@@ -111,9 +111,9 @@ local describe = memory.describe
 
 -- -- Memory of its own -------------------------------------------------------
 
-local function own(t)
+local function own(t, data)
   t.is_owner = true
-  t.counter, t.generation = generation.forever, 0
+  t.d.data, t.counter = data, generation.forever
   return t
 end
 
@@ -121,8 +121,7 @@ end
 function memory.inline(nbytes)
   local t = Tensor(nbytes + ALIGNMENT - 1)
   local address = tonumber(ffi.cast(word, t.tail))
-  t.d.data = t.tail + -address % ALIGNMENT
-  return own(t)
+  return own(t, t.tail + -address % ALIGNMENT)
 end
 
 local function free_block(t)
@@ -139,9 +138,8 @@ function memory.in_heap(nbytes)
     return memory.inline(nbytes), true
   end
   local t = ffi.gc(Tensor(0), free_block)
-  t.d.data = block
   t.block, t.block_nbytes, t.block_offset = block, nbytes, offset
-  return own(t), is_zero
+  return own(t, block), is_zero
 end
 
 -- -- Memory of others --------------------------------------------------------

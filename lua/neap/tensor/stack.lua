@@ -11,6 +11,7 @@ local ffi = require("ffi")
 local array = require("neap.tensor.array")
 local check = require("neap.base.check")
 local dtype = require("neap.tensor.dtype")
+local shape = require("neap.tensor.shape")
 local traverse = require("neap.base.traverse")
 
 local DEPTH_MAX = 64  -- tables within tables, before it must be a cycle
@@ -19,10 +20,6 @@ local bytes = ffi.typeof("uint8_t *")
 local int64, uint64 = ffi.typeof("int64_t"), ffi.typeof("uint64_t")
 
 local stack = {}
-
-local function shape_text(t)
-  return t.ndim == 0 and "scalar" or table.concat(t.shape, "x")
-end
 
 local function type_of(value)
   if array.is(value) then
@@ -87,15 +84,15 @@ makers["string"] = function(_, path)
 end
 
 function makers.tensor(first, path, leaves, count)
-  local shape = first.shape
-  if #shape == 8 then
+  local sizes = first.shape
+  if #sizes == 8 then
     raise("item 1 has 8 dimensions%s, there is no room for one more", at(path))
   end
-  table.insert(shape, 1, count)
-  local result = array.empty(first.dtype, shape)
+  table.insert(sizes, 1, count)
+  local result = array.empty(first.dtype, sizes)
   local node = {
     path = path, type = "tensor", result = result, dtype = first.dtype,
-    text = shape_text(first), nbytes = first.nbytes,
+    text = shape.text(first.d.ndim, first.dims), nbytes = first.nbytes,
     code = first.d.code, bits = first.d.bits, ndim = first.d.ndim,
     dims = dims_of(first.dims, first.d.ndim),
     data = ffi.cast(bytes, result:ptr()),
@@ -141,8 +138,8 @@ local function check_shape(node, k, value)
     raise("item %d is of dtype %s%s, item 1 of %s", k, value.dtype,
       at(node.path), node.dtype)
   end
-  raise("item %d has shape %s%s, item 1 has %s", k, shape_text(value),
-    at(node.path), node.text)
+  raise("item %d has shape %s%s, item 1 has %s", k,
+    shape.text(d.ndim, value.dims), at(node.path), node.text)
 end
 
 local function within(node, data)

@@ -20,9 +20,9 @@ local chain = {}
 function chain.pack(value, name)
   local path, cpath = package.path, package.cpath
   local kept = {}
-  tensor.keep_packed(kept)
+  tensor.frozen = kept
   local ok, text = pcall(blob.pack, value, name)
-  tensor.keep_packed(nil)
+  tensor.frozen = false
   if not ok then
     error(text, 0)
   end

@@ -13,32 +13,29 @@ local lib = require("neap.base.lib")
 local memory = require("neap.tensor.memory")
 local shape = require("neap.tensor.shape")
 
+local C = lib.C
+
 local bytes = ffi.typeof("uint8_t *")
 
 local tensor = {}
 
 -- -- Packing -----------------------------------------------------------------
 
--- While a chain is packed: the tensor of a block -> that of what workers see.
-local frozen
-
---- Sets the table that keeps what pack() freezes, for as long as a worker may
--- unpack it; nil when all is packed.
--- @tparam table|nil kept
-function tensor.keep_packed(kept)
-  frozen = kept
-end
+--- While a chain is packed: the tensor of a block -> that which workers see. It
+-- must live for as long as a worker may unpack the chain.
+tensor.frozen = false
 
 -- Whatever is written to the tensor later, workers see what this returns: the
 -- same one, or a copy if it was written since it was frozen.
 local function freeze(base)
+  local frozen = tensor.frozen
   local shared = frozen and frozen[base]
   if shared then
     return shared
   end
   shared = base
   local nbytes = tonumber(base.block_nbytes)
-  if base.is_frozen and heap.is_changed(base.block, nbytes) then
+  if base.is_frozen and C.neap_heap_is_changed(base.block, nbytes) ~= 0 then
     shared = memory.in_heap(nbytes)
     ffi.copy(shared.block, base.block, nbytes)
   end
@@ -75,8 +72,10 @@ local Block = ffi.typeof("struct { void *data; uint64_t nbytes; }")
 
 local mapped = setmetatable({}, { __mode = "v" })
 
+local out_block = ffi.new("void *[1]")
+
 local function unmap(block)
-  heap.unmap(block.data, block.nbytes)
+  C.neap_heap_unmap(block.data, block.nbytes)
 end
 
 -- One mapping for all tensors within a block, for as long as one is alive.
@@ -84,7 +83,8 @@ local function map(fd, offset, nbytes)
   local key = fd .. ":" .. offset
   local block = mapped[key]
   if not block then
-    block = ffi.gc(Block(heap.map(fd, offset, nbytes), nbytes), unmap)
+    lib.check(C.neap_heap_map(fd, offset, nbytes, out_block, lib.error))
+    block = ffi.gc(Block(out_block[0], nbytes), unmap)
     mapped[key] = block
   end
   return block
