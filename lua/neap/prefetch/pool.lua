@@ -41,7 +41,7 @@ function Pool.make(options, length)
     options = options, length = length,
     workers = worker_count(options.workers),
     chain = false, -- what the workers get: text, which goes when they have it,
-    -- their span, and the tensors that the text refers to
+    -- their span, the tensors that the text refers to, and the settings
     loader = false, handle = false, was_closed = false,
     has_started = false, -- on_start, in this process
     start = 1, -- where the next each() begins
@@ -134,6 +134,7 @@ local function open(pool)
   })
   local out = ffi.new("neap_pool *[1]")
   lib.check(C.neap_pool_open(settings, out, lib.error))
+  pool.chain.settings = settings
   pool.loader = out[0]
   pool.handle = ffi.gc(ffi.new("neap_pool_owner", out[0]), close_handle)
   pool.chain.text = false
@@ -148,7 +149,8 @@ end
 
 function Pool:check_open()
   if self:is_closed() then
-    errors.refuse("closed", "cannot read: the prefetch is closed")
+    errors.refuse(lib.failure(C.NEAP_ECLOSED,
+      "cannot read: the prefetch is closed"))
   end
 end
 
@@ -163,7 +165,7 @@ function Pool:run_workers()
   if not self.loader then
     local ok, why = pcall(open, self)
     if not ok then
-      errors.refuse("worker", why)
+      errors.refuse(why)
     end
   end
 end
@@ -178,8 +180,6 @@ end
 
 -- -- Reading -----------------------------------------------------------------
 
-local KINDS = { [C.NEAP_EHELD] = "held", [C.NEAP_ECLOSED] = "closed" }
-
 -- Reads a run; a shortage of slots lets the collector look for kept items
 -- that nobody uses any more: twice, since owners are let go a cycle later.
 local function read_run(pool, read, ...)
@@ -191,7 +191,7 @@ local function read_run(pool, read, ...)
     status = read(pool.loader, ...)
   end
   if status < 0 then
-    errors.refuse(KINDS[status] or "worker", ffi.string(lib.error.text))
+    errors.refuse(lib.failure())
   end
   return status
 end
@@ -217,8 +217,8 @@ function Pool:release(slot)
 end
 
 -- The item of a run, or its error, with tensors that stay valid.
-local function read_kept(run, loan, stage, limits)
-  local x, is_failure = failure.read(run, 0, loan, stage, limits)
+local function read_kept(run, loan, stage, settings)
+  local x, is_failure = failure.read(run, 0, loan, stage, settings)
   if is_failure then
     borrow.copy_out(x, borrow.ERROR_BYTES_MAX)
   elseif loan.has_tensors then
@@ -234,7 +234,8 @@ function Pool:get(i, epoch, stage)
   local run, loan = self.run, self.loan
   read_run(self, C.neap_pool_get, epoch, exact.from_zero(i), run, lib.error)
   loan:aim(run.slot)
-  local ok, x, is_failure = pcall(read_kept, run, loan, stage, self.options)
+  local ok, x, is_failure = pcall(read_kept, run, loan, stage,
+    self.chain.settings)
   loan:aim(-1)
   C.neap_pool_release(loan.loader, run.slot)
   return x, is_failure or not ok

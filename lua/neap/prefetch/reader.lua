@@ -187,7 +187,7 @@ local function step_slowly(self)
   self.wanted = self.first + k + 1
   self.loan:advance()
   local x, is_failure = failure.read(self.run, k, self.loan, stage,
-    pool.options)
+    pool.chain.settings)
   if is_failure and x.kind == "room" then
     x, is_failure = pool:get(self.wanted - 1, self.epoch, stage)
   end

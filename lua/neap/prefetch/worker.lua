@@ -53,6 +53,7 @@ local function send_failure(worker, k, e, number)
     kind = e.kind, message = e.message, index = e.index, stage = e.stage,
     outer_index = e.outer_index, outer_stage = e.outer_stage,
     worker = number, traceback = e.traceback, cause = e.cause,
+    status = e.status,
   }
   if value.write_failure(k, fields) then
     return
@@ -161,17 +162,11 @@ local function start(worker)
   return compiler.compile(sent.node), number
 end
 
-local function explain(message)
-  local e = errors.handler(message)
-  e.kind = "start"
-  return e
-end
-
 local function run()
   local out = ffi.new("neap_worker *[1]")
   lib.check(C.neap_worker_attach(out, lib.error))
   local worker = out[0]
-  local ok, getter, number = xpcall(start, explain, worker)
+  local ok, getter, number = xpcall(start, errors.handler, worker)
   if not ok then
     local why = getter == NO_MEMORY and NO_MEMORY_AT_START or tostring(getter)
     C.neap_worker_ready(worker, "cannot start workers: " .. why, lib.error)

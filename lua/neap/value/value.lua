@@ -271,12 +271,16 @@ end
 
 local read
 
+local function raise_damage(what)
+  error(lib.failure(C.NEAP_EDAMAGED,
+    ("cannot read an item: its slot is damaged (%s)"):format(what)), 0)
+end
+
 -- No writer uses a byte of the slot twice: what does makes more than it holds.
 local function spend(loan, cells, what)
   loan.budget = loan.budget - cells
   if loan.budget < 0 then
-    error("cannot read an item: its slot is damaged (" .. what
-      .. " that overlap)", 0)
+    raise_damage(what .. " that overlap")
   end
 end
 
@@ -288,7 +292,7 @@ end
 
 local function read_table(run, cell, loan, depth)
   if depth >= DEPTH_MAX then
-    error("cannot read an item: its slot is damaged (nested too deep)", 0)
+    raise_damage("nested too deep")
   end
   lib.check(C.neap_value_table(run, cell, counts_out, counts_out + 1,
     lib.error))
@@ -304,7 +308,7 @@ local function read_table(run, cell, loan, depth)
     lib.check(C.neap_value_pair(run, cell, k, inner, inner + 1, lib.error))
     local key = inner[0].type ~= TABLE and read(run, inner, loan, depth + 1)
     if key == nil or key ~= key then
-      error("cannot read an item: its slot is damaged (a key)", 0)
+      raise_damage("a key")
     end
     x[key] = read(run, inner + 1, loan, depth + 1)
   end
@@ -330,13 +334,13 @@ function read(run, cell, loan, depth)
   elseif kind == STRING then
     local text = C.neap_value_string(run, cell, lib.error)
     if text == nil then
-      error(ffi.string(lib.error.text), 0)
+      error(lib.failure(), 0)
     end
     local nbytes = cell[0].count
     spend(loan, nbytes / CELL, "strings")
     return ffi.string(text, nbytes)
   end
-  error("cannot read an item: its slot is damaged (a type)", 0)
+  raise_damage("a type")
 end
 
 --- Reads item k (from 0) of a run.

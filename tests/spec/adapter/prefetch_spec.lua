@@ -3,6 +3,7 @@
 -- are kept, and the end.
 
 local generation = require("neap.tensor.generation")
+local lib = require("neap.base.lib")
 local neap = require("neap")
 local support = dofile("tests/spec/support.lua")
 
@@ -436,7 +437,8 @@ describe("a prefetch", function()
       end
       assert.same({ 1, 3, 4, 5, 7, 8, 9, 11, 12 }, seen)
       local e = p:skipped()[2]
-      assert.same({ "damaged", 6 }, { e.kind, e.index })
+      assert.same({ "damaged", 6, lib.C.NEAP_EDAMAGED },
+        { e.kind, e.index, e.status })
       assert.equal("cannot read an item: its slot is damaged (a type)",
         e.message)
     end)
@@ -894,7 +896,7 @@ describe("a prefetch", function()
         message)
       assert.truthy(#kept >= 31)
       local e = support.raised(function() return p[500] end)
-      assert.equal("held", e.kind)
+      assert.same({ "held", lib.C.NEAP_EHELD }, { e.kind, e.status })
       assert.truthy(e.message:find("all 32 slots", 1, true))
       assert.truthy(support.message(p.totable, p):find("all 32 slots", 1, true))
       for i = 1, #kept do

@@ -1,6 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --- What an item's failure becomes, in place and through workers.
 
+local ffi = require("ffi")
+local errors = require("neap.base.errors")
+local lib = require("neap.base.lib")
 local neap = require("neap")
 local support = dofile("tests/spec/support.lua")
 
@@ -465,5 +468,86 @@ describe("an error of an item", function()
     assert.truthy(run.err:find("^neap: " .. run.path:gsub("%p", "%%%0")
       .. ":3: no four\n  item 4 of map %(" .. run.path:gsub("%p", "%%%0")
       .. ":2%)\n  in worker %d\n"), run.err)
+  end)
+end)
+
+describe("an error from a status of C", function()
+  local function fail()
+    lib.check(lib.C.neap_idx_open("/nonexistent", ffi.new("neap_idx *[1]"),
+      lib.error))
+  end
+
+  it("is a failure with that status, which prints its message", function()
+    local e = support.raised(fail)
+    assert.equal(lib.C.NEAP_ESYSTEM, e.status)
+    assert.truthy(e.message:find("/nonexistent", 1, true))
+    assert.equal(e.message, tostring(e))
+    assert.equal(e.status, lib.status_of(e))
+    assert.is_nil(lib.status_of("text"))
+    assert.is_nil(lib.status_of({ status = -3 }))
+  end)
+
+  it("keeps the status as the error of an item, with text as its cause",
+    function()
+      local s = neap.range(3):map(function()
+        local C = require("neap.base.lib")
+        C.check(C.C.neap_tensor_fill(neap.tensor("u8", { 1 }).d, 300, C.error))
+      end)
+      for _, p in ipairs({ s, s:prefetch({ workers = 1 }) }) do
+        local e = support.raised(function() return p[2] end)
+        assert.same({ "item", lib.C.NEAP_EINVAL, 2 },
+          { e.kind, e.status, e.index })
+        assert.equal(e.message, e.cause)
+      end
+    end)
+
+  it("has the kind that the status means, for an item or for all", function()
+    local C = lib.C
+    for status, kind in pairs({
+      [C.NEAP_EDEATH] = "death", [C.NEAP_ETIMEOUT] = "timeout",
+      [C.NEAP_EMEMORY] = "memory", [C.NEAP_EDAMAGED] = "damaged",
+    }) do
+      local e = errors.of_failure(lib.failure(status, "why"), 7, "map (x:1)")
+      assert.same({ kind, status, "why", 7, "map (x:1)" },
+        { e.kind, e.status, e.message, e.index, e.stage })
+      assert.is_true(errors.is_of_item(e))
+    end
+    assert.is_nil(errors.of_failure(lib.failure(C.NEAP_EINVAL, "why"), 7))
+    assert.is_nil(errors.of_failure("is damaged", 7))
+    for status, kind in pairs({
+      [C.NEAP_EHELD] = "held", [C.NEAP_ECLOSED] = "closed",
+      [C.NEAP_EWORKER] = "worker", [C.NEAP_EDAMAGED] = "worker",
+      [C.NEAP_EMEMORY] = "worker",
+    }) do
+      local e = support.raised(errors.refuse, lib.failure(status, "why"))
+      assert.same({ kind, status }, { e.kind, e.status })
+      assert.is_false(errors.is_of_item(e))
+    end
+    assert.equal("worker", support.raised(errors.refuse, "why").kind)
+  end)
+end)
+
+describe("the kinds of errors", function()
+  it("are those that the reference lists, in this order", function()
+    local page = support.read("docs/reference/lua.md")
+    local table_of_kinds = page:match("\n| kind of error |[^\n]*\n(.-)\n\n")
+    local rows = { "|---|---|---|" }
+    for _, kind in ipairs(errors.KINDS) do
+      rows[#rows + 1] = ("| `%s` | %s | %s |"):format(kind.name,
+        kind.is_of_all and "all" or "one", kind.text)
+    end
+    assert.equal(table.concat(rows, "\n"), table_of_kinds)
+  end)
+
+  it("are all that neap makes", function()
+    local known = {}
+    for _, kind in ipairs(errors.KINDS) do
+      known[kind.name] = true
+    end
+    local found = support.shell(
+      "grep -rhoE '\\bkind = \"[a-z]+\"' lua/neap | sort -u")
+    for name in found:gmatch('kind = "(%l+)"') do
+      assert(known[name], name)
+    end
   end)
 end)

@@ -453,20 +453,21 @@ describe("a damaged slot", function()
       assert.same({ ("\0"):rep(nbytes) }, x)
     end
     for _, count in ipairs({ 2, 20 }) do
-      local ok, message = repeated(lib.C.NEAP_STRING, count, 2 ^ 16)
+      local ok, e = repeated(lib.C.NEAP_STRING, count, 2 ^ 16)
       assert.is_false(ok)
+      assert.equal(lib.C.NEAP_EDAMAGED, e.status)
       assert.equal("cannot read an item: its slot is damaged (strings that "
-        .. "overlap)", message)
+        .. "overlap)", e.message)
     end
   end)
 
   it("makes no item of more tensors than it has", function()
     local nbytes = ffi.sizeof("neap_tensor_cell")
     assert.is_true((repeated(lib.C.NEAP_TENSOR, 1, nbytes)))
-    local ok, message = repeated(lib.C.NEAP_TENSOR, 10, nbytes)
+    local ok, e = repeated(lib.C.NEAP_TENSOR, 10, nbytes)
     assert.is_false(ok)
     assert.equal("cannot read an item: its slot is damaged (tensors that "
-      .. "overlap)", message)
+      .. "overlap)", e.message)
   end)
 
   it("takes an item that fills it for what it is", function()
