@@ -37,26 +37,6 @@ local function reported(fields, i, stage)
   return errors.make(fields)
 end
 
-local is_busy = false -- whether something is read now
-
---- Calls f(...), which reads, on behalf of a prefetch. A finalizer may run in
--- the middle of it, and what that reads would spoil what is read: so it may
--- read nothing.
--- @return what f answers, two values at most
-function failure.alone(f, ...)
-  if is_busy then
-    errors.refuse("cannot read: an item is being read, and this is a "
-      .. "finalizer that has come in between", "busy")
-  end
-  is_busy = true
-  local ok, a, b = pcall(f, ...)
-  is_busy = false
-  if not ok then
-    error(a, 0)
-  end
-  return a, b
-end
-
 --- Reads item k (from 0) of a run.
 -- @tparam cdata run neap_run
 -- @tparam int k
