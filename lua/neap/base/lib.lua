@@ -61,13 +61,13 @@ local function resolve(path)
 end
 
 local function refuse(why, ...)
-  local is_told, told = pcall(version_of_library)
+  local has_version, version = pcall(version_of_library)
   local is_found, path = pcall(resolve, C_path)
   error(("cannot use libneap: %s\n  the library: neap %s, %s\n"
     .. "  the Lua modules: neap %s, %s\n"
     .. "help: use the neap executable, or libneap.so (NEAP_LIBRARY), that came "
     .. "with these modules"):format(why:format(...),
-      is_told and told or "(unknown)", is_found and path or C_path,
+      has_version and version or "(unknown)", is_found and path or C_path,
       require("neap.base.version"), lib.lua_dir), 0)
 end
 

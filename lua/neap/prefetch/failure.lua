@@ -30,7 +30,7 @@ end
 local function reported(fields, i, stage)
   drop_others(fields, TEXTS, "string")
   drop_others(fields, NUMBERS, "number")
-  fields.message = fields.message or "its worker does not tell why"
+  fields.message = fields.message or "its worker does not say why"
   if fields.index == nil then
     fields.index, fields.stage = i, stage
   end
@@ -40,18 +40,18 @@ end
 --- Reads item k (from 0) of a run.
 -- @tparam cdata run neap_run
 -- @tparam int k
--- @tparam table loan of neap.value.borrow
+-- @tparam table borrowed of neap.value.borrow: what tensors borrow from
 -- @tparam string stage the prefetch's name
 -- @tparam cdata settings neap_pool_options, for the limits of an item
 -- @return the item, or an error
 -- @treturn boolean whether it is an error
-function failure.read(run, k, loan, stage, settings)
+function failure.read(run, k, borrowed, stage, settings)
   local index = tonumber(run.first) + k + 1
   if run.slot < 0 then
     C.neap_run_failure(run, settings, lib.error)
     return errors.of_failure(lib.failure(), index, stage), true
   end
-  local ok, x, is_failure = pcall(value.read, run, k, loan)
+  local ok, x, is_failure = pcall(value.read, run, k, borrowed)
   if not ok then
     return errors.of_failure(x, index, stage) or error(x, 0), true
   elseif is_failure then

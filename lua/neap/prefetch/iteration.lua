@@ -20,7 +20,7 @@ function Iteration.make(pool)
   return Iteration:new({
     pool = pool,
     start = 1, -- where the next loop begins
-    place = 1, -- the position, unless the loop that is served tells it
+    place = 1, -- the position, unless the loop that is served has gone on
     mark = false, -- what that loop wanted when `place` was set
     served = false, -- the loop that the workers compute for
     stream = false, -- the loop that reads by index in order
@@ -87,7 +87,7 @@ function Iteration:finish()
   self.served, self.place = false, self.start
 end
 
---- Ends the workers, and what the loop that they served has lent.
+--- Ends the workers, and releases the run of the loop that they served.
 function Iteration:close()
   if self.pool:has_workers() then
     if self.served then

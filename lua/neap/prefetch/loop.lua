@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --- One loop over a prefetch, run by run.
 --
--- What a loop lends of its run is valid until the loop goes on.
+-- The items of a loop borrow from its run: their tensors are valid until the
+-- loop goes on.
 -- @module neap.prefetch.loop
 
 local ffi = require("ffi")
@@ -20,10 +21,10 @@ local number_in = value.number_in
 
 local Loop = class("prefetch.loop")
 
--- A loop that was left holds a run, and all tensors that it lent, until it is
--- collected.
-local function new_run(opened, loan)
-  local pool, word = opened.pool, loan.lease
+-- A loop that was left holds its run, and all tensors that borrow from it,
+-- until it is collected.
+local function new_run(opened, borrowed)
+  local pool, word = opened.pool, borrowed.lease
   local run = ffi.gc(ffi.new("neap_run"), function(run)
     local slot = run.slot
     run.slot = -1
@@ -31,7 +32,7 @@ local function new_run(opened, loan)
     C.neap_pool_release(pool, slot)
   end)
   run.slot = -1
-  loan.run = run
+  borrowed.run = run
   return run
 end
 
@@ -43,12 +44,12 @@ end
 -- @tparam[opt] boolean is_stream it reads by index, not for a `for`
 function Loop.make(iteration, node, epoch, start, is_stream)
   local pool = iteration.pool
-  local loan = hold.new(pool.opened.pool)
+  local borrowed = hold.new(pool.opened.pool)
   return Loop:new({
     iteration = iteration, node = node, pool = pool, epoch = epoch,
     stage = node:stage_name(), settings = pool.opened.settings,
     is_ordered = pool.options.order ~= false, is_stream = is_stream or false,
-    run = new_run(pool.opened, loan), loan = loan,
+    run = new_run(pool.opened, borrowed), borrow = borrowed,
     first = 0, count = 0, cells = false, -- of the run: index, items, cells
     k = 0, -- items of the run that were read
     wanted = start, -- the index of the next item
@@ -63,10 +64,10 @@ function Loop:skip_into(record)
   self.record = record
 end
 
---- Releases its run, which ends what it lent.
+--- Releases its run: tensors that borrow from it are no longer valid.
 function Loop:give_back()
   local slot = self.run.slot
-  self.loan:aim(-1)
+  self.borrow:aim(-1)
   self.run.slot = -1
   self.k, self.count = 0, 0
   self.pool:release(slot)
@@ -76,7 +77,7 @@ end
 -- has not gone on yet.
 function Loop:leave()
   self.is_lost = not self.is_ordered
-  if self.loan.has_tensors then
+  if self.borrow.has_tensors then
     self.k, self.count = 0, 0
   else
     self:give_back()
@@ -101,7 +102,7 @@ local function next_run(self)
     finish(self)
     return false
   end
-  self.loan:aim(run.slot)
+  self.borrow:aim(run.slot)
   self.k, self.count = 0, run.count
   self.first, self.cells = tonumber(run.first) + 1, run.cells
   return true
@@ -157,8 +158,8 @@ local function step_slowly(self)
   local pool, k = self.pool, self.k
   self.k = k + 1
   self.wanted = self.first + k + 1
-  self.loan:advance()
-  local x, is_failure = failure.read(self.run, k, self.loan, self.stage,
+  self.borrow:advance()
+  local x, is_failure = failure.read(self.run, k, self.borrow, self.stage,
     self.settings)
   if is_failure and x.kind == "room" then -- alone, it may fit a slot
     x, is_failure = pool:get(self.wanted - 1, self.epoch, self.stage)
@@ -190,7 +191,7 @@ end
 
 local function keep(self, x)
   hold.keep(x)
-  self.loan.has_tensors = false -- none is lent
+  self.borrow.has_tensors = false -- none borrows any more
 end
 
 --- The step function of a `for`.

@@ -132,12 +132,12 @@ local function open(self)
   local settings, out = settings_of(self), ffi.new("neap_pool *[1]")
   lib.check(C.neap_pool_open(settings, out, lib.error))
   local owner = ffi.gc(ffi.new("neap_pool_owner", out[0]), close_owned)
-  local loan = hold.new(out[0])
-  owner.word = loan.lease
+  local borrowed = hold.new(out[0])
+  owner.word = borrowed.lease
   self.chain.text = false
   self.opened = {
     pool = out[0], owner = owner, settings = settings,
-    run = ffi.new("neap_run"), loan = loan, -- of single reads
+    run = ffi.new("neap_run"), borrow = borrowed, -- of single reads
   }
 end
 
@@ -229,13 +229,12 @@ end
 
 -- Reads the item of a run, or its error. Tensors in either stay valid.
 local function read_kept(opened, stage)
-  local loan = opened.loan
-  local x, is_failure = failure.read(opened.run, 0, loan, stage,
+  local x, is_failure = failure.read(opened.run, 0, opened.borrow, stage,
     opened.settings)
   if is_failure then
-    borrow.copy_out(x, borrow.ERROR_BYTES_MAX)
-  elseif loan.has_tensors then
-    borrow.keep(x)
+    hold.copy_out(x, hold.ERROR_BYTES_MAX)
+  elseif opened.borrow.has_tensors then
+    hold.keep(x)
   end
   return x, is_failure
 end
@@ -245,11 +244,11 @@ end
 -- @treturn boolean whether it is an error
 function Pool:get(i, epoch, stage)
   local opened = self.opened
-  local run, loan = opened.run, opened.loan
+  local run, borrowed = opened.run, opened.borrow
   read_run(self, C.neap_pool_get, epoch, exact.from_zero(i), run, lib.error)
-  loan:aim(run.slot)
+  borrowed:aim(run.slot)
   local ok, x, is_failure = pcall(read_kept, opened, stage)
-  loan:aim(-1)
+  borrowed:aim(-1)
   C.neap_pool_release(opened.pool, run.slot)
   return x, is_failure or not ok
 end

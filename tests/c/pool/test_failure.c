@@ -10,7 +10,7 @@
 
 #include "neap.h"
 
-/* wait_status, as waitpid() tells it. */
+/* A wait_status, as waitpid() returns it. */
 #define EXITED(code) ((code) << 8)
 #define KILLED(signal) (signal)
 

@@ -167,7 +167,7 @@ describe("a prefetch", function()
       end
     end)
 
-    it("all whole batches of it, and tells of the rest once", function()
+    it("all whole batches of it, and one error for the rest", function()
       for _, workers in ipairs({ 0, 2 }) do
         local p = prefetch(neap.from_iter(five, { cache = 5 }):map(late)
           :batch(2), { workers = workers, chunk = 1, order = false })
@@ -563,13 +563,13 @@ describe("a prefetch", function()
       end)
     end
 
-    -- Begins a loop; answers the index of its first item.
+    -- Begins a loop and returns the index of its first item.
     local function begin(p)
       local step, state, i = p:each()
       return (step(state, i))
     end
 
-    -- What the positions are to be that a function returns.
+    -- The positions that a function is to return, and the function.
     local TABLE = {
       ["at first"] = { { 1 }, function(p) return { p:position() } end },
       ["in a loop"] = { { 2, 3, 4 }, function(p)
@@ -907,7 +907,7 @@ describe("a prefetch", function()
       assert.equal(500, p[500][1])
     end)
 
-    it("that nobody holds no longer, when slots run short", function()
+    it("again after garbage collection, when slots are short", function()
       local p = prefetch(neap.range(1000):map(block), { workers = 1,
         chunk = 1 })
       local sum = 0
@@ -966,8 +966,8 @@ describe("a prefetch", function()
     end)
   end)
 
-  describe("tells where it is made", function()
-    it("what options cannot be", function()
+  describe("raises at the line where it is made", function()
+    it("for options out of range", function()
       for message, options in pairs({
         ["option 'workers': 512 at most expected, got 513"] = {
           workers = 513,
@@ -1087,7 +1087,7 @@ describe("a prefetch", function()
       assert.is_true(before == next_counter())
     end)
 
-    it("with a loop that nobody goes on with, and its kept item", function()
+    it("with a loop that was left, and its kept item", function()
       local step, state = neap.range(50):map(block):prefetch({ workers = 1 })
         :each()
       local _, x = step(state)
@@ -1146,7 +1146,7 @@ describe("a prefetch", function()
         { env = "NEAP_DEBUG=" .. debug })
     end
 
-    it("stops who reads what was released", function()
+    it("stops a read of what was released", function()
       local stale = run(false, "1")
       assert.not_equal(0, stale.status) -- a signal, or a sanitizer's report
       assert.equal("", stale.out)
@@ -1160,7 +1160,7 @@ describe("a prefetch", function()
       assert.equal("read\t1\t41\n", kept.out)
     end)
 
-    it("and with none or 0, stops nobody", function()
+    it("or 0, or without it, stops no read", function()
       for _, debug in ipairs({ "", "0" }) do
         assert.equal(0, run(false, debug).status)
       end
