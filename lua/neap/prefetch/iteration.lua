@@ -103,10 +103,8 @@ end
 --- Iterates over a node: returns what a `for` wants.
 function Iteration:each(node, options)
   self.pool:run_workers()
-  local loop = Loop.make(self, node, node.epoch or 1, take_start(self))
-  if options and options.on_error == "skip" then
-    loop:skip_into(node:new_record())
-  end
+  local loop = Loop.make(self, node, node.epoch or 1, take_start(self),
+    options and options.on_error == "skip" and node:new_record())
   return options and options.keep and Loop.kept_step or Loop.step, loop
 end
 
@@ -139,7 +137,7 @@ local function stream_at(self, node, i, epoch)
   if self.last ~= i - 1 or self.pool.options.order == false then
     return nil
   elseif not loop or loop.wanted ~= i or loop.epoch ~= epoch then
-    loop = Loop.make(self, node, epoch, i, true)
+    loop = Loop.make(self, node, epoch, i, false, true)
     self.stream = loop
   end
   return loop

@@ -41,8 +41,10 @@ end
 -- @tparam Sequence node
 -- @tparam int epoch
 -- @tparam int start the item that it wants first
+-- @tparam table|boolean record a list: it skips items that raise, and adds
+--   their errors to the list; or false
 -- @tparam[opt] boolean is_stream it reads by index, not for a `for`
-function Loop.make(iteration, node, epoch, start, is_stream)
+function Loop.make(iteration, node, epoch, start, record, is_stream)
   local pool = iteration.pool
   local borrowed = hold.new(pool.opened.pool)
   return Loop:new({
@@ -54,14 +56,9 @@ function Loop.make(iteration, node, epoch, start, is_stream)
     k = 0, -- items of the run that were read
     wanted = start, -- the index of the next item
     is_done = false, is_lost = false, has_met_end = false,
-    record = false, -- the list of errors that it skips, if it does
-    room = hold.ERROR_BYTES_MAX, -- bytes that tensors in these may copy
+    record = record,
+    room = hold.ERROR_BYTES_MAX, -- bytes that tensors in its errors may copy
   })
-end
-
---- Makes it skip items that raise, and add their errors to a list.
-function Loop:skip_into(record)
-  self.record = record
 end
 
 --- Releases its run: tensors that borrow from it are no longer valid.
