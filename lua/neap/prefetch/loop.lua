@@ -10,8 +10,8 @@ local alone = require("neap.prefetch.alone")
 local class = require("neap.base.class")
 local errors = require("neap.base.errors")
 local failure = require("neap.prefetch.failure")
-local hold = require("neap.value.hold")
-local lease = require("neap.tensor.lease")
+local borrow = require("neap.value.borrow")
+local generation = require("neap.tensor.generation")
 local lib = require("neap.base.lib")
 local value = require("neap.value.value")
 
@@ -24,11 +24,11 @@ local Loop = class("prefetch.loop")
 -- A loop that was left holds its run, and all tensors that borrow from it,
 -- until it is collected.
 local function new_run(opened, borrowed)
-  local pool, word = opened.pool, borrowed.lease
+  local pool, counter = opened.pool, borrowed.counter
   local run = ffi.gc(ffi.new("neap_run"), function(run)
     local slot = run.slot
     run.slot = -1
-    lease.give(word)
+    generation.give(counter)
     C.neap_pool_release(pool, slot)
   end)
   run.slot = -1
@@ -46,7 +46,7 @@ end
 -- @tparam[opt] boolean is_stream it reads by index, not for a `for`
 function Loop.make(iteration, node, epoch, start, record, is_stream)
   local pool = iteration.pool
-  local borrowed = hold.new(pool.opened.pool)
+  local borrowed = borrow.new(pool.opened.pool)
   return Loop:new({
     iteration = iteration, node = node, pool = pool, epoch = epoch,
     stage = node:stage_name(), settings = pool.opened.settings,
@@ -57,7 +57,7 @@ function Loop.make(iteration, node, epoch, start, record, is_stream)
     wanted = start, -- the index of the next item
     is_done = false, is_lost = false, has_met_end = false,
     record = record,
-    room = hold.ERROR_BYTES_MAX, -- bytes that tensors in its errors may copy
+    room = borrow.ERROR_BYTES_MAX, -- bytes that tensors in its errors may copy
   })
 end
 
@@ -133,11 +133,11 @@ local function step_past_error(self, e)
     and not self.is_stream then
     return step_past_end(self, e)
   elseif self.record and errors.is_of_item(e) then
-    self.room = hold.copy_out(e, self.room)
+    self.room = borrow.copy_out(e, self.room)
     table.insert(self.record, e)
     return step(self)
   end
-  hold.copy_out(e, hold.ERROR_BYTES_MAX)
+  borrow.copy_out(e, borrow.ERROR_BYTES_MAX)
   error(self.is_stream and e or errors.as_raised(e), 0)
 end
 
@@ -187,7 +187,7 @@ function step(self)
 end
 
 local function keep(self, x)
-  hold.keep(x)
+  borrow.keep(x)
   self.borrow.has_tensors = false -- none borrows any more
 end
 

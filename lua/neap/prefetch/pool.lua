@@ -91,15 +91,15 @@ end
 ffi.cdef([[
   typedef struct neap_pool_owner {
     neap_pool *pool;
-    uint64_t *word; /* the lease of single reads */
+    uint64_t *counter; /* generations of single reads */
   } neap_pool_owner;
 ]])
 
 local function close_owned(owner)
-  local pool, word = owner.pool, owner.word
-  owner.pool, owner.word = nil, nil
-  if word ~= nil then
-    generation.give(word)
+  local pool, counter = owner.pool, owner.counter
+  owner.pool, owner.counter = nil, nil
+  if counter ~= nil then
+    generation.give(counter)
   end
   C.neap_pool_close(pool)
 end
@@ -132,8 +132,8 @@ local function open(self)
   local settings, out = settings_of(self), ffi.new("neap_pool *[1]")
   lib.check(C.neap_pool_open(settings, out, lib.error))
   local owner = ffi.gc(ffi.new("neap_pool_owner", out[0]), close_owned)
-  local borrowed = hold.new(out[0])
-  owner.word = borrowed.lease
+  local borrowed = borrow.new(out[0])
+  owner.counter = borrowed.counter
   self.chain.text = false
   self.opened = {
     pool = out[0], owner = owner, settings = settings,
@@ -232,9 +232,9 @@ local function read_kept(opened, stage)
   local x, is_failure = failure.read(opened.run, 0, opened.borrow, stage,
     opened.settings)
   if is_failure then
-    hold.copy_out(x, hold.ERROR_BYTES_MAX)
+    borrow.copy_out(x, borrow.ERROR_BYTES_MAX)
   elseif opened.borrow.has_tensors then
-    hold.keep(x)
+    borrow.keep(x)
   end
   return x, is_failure
 end
