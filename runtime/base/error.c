@@ -42,6 +42,7 @@ const char *neap_status_name(int status) {
   case NEAP_ECLOSED: return "NEAP_ECLOSED";
   case NEAP_EDEATH: return "NEAP_EDEATH";
   case NEAP_ETIMEOUT: return "NEAP_ETIMEOUT";
+  case NEAP_EROOM: return "NEAP_EROOM";
   }
   return "not a status of neap";
 }

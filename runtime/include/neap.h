@@ -43,18 +43,19 @@ enum { NEAP_ABI = 1 };
 
 enum {
   NEAP_OK = 0,
-  NEAP_END = 1,       /* after the last item */
-  NEAP_AGAIN = 2,     /* nothing ready yet */
-  NEAP_EINVAL = -1,   /* an argument is wrong */
-  NEAP_EMEMORY = -2,  /* memory or address space is short */
-  NEAP_ESYSTEM = -3,  /* the system refused; `system` holds errno */
-  NEAP_EFORMAT = -4,  /* a file is not what it should be */
-  NEAP_EDAMAGED = -5, /* a slot holds what no writer writes */
-  NEAP_EWORKER = -6,  /* workers could not start, or keep dying */
-  NEAP_EHELD = -7,    /* the caller holds all the slots that may be held */
-  NEAP_ECLOSED = -8,  /* used after neap_pool_close(), or in a forked child */
-  NEAP_EDEATH = -9,   /* workers died of an item */
-  NEAP_ETIMEOUT = -10 /* an item took longer than timeout_ns */
+  NEAP_END = 1,        /* after the last item */
+  NEAP_AGAIN = 2,      /* nothing ready yet */
+  NEAP_EINVAL = -1,    /* an argument is wrong */
+  NEAP_EMEMORY = -2,   /* memory or address space is short */
+  NEAP_ESYSTEM = -3,   /* the system refused; `system` holds errno */
+  NEAP_EFORMAT = -4,   /* a file is not what it should be */
+  NEAP_EDAMAGED = -5,  /* a slot holds what no writer writes */
+  NEAP_EWORKER = -6,   /* workers could not start, or keep dying */
+  NEAP_EHELD = -7,     /* the caller holds all the slots that may be held */
+  NEAP_ECLOSED = -8,   /* used after neap_pool_close(), or in a forked child */
+  NEAP_EDEATH = -9,    /* workers died of an item */
+  NEAP_ETIMEOUT = -10, /* an item took longer than timeout_ns */
+  NEAP_EROOM = -11     /* an item is larger than a slot */
 };
 
 typedef struct neap_error {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What only neap's Lua side calls, beside neap.h: indexes resolved ahead, in
- * types that LuaJIT loads cheaply, and the worker's side of a pool. Not
- * installed; the rules of neap.h hold.
+ * types that LuaJIT loads cheaply, the writer of items, and the worker's side
+ * of a pool. Not installed; the rules of neap.h hold.
  */
 #ifndef NEAP_LUA_H
 #define NEAP_LUA_H
@@ -73,6 +73,66 @@ int64_t neap_seq_slide(neap_window *window, int64_t epoch, int64_t index,
  */
 int64_t neap_seq_stride(neap_stretch *stretch, int64_t epoch, int64_t index,
                         int32_t *leaf);
+
+/* ---- Writing items ------------------------------------------------------- */
+
+/*
+ * Writes the items of a run into a slot, as neap.h lays them out ("Item
+ * values"). Each item has a cell, cells[k]. The caller stores nil, booleans,
+ * numbers and 64-bit integers there itself; the functions below put all else
+ * behind what is already written, and set the cell.
+ *
+ * `cell` is an item's, or one of a table that was put. Every cell must be set:
+ * a slot still holds what was written there before.
+ *
+ * Units:   bytes; offsets count from the start of the slot.
+ * Owns:    nothing. The slot belongs to the caller, and nothing else may write
+ *          there between neap_writer_begin() and neap_writer_end().
+ * Threads: one at a time on a writer. Writers are independent of each other.
+ * Returns: NEAP_OK; NEAP_EROOM where the value does not fit the slot, or NULL
+ *          and that status in *error: then nothing was put.
+ */
+typedef struct neap_writer {
+  neap_value *cells; /* of the run's items; NULL between runs */
+  uint8_t *base;     /* the slot */
+  uint64_t bytes;    /* of the slot */
+  uint64_t used;     /* of the slot, from its start */
+  uint64_t limit;    /* of `used`: some bytes are kept for failures */
+  uint64_t item;     /* `used` when the last item ended */
+} neap_writer;
+
+/* Begins a run of `count` items. The slot is aligned to 64 bytes. */
+int neap_writer_begin(neap_writer *writer, void *slot, uint64_t bytes,
+                      int32_t count, neap_error *error);
+/* Ends the run. Returns the bytes of the slot that are in use. */
+uint64_t neap_writer_end(neap_writer *writer);
+
+/* Ends an item. Not needed after an item that is no more than its cell. */
+void neap_writer_end_item(neap_writer *writer);
+/* Takes back all that was put and allocated since the last item ended. */
+void neap_writer_undo_item(neap_writer *writer);
+
+/* Memory for the data of a tensor, aligned to 64 bytes. */
+void *neap_writer_allocate(neap_writer *writer, uint64_t bytes,
+                           neap_error *error);
+/*
+ * These two do not copy data that already lies in the used part of the slot.
+ * Put such a string once: readers take two that overlap for damage.
+ */
+int neap_writer_put_string(neap_writer *writer, neap_value *cell,
+                           const char *text, uint32_t bytes, neap_error *error);
+/* The tensor is contiguous; its dtype and shape are those of neap.h. */
+int neap_writer_put_tensor(neap_writer *writer, neap_value *cell,
+                           const neap_tensor *tensor, neap_error *error);
+/*
+ * Puts a table without its contents. Returns its cells: those of the list, then
+ * a key and a value for each pair. `type` is NEAP_TABLE, or NEAP_FAILURE, for
+ * the cell of an item: a failure, and what is put for it until the item ends,
+ * may use the bytes that are kept for failures.
+ */
+neap_value *neap_writer_put_table(neap_writer *writer, neap_value *cell,
+                                  uint32_t type, uint32_t list_count,
+                                  uint32_t pair_count, neap_error *error);
 
 /* ---- The worker's side --------------------------------------------------- */
 

@@ -2,10 +2,10 @@
 /*
  * Reading item values out of a slot.
  *
- * The writer may be broken, and may still be writing: so each cell is copied
- * out once, the copy is checked against the slot's bytes, and only the copy
- * is believed. Nothing here follows a pointer that came out of a slot. A table
- * whose counts have changed since the caller read them is damaged, too.
+ * The worker that wrote them may have been broken, and may still be writing. So
+ * each cell is copied once, and only the copy is checked and used. A slot holds
+ * no pointers. A table whose counts have changed since the caller read them is
+ * damaged, too.
  */
 #include <stdbool.h>
 #include <string.h>

@@ -3,10 +3,9 @@
  * A worker in C, for tests of the pool against real processes.
  *
  * The test program is its own worker: its main() calls worker_main() when it
- * is started with --worker. What items are, and what goes wrong, is told by
- * the chain, which is one struct program. What all workers of a test count
- * together stands in a tally: a memfd of the host, which a worker finds at
- * /proc/<host>/fd.
+ * is started with --worker. The chain is one struct program: it describes the
+ * items and what goes wrong. The workers of a test count in one tally, a memfd
+ * of the host, which a worker opens through /proc/<host>/fd.
  */
 #ifndef NEAP_TESTS_WORKER_H
 #define NEAP_TESTS_WORKER_H
@@ -247,42 +246,40 @@ static inline void note_descriptors(tally *counts) {
       atomic_store(&counts->descriptors, fd);
 }
 
-/* Cells that are wrong, but seldom so wrong that a look shows it. */
-static inline uint64_t fill_rubbish(uint8_t *slot, uint64_t seed) {
-  fill_random(slot, 4096, seed);
-  for (uint32_t k = 0; k < 256; k++) {
-    neap_value *cell = (neap_value *)(void *)slot + k;
+/* Fills a slot with cells that are wrong, few of them obviously. */
+static inline void fill_rubbish(neap_writer *writer, uint64_t seed) {
+  writer->used = 4096;
+  fill_random(writer->base, writer->used, seed);
+  for (uint32_t k = 0; k < writer->used / sizeof(neap_value); k++) {
+    neap_value *cell = &writer->cells[k];
     if (mix(seed + k) % 16 == 0) continue;
     cell->type %= NEAP_FAILURE + 1;
     cell->count %= 8;
     cell->offset %= 256 * 17;
   }
-  return 4096;
 }
 
-/* Writes item k of a run; answers where the next text begins. */
-static inline uint64_t write_item(const program *p, const neap_task *task,
-                                  int32_t k, uint64_t used) {
-  const int64_t index = task->first + k;
-  neap_value *cell = (neap_value *)(void *)task->base + k;
+static inline void write_item(const program *p, neap_writer *writer,
+                              neap_value *cell, int64_t epoch, int64_t index) {
   const uint32_t length = length_of(p, index);
-  *cell = (neap_value){.type = NEAP_STRING, .count = length};
-  cell->offset = used;
-  switch (p->kind) {
-  case NUMBERS:
-    cell->type = NEAP_NUMBER;
-    cell->number = value_of(task->epoch, index);
-    return used;
-  case RUBBISH: return fill_rubbish(task->base, mix((uint64_t)index));
-  default:
-    fill_text((char *)task->base + used, length, task->epoch, index);
-    return (used + length + 15) / 16 * 16;
+  if (p->kind == RUBBISH) {
+    fill_rubbish(writer, mix((uint64_t)index));
+  } else if (p->kind == NUMBERS) {
+    *cell = (neap_value){.type = NEAP_NUMBER, .number = value_of(epoch, index)};
+  } else {
+    char *text = neap_writer_allocate(writer, length, NULL);
+    if (text == NULL) _exit(97);
+    fill_text(text, length, epoch, index);
+    neap_writer_put_string(writer, cell, text, length, NULL);
   }
 }
 
 static inline void compute(const program *p, tally *counts, neap_worker *worker,
                            const neap_task *task) {
-  uint64_t used = (uint64_t)task->count * sizeof(neap_value);
+  neap_writer writer;
+  if (neap_writer_begin(&writer, task->base, task->bytes, task->count, NULL) !=
+      NEAP_OK)
+    _exit(98);
   for (int32_t k = 0; k < task->count; k++) {
     const int64_t index = task->first + k;
     *neap_worker_progress(worker) = k;
@@ -290,9 +287,10 @@ static inline void compute(const program *p, tally *counts, neap_worker *worker,
       atomic_fetch_add(&counts->computed[index], 1);
     if (p->moment == AT_ITEM) happen(p, counts, index);
     if (p->item_us > 0) sleep_us(p->item_us);
-    used = write_item(p, task, k, used);
+    write_item(p, &writer, &writer.cells[k], task->epoch, index);
+    neap_writer_end_item(&writer);
   }
-  neap_worker_publish(worker, used);
+  neap_worker_publish(worker, neap_writer_end(&writer));
 }
 
 static inline program program_of(neap_worker *worker) {

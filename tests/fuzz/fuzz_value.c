@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The C readers of item values, with any bytes for a slot: they answer a value
- * or NEAP_EDAMAGED, and all that they hand out lies in the slot. libFuzzer's
- * input is a block of exactly its size, so that the address sanitizer sees a
- * reader that goes further.
+ * The C readers of item values, with any bytes for a slot: they return a value
+ * or NEAP_EDAMAGED, and all that they return lies in the slot. libFuzzer's
+ * input is a block of exactly its size, so that the address sanitizer reports a
+ * read behind its end.
  *
- * With --mistake a tensor may end a little after its slot, which this program
- * must find, or it finds nothing.
+ * With --mistake a tensor may end a little after its slot. This program must
+ * find that: a fuzzer that does not finds nothing.
  */
 #include "neap.h"
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading items out of a slot: each kind of value as a writer lays it out,
- * then each kind of damage, then random bytes. A slot ends where its memory
- * ends, so that the address sanitizer sees a reader that goes further.
+ * Items in a slot: each kind of value, written and read; random values; slots
+ * too small for them; then each kind of damage, and random bytes. A slot ends
+ * where its memory ends, so that the address sanitizer sees a reader or a
+ * writer that goes further.
  */
-#include "neap.h"
+#include "neap_lua.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,11 +22,11 @@
 
 enum { SLOT_BYTES = 1024, CELL = sizeof(neap_value) };
 
-/* -- A slot by hand -- */
+/* -- A slot -- */
 
 typedef struct slot {
   uint8_t *base;
-  uint64_t used;
+  neap_writer writer; /* of a run that may be too long for it */
   neap_run run;
 } slot;
 
@@ -35,9 +36,9 @@ static slot *new_slot(uint64_t bytes, int32_t count) {
   if (s == NULL || posix_memalign(&base, 64, bytes) != 0) abort();
   memset(base, 0, bytes);
   s->base = base;
-  s->used = (uint64_t)count * CELL;
   s->run =
       (neap_run){.count = count, .cells = base, .base = base, .bytes = bytes};
+  (void)neap_writer_begin(&s->writer, base, bytes, count, NULL);
   return s;
 }
 
@@ -56,38 +57,30 @@ static int tear_down(void **state) {
   return 0;
 }
 
-/* Takes bytes further on; answers their offset. */
-static uint64_t add(slot *s, const void *bytes, uint64_t size, uint64_t align) {
-  const uint64_t at = (s->used + align - 1) / align * align;
-  assert_true(at + size <= s->run.bytes);
-  memcpy(s->base + at, bytes, size);
-  s->used = at + size;
-  return at;
-}
-
 static neap_value number(double value) {
   return (neap_value){.type = NEAP_NUMBER, .number = value};
 }
 
-static neap_value string(slot *s, const char *text) {
-  const uint32_t length = (uint32_t)strlen(text);
-  return (neap_value){
-      NEAP_STRING, length, {.offset = add(s, text, length, 16)}};
+static neap_value bytes(slot *s, const char *text, uint32_t count) {
+  neap_value value;
+  assert_int_equal(
+      neap_writer_put_string(&s->writer, &value, text, count, NULL), NEAP_OK);
+  return value;
 }
 
-static neap_value tensor(slot *s, const neap_tensor_cell *cell) {
-  return (neap_value){
-      NEAP_TENSOR, 0, {.offset = add(s, cell, sizeof *cell, 16)}};
+static neap_value string(slot *s, const char *text) {
+  return bytes(s, text, (uint32_t)strlen(text));
 }
 
 /* cells: the list's, then key and value of each pair. */
-static neap_value table(slot *s, const neap_value *cells, uint32_t list_count,
-                        uint64_t pair_count) {
-  const neap_value head = {NEAP_TABLE, list_count, {.offset = pair_count}};
-  const uint64_t at = add(s, &head, CELL, 16);
-  const uint64_t count = list_count + 2 * pair_count;
-  if (count > 0) add(s, cells, count * CELL, 16);
-  return (neap_value){NEAP_TABLE, 0, {.offset = at}};
+static neap_value table(slot *s, uint32_t type, const neap_value *cells,
+                        uint32_t list_count, uint32_t pair_count) {
+  neap_value value;
+  neap_value *inner = neap_writer_put_table(&s->writer, &value, type,
+                                            list_count, pair_count, NULL);
+  assert_non_null(inner);
+  memcpy(inner, cells, (list_count + 2 * pair_count) * sizeof *inner);
+  return value;
 }
 
 static void put(slot *s, int32_t k, neap_value value) {
@@ -132,17 +125,17 @@ static void strings_may_be_empty_and_hold_zeroes(void **state) {
   slot *s = *state;
   const neap_value none = string(s, "");
   assert_string(s, &none, "");
-  const neap_value zeroes = {
-      NEAP_STRING, 3, {.offset = add(s, "\0a\0", 3, 16)}};
+  const neap_value zeroes = bytes(s, "\0a\0", 3);
   assert_memory_equal(neap_value_string(&s->run, &zeroes, NULL), "\0a\0", 3);
 }
 
 static void tables_have_a_list_and_pairs(void **state) {
   slot *s = *state;
   neap_value inner[2] = {string(s, "x"), number(7)};
-  neap_value cells[6] = {number(1), number(2),        string(s, "key"),
-                         number(3), string(s, "sub"), table(s, inner, 0, 1)};
-  put(s, 0, table(s, cells, 2, 2));
+  neap_value cells[6] = {number(1),        number(2),
+                         string(s, "key"), number(3),
+                         string(s, "sub"), table(s, NEAP_TABLE, inner, 0, 1)};
+  put(s, 0, table(s, NEAP_TABLE, cells, 2, 2));
   const neap_value t = get(s, 0);
   uint32_t list_count, pair_count;
   assert_int_equal(
@@ -170,33 +163,62 @@ static void tables_have_a_list_and_pairs(void **state) {
 static void a_failure_is_read_as_a_table(void **state) {
   slot *s = *state;
   const neap_value cells[2] = {string(s, "message"), string(s, "no")};
-  neap_value failure = table(s, cells, 0, 1);
-  failure.type = NEAP_FAILURE;
+  const neap_value failure = table(s, NEAP_FAILURE, cells, 0, 1);
   neap_value key, value;
   assert_int_equal(neap_value_pair(&s->run, &failure, 0, &key, &value, NULL),
                    NEAP_OK);
   assert_string(s, &value, "no");
 }
 
+static neap_tensor tensor_of(void *data, int32_t ndim, int64_t *shape) {
+  return (neap_tensor){.data = data,
+                       .device_type = 1,
+                       .ndim = ndim,
+                       .code = NEAP_FLOAT,
+                       .bits = 32,
+                       .lanes = 1,
+                       .shape = shape};
+}
+
 static void tensors_point_into_the_slot(void **state) {
   slot *s = *state;
-  const float data[6] = {1, 2, 3, 4, 5, 6};
-  const uint64_t at = add(s, data, sizeof data, 64);
-  put(s, 0,
-      tensor(s, &(neap_tensor_cell){.code = NEAP_FLOAT,
-                                    .bits = 32,
-                                    .ndim = 2,
-                                    .offset = at,
-                                    .shape = {2, 3}}));
-  const neap_value value = get(s, 0);
+  float data[6] = {1, 2, 3, 4, 5, 6};
+  int64_t shape[] = {2, 3};
+  const neap_tensor tensor = tensor_of(data, 2, shape);
+  neap_value value;
+  assert_int_equal(neap_writer_put_tensor(&s->writer, &value, &tensor, NULL),
+                   NEAP_OK);
   neap_tensor_cell cell;
   void *found;
   assert_int_equal(neap_value_tensor(&s->run, &value, &cell, &found, NULL),
                    NEAP_OK);
-  assert_ptr_equal(found, s->base + at);
+  assert_int_equal(cell.offset % 64, 0);
   assert_int_equal(cell.ndim, 2);
   assert_int_equal(cell.shape[1], 3);
   assert_memory_equal(found, data, sizeof data);
+}
+
+static void tensors_in_the_slot_are_not_copied(void **state) {
+  slot *s = *state;
+  int64_t shape[] = {4};
+  float *data = neap_writer_allocate(&s->writer, 8 * sizeof *data, NULL);
+  assert_int_equal((uintptr_t)data % 64, 0);
+  for (int k = 0; k <= 5; k++) { /* the last one ends behind the data */
+    const neap_tensor tensor = tensor_of(data + k, 1, shape);
+    const uint64_t used = s->writer.used =
+        (uint64_t)((uint8_t *)(data + 8) - s->base);
+    neap_tensor_cell cell;
+    neap_value value;
+    void *found;
+    assert_int_equal(neap_writer_put_tensor(&s->writer, &value, &tensor, NULL),
+                     NEAP_OK);
+    assert_int_equal(neap_value_tensor(&s->run, &value, &cell, &found, NULL),
+                     NEAP_OK);
+    if (k < 5)
+      assert_ptr_equal(found, data + k);
+    else
+      assert_ptr_equal(found, s->base + (used + 63) / 64 * 64);
+  }
 }
 
 static void a_run_may_begin_at_a_later_cell(void **state) {
@@ -210,6 +232,258 @@ static void a_run_may_begin_at_a_later_cell(void **state) {
   const neap_value two = get(s, 1);
   assert_string(s, &two, "two");
   free_slot(s);
+}
+
+/* -- Random values -- */
+
+static uint64_t dice;
+
+static uint64_t roll(uint64_t sides) {
+  dice ^= dice << 13;
+  dice ^= dice >> 7;
+  dice ^= dice << 17;
+  return (dice >> 20) % sides;
+}
+
+static void seed_dice(void) {
+  const char *told = getenv("NEAP_TEST_SEED");
+  dice = told != NULL ? strtoull(told, NULL, 10) : (uint64_t)neap__now_ns() | 1;
+  print_message("NEAP_TEST_SEED=%llu\n", (unsigned long long)dice);
+}
+
+enum { TEXT_MAX = 40, ELEMENTS_MAX = 300, DEPTH_TRIED = 4 };
+
+/* What the dice say a value is: the same for its writer and its reader. */
+typedef struct drawn {
+  neap_value cell; /* of a string: its bytes; of a table: its list's cells */
+  uint32_t pair_count;
+  char text[TEXT_MAX];
+  neap_tensor tensor;
+  bool is_in_place;
+  int64_t shape[NEAP_DIMS_MAX];
+  float data[ELEMENTS_MAX];
+} drawn;
+
+static void draw(drawn *value, int depth) {
+  memset(value, 0, sizeof *value);
+  value->cell.type = (uint32_t)roll(depth < DEPTH_TRIED ? 8 : 7);
+  switch (value->cell.type) {
+  case NEAP_NIL: break;
+  case NEAP_STRING:
+    value->cell.count = (uint32_t)roll(TEXT_MAX);
+    for (uint32_t k = 0; k < value->cell.count; k++)
+      value->text[k] = (char)roll(256);
+    break;
+  case NEAP_TENSOR:
+    value->tensor = tensor_of(value->data, (int32_t)roll(9), value->shape);
+    value->is_in_place = roll(2) == 0;
+    for (int d = 0; d < NEAP_DIMS_MAX; d++)
+      value->shape[d] = (int64_t)roll(3);
+    for (int k = 0; k < 1 << NEAP_DIMS_MAX; k++)
+      value->data[k] = (float)roll(1000);
+    break;
+  case NEAP_TABLE:
+    value->cell.count = (uint32_t)roll(4);
+    value->pair_count = (uint32_t)roll(4);
+    break;
+  default: value->cell.integer = (int64_t)roll(2);
+  }
+}
+
+static int put_tensor(neap_writer *writer, neap_value *cell, drawn *value) {
+  if (value->is_in_place) {
+    const uint64_t count = (uint64_t)neap_tensor_nbytes(&value->tensor);
+    value->tensor.data = neap_writer_allocate(writer, count, NULL);
+    if (value->tensor.data == NULL) return NEAP_EROOM;
+    memcpy(value->tensor.data, value->data, count);
+  }
+  return neap_writer_put_tensor(writer, cell, &value->tensor, NULL);
+}
+
+static int put_drawn(neap_writer *writer, neap_value *cell, int depth) {
+  drawn value;
+  neap_error error;
+  draw(&value, depth);
+  *cell = value.cell;
+  if (value.cell.type == NEAP_STRING)
+    return neap_writer_put_string(writer, cell, value.text, value.cell.count,
+                                  &error);
+  if (value.cell.type == NEAP_TENSOR) return put_tensor(writer, cell, &value);
+  if (value.cell.type != NEAP_TABLE) return NEAP_OK;
+  neap_value *cells = neap_writer_put_table(
+      writer, cell, NEAP_TABLE, value.cell.count, value.pair_count, &error);
+  if (cells == NULL) return error.status;
+  int rc = NEAP_OK;
+  for (uint32_t k = 0; k < value.cell.count + 2 * value.pair_count; k++)
+    if (rc == NEAP_OK) rc = put_drawn(writer, &cells[k], depth + 1);
+  return rc;
+}
+
+static void check_tensor(const neap_run *run, const neap_value *cell,
+                         drawn *value) {
+  neap_tensor_cell about;
+  void *data;
+  assert_int_equal(neap_value_tensor(run, cell, &about, &data, NULL), NEAP_OK);
+  assert_int_equal(about.ndim, value->tensor.ndim);
+  assert_int_equal((uintptr_t)data % 64, 0);
+  assert_memory_equal(about.shape, value->shape, about.ndim * sizeof(int64_t));
+  assert_memory_equal(data, value->data,
+                      (size_t)neap_tensor_nbytes(&value->tensor));
+}
+
+static void check_drawn(const neap_run *run, const neap_value *cell, int depth);
+
+static void check_table(const neap_run *run, const neap_value *cell,
+                        const drawn *value, int depth) {
+  uint32_t list_count, pair_count;
+  neap_value first, second;
+  assert_int_equal(neap_value_table(run, cell, &list_count, &pair_count, NULL),
+                   NEAP_OK);
+  assert_int_equal(list_count, value->cell.count);
+  assert_int_equal(pair_count, value->pair_count);
+  for (uint32_t k = 0; k < list_count; k++) {
+    assert_int_equal(neap_value_at(run, cell, k, &first, NULL), NEAP_OK);
+    check_drawn(run, &first, depth + 1);
+  }
+  for (uint32_t k = 0; k < pair_count; k++) {
+    assert_int_equal(neap_value_pair(run, cell, k, &first, &second, NULL),
+                     NEAP_OK);
+    check_drawn(run, &first, depth + 1);
+    check_drawn(run, &second, depth + 1);
+  }
+}
+
+static void check_drawn(const neap_run *run, const neap_value *cell,
+                        int depth) {
+  drawn value;
+  draw(&value, depth);
+  assert_int_equal(cell->type, value.cell.type);
+  if (cell->type == NEAP_STRING)
+    assert_memory_equal(neap_value_string(run, cell, NULL), value.text,
+                        value.cell.count);
+  else if (cell->type == NEAP_TENSOR)
+    check_tensor(run, cell, &value);
+  else if (cell->type == NEAP_TABLE)
+    check_table(run, cell, &value, depth);
+  else
+    assert_int_equal(cell->integer, value.cell.integer);
+}
+
+enum { ITEMS = 8, RUNS = 1000, BYTES_TRIED = 4096, NO_ROOM = 99 };
+
+static void begin_draw(uint64_t seed, int32_t k) {
+  dice = (seed + (uint64_t)k) * 0x9e3779b97f4a7c15u | 1;
+}
+
+static void put_failure(neap_writer *writer, neap_value *cell, int32_t k) {
+  neap_writer_undo_item(writer);
+  neap_value *pair =
+      neap_writer_put_table(writer, cell, NEAP_FAILURE, 0, 1, NULL);
+  if (pair != NULL) pair[0] = pair[1] = number(k);
+  if (pair == NULL) cell->type = NO_ROOM;
+}
+
+/* Fills a run, and puts a failure for an item without room. */
+static void put_run(slot *s, uint64_t seed) {
+  neap_writer *writer = &s->writer;
+  for (int32_t k = 0; k < s->run.count; k++) {
+    neap_value *cell = &writer->cells[k];
+    begin_draw(seed, k);
+    const int rc = put_drawn(writer, cell, 0);
+    assert_true(rc == NEAP_OK || rc == NEAP_EROOM);
+    if (rc != NEAP_OK) put_failure(writer, cell, k);
+    neap_writer_end_item(writer);
+  }
+  assert_true(writer->used <= writer->bytes);
+  s->run.bytes = neap_writer_end(writer);
+}
+
+/* Returns how many items are there. */
+static int check_run(const slot *s, uint64_t seed) {
+  int found = 0;
+  for (int32_t k = 0; k < s->run.count; k++) {
+    const neap_value value = get(s, k);
+    begin_draw(seed, k);
+    if (value.type == NEAP_FAILURE || value.type == NO_ROOM) continue;
+    check_drawn(&s->run, &value, 0);
+    found++;
+  }
+  return found;
+}
+
+static void random_values_come_back(void **state) {
+  (void)state;
+  seed_dice();
+  const uint64_t seed = dice;
+  for (uint64_t n = 0; n < RUNS; n++) {
+    slot *s = new_slot(1 << 20, ITEMS);
+    put_run(s, seed + n * ITEMS);
+    assert_null(s->writer.cells);
+    assert_int_equal(check_run(s, seed + n * ITEMS), ITEMS);
+    free_slot(s);
+  }
+}
+
+static void a_slot_of_any_size_keeps_what_fits(void **state) {
+  (void)state;
+  seed_dice();
+  const uint64_t seed = dice;
+  int found = 0;
+  for (uint64_t bytes = 0; bytes <= BYTES_TRIED; bytes++) {
+    slot *s = new_slot(bytes, ITEMS);
+    const bool is_begun = s->writer.cells != NULL;
+    assert_int_equal(is_begun, ITEMS * CELL <= bytes - bytes / 16);
+    if (is_begun) put_run(s, seed);
+    if (is_begun) found += check_run(s, seed);
+    free_slot(s);
+  }
+  print_message("%d of %d items found room\n", found, ITEMS * BYTES_TRIED);
+}
+
+static int put_text(neap_writer *writer, neap_value *cell, neap_error *error) {
+  return neap_writer_put_string(writer, cell, "text", 4, error);
+}
+
+static int put_floats(neap_writer *writer, neap_value *cell,
+                      neap_error *error) {
+  float data[6] = {0};
+  int64_t shape[] = {6};
+  const neap_tensor tensor = tensor_of(data, 1, shape);
+  return neap_writer_put_tensor(writer, cell, &tensor, error);
+}
+
+static int put_cells(neap_writer *writer, neap_value *cell, neap_error *error) {
+  const bool ok =
+      neap_writer_put_table(writer, cell, NEAP_TABLE, 1, 2, error) != NULL;
+  return ok ? NEAP_OK : error->status;
+}
+
+static int allocate(neap_writer *writer, neap_value *cell, neap_error *error) {
+  (void)cell;
+  const bool ok = neap_writer_allocate(writer, 100, error) != NULL;
+  return ok ? NEAP_OK : error->status;
+}
+
+static void a_put_without_room_changes_nothing(void **state) {
+  (void)state;
+  const struct {
+    int (*put)(neap_writer *writer, neap_value *cell, neap_error *error);
+    uint64_t bytes;
+  } ways[] = {
+      {put_text, 4}, {put_floats, 112}, {put_cells, 96}, {allocate, 100}};
+  for (uint64_t size = 0; size <= 128; size++)
+    for (int n = 0; n < 4; n++) {
+      slot *s = new_slot(size, 0);
+      neap_value cell = number(7);
+      neap_error error = {0};
+      const bool fits = ways[n].bytes <= size - size / 16;
+      const int rc = ways[n].put(&s->writer, &cell, &error);
+      assert_int_equal(rc, fits ? NEAP_OK : NEAP_EROOM);
+      assert_int_equal(error.status, rc);
+      assert_int_equal(s->writer.used, fits ? ways[n].bytes : 0);
+      if (!fits) assert_true(cell.number == 7);
+      free_slot(s);
+    }
 }
 
 /* -- What a caller asks wrongly -- */
@@ -302,7 +576,7 @@ static void a_table_that_shrinks_is_damaged(void **state) {
   slot *s = *state;
   const neap_value cells[6] = {number(1), number(2), number(3),
                                number(4), number(5), number(6)};
-  const neap_value t = table(s, cells, 2, 2);
+  const neap_value t = table(s, NEAP_TABLE, cells, 2, 2);
   const neap_value head = {NEAP_TABLE, 1, {.offset = 1}};
   neap_value key, value;
   neap_error error = {0};
@@ -391,7 +665,7 @@ static void cells_past_the_end_are_damaged(void **state) {
   assert_int_equal(neap_run_value(&s->run, FIT, &value, NULL), NEAP_EDAMAGED);
   assert_int_equal(neap_run_value(&s->run, NEAP_RUN_MAX - 1, &value, NULL),
                    NEAP_EDAMAGED);
-  s->run.bytes = 0; /* as a worker says that has written nothing */
+  s->run.bytes = 0; /* the worker wrote nothing */
   assert_int_equal(neap_run_value(&s->run, 0, &value, NULL), NEAP_EDAMAGED);
 }
 
@@ -522,15 +796,6 @@ static void data_past_the_end_is_damaged(void **state) {
 
 enum { SLOTS_TRIED = 100000, CELLS_MAX = 64, CELLS_BUDGET = 400 };
 
-static uint64_t dice;
-
-static uint64_t roll(uint64_t sides) {
-  dice ^= dice << 13;
-  dice ^= dice >> 7;
-  dice ^= dice << 17;
-  return (dice >> 20) % sides;
-}
-
 /* Now and then anything, mostly something that might be. */
 static uint64_t random_offset(uint64_t bytes) {
   switch (roll(8)) {
@@ -650,9 +915,7 @@ static void walk(const slot *s, const neap_value *value, int depth, int *budget,
 
 static void random_bytes_lead_nowhere(void **state) {
   (void)state;
-  const char *told = getenv("NEAP_TEST_SEED");
-  dice = told != NULL ? strtoull(told, NULL, 10) : (uint64_t)neap__now_ns() | 1;
-  print_message("NEAP_TEST_SEED=%llu\n", (unsigned long long)dice);
+  seed_dice();
   tally seen = {0};
   for (int n = 0; n < SLOTS_TRIED; n++) {
     slot *s = random_slot();
@@ -683,7 +946,11 @@ int main(void) {
       SLOT_TEST(tables_have_a_list_and_pairs),
       SLOT_TEST(a_failure_is_read_as_a_table),
       SLOT_TEST(tensors_point_into_the_slot),
+      SLOT_TEST(tensors_in_the_slot_are_not_copied),
       cmocka_unit_test(a_run_may_begin_at_a_later_cell),
+      cmocka_unit_test(random_values_come_back),
+      cmocka_unit_test(a_slot_of_any_size_keeps_what_fits),
+      cmocka_unit_test(a_put_without_room_changes_nothing),
       SLOT_TEST(indexes_out_of_range_are_refused),
       SLOT_TEST(values_of_another_type_are_refused),
       cmocka_unit_test(a_run_without_a_slot_has_no_values),
