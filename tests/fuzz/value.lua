@@ -1,19 +1,21 @@
 -- SPDX-License-Identifier: MIT
---- The Lua reader of item values (lua/neap/value/value.lua), for fuzz_lua: an
+--- The Lua reader of item values (lua/neap/value/read.lua), for fuzz_lua: an
 -- input is a slot.
 
 local is_mistaken = ...
 local common = dofile("tests/fuzz/common.lua")
 if is_mistaken then -- any bits are a number
-  common.mistake("neap/value/value.lua", "> 0xfff00000", "> 0xffffffff")
+  common.mistake("neap/value/read.lua", "> 0xfff00000", "> 0xffffffff")
 end
 
 local ffi = require("ffi")
 local array = require("neap.tensor.array")
 local borrow = require("neap.value.borrow")
+local context = require("neap.value.context")
 local errors = require("neap.base.errors")
 local lib = require("neap.base.lib")
-local value = require("neap.value.value")
+local read_item = require("neap.value.read").item
+local write = require("neap.value.write")
 
 local ITEMS = 4
 local CELL = ffi.sizeof("neap_value")
@@ -22,10 +24,10 @@ local run = ffi.new("neap_run", { count = ITEMS })
 local loan = borrow.new(nil)
 
 -- Whether the item could be read.
-local function read_item(k, collects)
+local function read_one(k, collects)
   loan:advance()
   local ok, x, is_failure = common.read(collects,
-    "^cannot read an item: its slot is damaged %(", value.read, run, k, loan)
+    "^cannot read an item: its slot is damaged %(", read_item, run, k, loan)
   if is_failure then
     pcall(tostring, errors.make(x))
   end
@@ -38,7 +40,7 @@ local function read(address, size, collects)
   loan:aim(0)
   local count = 0
   for k = 0, ITEMS - 1 do
-    if read_item(k, collects) then
+    if read_one(k, collects) then
       count = count + 1
     end
   end
@@ -64,33 +66,28 @@ local function items()
   }
 end
 
-local function written(list)
-  local nbytes = 2 ^ 16
+local function slot_of(nbytes, write_one, x)
   local slot = ffi.new("uint8_t[?]", nbytes)
-  value.begin(slot, nbytes, ITEMS)
-  for k = 1, ITEMS do
-    value.begin_item()
-    value.write(k - 1, list[k])
+  local item = context.new()
+  lib.check(lib.C.neap_writer_begin(item.writer, slot, nbytes, ITEMS,
+    lib.error))
+  for k = 0, ITEMS - 1 do
+    write_one(item, k, x)
   end
-  return ffi.string(slot, value.finish())
+  return ffi.string(slot, lib.C.neap_writer_end(item.writer))
 end
 
-local function failed(message)
-  local nbytes = 2 ^ 14
-  local slot = ffi.new("uint8_t[?]", nbytes)
-  value.begin(slot, nbytes, ITEMS)
-  for k = 0, ITEMS - 1 do
-    value.begin_item()
-    value.write_failure(k, { kind = "item", message = message, index = 7,
-      worker = 1, stage = "map (a.lua:1)", cause = { 1 } })
-  end
-  return ffi.string(slot, value.finish())
+local function write_listed(item, k, list)
+  write.item(item, k, list[k + 1])
 end
+
+local FAILURE = { kind = "item", message = "no", index = 7, worker = 1,
+  stage = "map (a.lua:1)", cause = { 1 } }
 
 local function seeds()
-  local list = { failed("no") }
+  local list = { slot_of(2 ^ 14, write.failure, FAILURE) }
   for _, four in ipairs(items()) do
-    list[#list + 1] = written(four)
+    list[#list + 1] = slot_of(2 ^ 16, write_listed, four)
   end
   return list
 end

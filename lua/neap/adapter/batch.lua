@@ -4,7 +4,7 @@
 
 local check = require("neap.base.check")
 local class = require("neap.base.class")
-local place = require("neap.value.place")
+local rows = require("neap.value.rows")
 local sequence = require("neap.sequence.sequence")
 local stack = require("neap.tensor.stack")
 
@@ -13,10 +13,10 @@ local Batch = class("adapter.batch", sequence.class)
 Batch.takes_several = true
 
 local function put(state, j, item, count, outer)
-  place.done(outer)
+  rows.finish(outer)
   state = state or stack.begin(item, count)
   stack.put(state, j, item)
-  place.settle()
+  rows.settle(outer)
   return state
 end
 
@@ -43,7 +43,7 @@ local function emit_stack(self, g, i, e)
   g:line("local %s", state)
   local function body(n, j, item)
     local outer = g:name("p")
-    g:line("local %s = %s(%s, %s)", outer, g:own(place.aim), state, j)
+    g:line("local %s = %s(%s, %s)", outer, g:own(rows.begin), state, j)
     local y = item()
     g:staged(self, i, "%s = %s(%s, %s, %s, %s, %s)", state, g:own(put),
       state, j, y, total and g:constant(total) or n, outer)

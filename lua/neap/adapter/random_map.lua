@@ -5,6 +5,7 @@
 
 local check = require("neap.base.check")
 local class = require("neap.base.class")
+local context = require("neap.value.context")
 local random = require("neap.base.random")
 local seeds = require("neap.sequence.seeds")
 local sequence = require("neap.sequence.sequence")
@@ -13,11 +14,25 @@ local RandomMap = class("adapter.random_map", sequence.class)
 
 RandomMap.is_seeded = true
 
+local generators = setmetatable({}, { __mode = "k" }) -- outside of contexts
+
+-- The generator of a stage for item i.
+local function generator_of(stage, seed, e, i)
+  local item = context.now
+  local list = item and item.generators or generators
+  local rng = list[stage]
+  if not rng then
+    rng = random.new(seed, 1, 1)
+    list[stage] = rng
+  end
+  random.reset(rng, seed, e, i)
+  return rng
+end
+
 function RandomMap:emit(g, i, e)
-  local x = g:value(self.source, i, e)
-  local rng = g:constant(random.new(self.seed, 1, 1))
-  g:line("%s(%s, %s, %s, %s)", g:own(random.reset), rng,
-    g:constant(self.seed), e, i)
+  local x, rng = g:value(self.source, i, e), g:name("r")
+  g:line("local %s = %s(%s, %s, %s, %s)", rng, g:own(generator_of),
+    g:constant(self), g:constant(self.seed), e, i)
   return g:call(self, i, self.f, { x, rng })
 end
 

@@ -9,7 +9,7 @@
 
 local errors = require("neap.base.errors")
 local lib = require("neap.base.lib")
-local value = require("neap.value.value")
+local read = require("neap.value.read")
 
 local C = lib.C
 
@@ -51,7 +51,7 @@ function failure.read(run, k, borrowed, stage, settings)
     C.neap_run_failure(run, settings, lib.error)
     return errors.of_failure(lib.failure(), index, stage), true
   end
-  local ok, x, is_failure = pcall(value.read, run, k, borrowed)
+  local ok, x, is_failure = pcall(read.item, run, k, borrowed)
   if not ok then
     return errors.of_failure(x, index, stage) or error(x, 0), true
   elseif is_failure then

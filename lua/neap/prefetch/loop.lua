@@ -13,11 +13,11 @@ local failure = require("neap.prefetch.failure")
 local borrow = require("neap.value.borrow")
 local generation = require("neap.tensor.generation")
 local lib = require("neap.base.lib")
-local value = require("neap.value.value")
+local read = require("neap.value.read")
 
 local C = lib.C
 local NUMBER = C.NEAP_NUMBER
-local number_in = value.number_in
+local number_in = read.number
 
 local Loop = class("prefetch.loop")
 

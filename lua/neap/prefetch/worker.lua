@@ -1,23 +1,24 @@
 -- SPDX-License-Identifier: MIT
---- What a worker process does: reads the chain that the host sent, then fills
--- slots with items until it is told to stop.
+--- The main program of a worker process: reads the chain that the host sent,
+-- then fills slots with items until the host stops it.
 -- @module neap.prefetch.worker
 
 local ffi = require("ffi")
 local array = require("neap.tensor.array")
 local chain = require("neap.travel.chain")
 local compiler = require("neap.sequence.compile")
+local context = require("neap.value.context")
 local errors = require("neap.base.errors")
 local generation = require("neap.tensor.generation")
 local lib = require("neap.base.lib")
 local luajit = require("neap.base.luajit")
-local place = require("neap.value.place")
-local value = require("neap.value.value")
+local rows = require("neap.value.rows")
+local write = require("neap.value.write")
 
 local C = lib.C
 
--- Each worker draws other numbers from math.random, and other ones again
--- after a restart; random_map is what does not depend on the worker.
+-- math.random draws other numbers in each worker, and after each restart.
+-- Those of random_map do not depend on the worker.
 local function seed_random(number)
   local address = tonumber(ffi.cast("uintptr_t", ffi.new("char[1]")))
   math.randomseed((os.time() * 512 + number) * 2 ^ 12 + address % 2 ^ 24)
@@ -34,117 +35,117 @@ end
 
 -- -- Running -----------------------------------------------------------------
 
-local function compute(worker, getter, k, i, epoch)
-  place.reset()
-  value.begin_item()
+local function compute(item, getter, k, i, epoch)
+  rows.reset(item)
   local x = getter(i, epoch)
-  C.neap_worker_confirm(worker)
-  value.write(k, x)
+  C.neap_worker_confirm(item.worker)
+  write.item(item, k, x)
 end
 
 local NO_MEMORY = errors.NO_MEMORY
 local NO_MEMORY_AT_START = "not enough memory for the chain and on_start"
 local MESSAGE_MAX = 1000 -- bytes, where there is no room for more
 
--- What is written of a failure; what cannot be sent is told in words.
-local function send_failure(worker, k, e, number)
-  C.neap_worker_confirm(worker)
+-- Sends what can be sent of a failure: its cause as a string, or not at all,
+-- and the start of its message.
+local function send_failure(item, k, e)
+  C.neap_worker_confirm(item.worker)
+  local number = C.neap_worker_number(item.worker) + 1
   local fields = {
     kind = e.kind, message = e.message, index = e.index, stage = e.stage,
     outer_index = e.outer_index, outer_stage = e.outer_stage,
     worker = number, traceback = e.traceback, cause = e.cause,
     status = e.status,
   }
-  if value.write_failure(k, fields) then
+  if write.failure(item, k, fields) then
     return
   end
   fields.cause = e.message
-  if value.write_failure(k, fields) then
+  if write.failure(item, k, fields) then
     return
   end
-  local is_written = value.write_failure(k, {
+  local is_written = write.failure(item, k, {
     kind = e.kind, message = e.message:sub(1, MESSAGE_MAX), index = e.index,
     stage = e.stage, worker = number,
   })
-  if not is_written then -- an item must not pass for what lay there before
+  if not is_written then -- the cell would show what the slot held before
     error("cannot tell the host of a failure: " .. e.message, 0)
   end
 end
 
--- Once more, now that the collector has run: LuaJIT counts no foreign memory.
--- Where that is not enough, a fresh worker may have what this one has lost.
-local function compute_with_less(worker, ...)
-  local ok, e = errors.try(compute, worker, ...)
+-- Tries once more, now that the collector has run (luajit.md, foreign memory).
+-- If that fails too, a new worker may have enough memory.
+local function compute_with_less(item, ...)
+  local ok, e = errors.try(compute, item, ...)
   if not ok and e.cause == NO_MEMORY then
-    C.neap_worker_exhausted(worker)
+    C.neap_worker_exhausted(item.worker)
   end
   return ok, e
 end
 
--- What becomes of item k that raised.
-local function recover(worker, getter, number, k, i, epoch, e)
+local function recover(item, getter, k, i, epoch, e)
   local ok = false
   if e.cause == NO_MEMORY then
-    ok, e = compute_with_less(worker, getter, k, i, epoch)
+    ok, e = compute_with_less(item, getter, k, i, epoch)
   end
   if not ok then
-    send_failure(worker, k, errors.of_item(e, getter, i), number)
+    send_failure(item, k, errors.of_item(e, getter, i))
   end
 end
 
--- The memory of tensors that are made while an item is computed; not of those
--- that a child makes which the user's code forks: its parent fills the slot.
-local function allocator(worker, word)
-  return function(nbytes, code, bits, shape, ndim)
-    if C.neap_worker_is_ours(worker) == 0 then
-      return nil
-    end
-    local data, own = place.find(code, bits, shape, ndim)
-    if data ~= nil then
-      return data, own, own[0]
-    end
-    data = value.allocate(nbytes)
-    if data ~= nil then
-      return data, word, word[0]
-    end
+-- Returns the memory of a tensor that is made while an item is computed. A
+-- child that the user's code forked gets none: its parent fills the slot.
+local function allocate(nbytes, code, bits, shape, ndim)
+  local item = context.now
+  if item == nil or C.neap_worker_is_ours(item.worker) == 0 then
+    return nil
+  end
+  local data, word = rows.find(item, code, bits, shape, ndim)
+  if data == nil then
+    data, word = write.allocate(item, nbytes), item.counter
+  end
+  return data, word, word[0]
+end
+
+local function run_one(item, getter, k, i, epoch)
+  item.progress[0] = k
+  local ok, e = errors.try(compute, item, getter, k, i, epoch)
+  if not ok then
+    recover(item, getter, k, i, epoch, e)
   end
 end
 
--- Computes the items of a run. LuaJIT compiles no loop that is left at once,
--- nor any around it: where the run is one item, there is none.
-local function run_task(worker, task, getter, progress, number)
+-- Computes the items of a run; one alone without a loop (luajit.md, short
+-- loops).
+local function run_task(item, task, getter)
   local i, epoch = tonumber(task.first) + 1, tonumber(task.epoch)
   if task.count == 1 then
-    progress[0] = 0
-    local ok, e = errors.try(compute, worker, getter, 0, i, epoch)
-    if not ok then
-      recover(worker, getter, number, 0, i, epoch, e)
-    end
+    run_one(item, getter, 0, i, epoch)
     return
   end
   for k = 0, task.count - 1 do
-    progress[0] = k
-    local ok, e = errors.try(compute, worker, getter, k, i + k,
-      epoch)
-    if not ok then
-      recover(worker, getter, number, k, i + k, epoch, e)
-    end
+    run_one(item, getter, k, i + k, epoch)
   end
 end
 
-local function serve(worker, getter, number)
+-- Fills the slot of a task.
+local function fill(item, task, getter)
+  lib.check(C.neap_writer_begin(item.writer, task.base, task.bytes, task.count,
+    lib.error))
+  context.enter(item)
+  run_task(item, task, getter)
+  context.leave()
+  generation.bump(item.counter)
+  rows.reset(item)
+end
+
+local function serve(worker, getter)
   local task = ffi.new("neap_task")
-  local progress = C.neap_worker_progress(worker)
-  local word = generation.take()
-  place.enable()
-  array.set_allocator(allocator(worker, word))
+  local item = context.new(worker)
+  array.set_allocator(allocate)
   while lib.check(C.neap_worker_next(worker, task, lib.error)) == C.NEAP_OK do
-    value.begin(task.base, tonumber(task.bytes), task.count)
-    run_task(worker, task, getter, progress, number)
-    local used = value.finish()
-    generation.bump(word)
-    place.reset()
-    C.neap_worker_publish(worker, used)
+    fill(item, task, getter)
+    C.neap_worker_publish(worker, C.neap_writer_end(item.writer))
   end
 end
 
@@ -159,21 +160,21 @@ local function start(worker)
   if sent.on_start then
     sent.on_start(number)
   end
-  return compiler.compile(sent.node), number
+  return compiler.compile(sent.node)
 end
 
 local function run()
   local out = ffi.new("neap_worker *[1]")
   lib.check(C.neap_worker_attach(out, lib.error))
   local worker = out[0]
-  local ok, getter, number = xpcall(start, errors.handler, worker)
+  local ok, getter = xpcall(start, errors.handler, worker)
   if not ok then
     local why = getter == NO_MEMORY and NO_MEMORY_AT_START or tostring(getter)
     C.neap_worker_ready(worker, "cannot start workers: " .. why, lib.error)
     return 1
   end
   lib.check(C.neap_worker_ready(worker, nil, lib.error))
-  serve(worker, getter, number)
+  serve(worker, getter)
   return 0
 end
 

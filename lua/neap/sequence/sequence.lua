@@ -16,7 +16,7 @@ local errors = require("neap.base.errors")
 local exact = require("neap.base.exact")
 local seeds = require("neap.sequence.seeds")
 local traverse = require("neap.base.traverse")
-local item_value = require("neap.value.value")
+local write = require("neap.value.write")
 
 local Sequence = class("sequence.sequence")
 local sequence = { class = Sequence }
@@ -439,7 +439,7 @@ function methods.totable(s)
 end
 
 -- A sequence that is an item is sent as the list of its items.
-item_value.convert(sequence.is, methods.totable)
+write.convert(sequence.is, methods.totable)
 
 local DEPTH_MAX = 64 -- tables within tables; a worker refuses more
 

@@ -96,7 +96,7 @@ function makers.tensor(first, path, leaves, count)
     code = first.d.code, bits = first.d.bits, ndim = first.d.ndim,
     dims = dims_of(first.dims, first.d.ndim),
     data = ffi.cast(bytes, result:ptr()),
-    is_given = false,  -- neap.place's: whether a tensor has the row's memory
+    is_given = false,  -- neap.value.rows: whether a tensor has the row's memory
   }
   leaves[#leaves + 1] = node
   return node

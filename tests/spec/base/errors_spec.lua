@@ -364,11 +364,11 @@ describe("an error of an item", function()
 
   it("is made whatever a broken worker reports", function()
     local p = neap.range(2):map(function()
-      local value = require("neap.value.value")
-      local write = value.write_failure
-      function value.write_failure(k)
-        return write(k, { message = 5, index = {}, kind = false, stage = 1,
-          worker = "one", traceback = { "?" } })
+      local write = require("neap.value.write")
+      local failure = write.failure
+      function write.failure(item, k)
+        return failure(item, k, { message = 5, index = {}, kind = false,
+          stage = 1, worker = "one", traceback = { "?" } })
       end
       error("never reported")
     end):prefetch({ workers = 1 })

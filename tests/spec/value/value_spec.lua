@@ -3,9 +3,9 @@
 
 local ffi = require("ffi")
 local borrow = require("neap.value.borrow")
-local item_value = require("neap.value.value")
 local lib = require("neap.base.lib")
 local neap = require("neap")
+local read_item = require("neap.value.read").item
 local support = dofile("tests/spec/support.lua")
 
 local DTYPES = { "u8", "i8", "i16", "u16", "i32", "u32", "i64", "u64", "f16",
@@ -318,9 +318,9 @@ describe("what cannot be sent", function()
     local p = neap.from((function()
       local before
       return function(i)
-        local answer = before
+        local last = before
         before = require("neap").tensor("u8", { 4 }, i)
-        return answer
+        return last
       end
     end)(), 3):prefetch({ workers = 1, chunk = 1 })
     assert.is_nil(p[1])
@@ -334,10 +334,10 @@ describe("what cannot be sent", function()
     local p = neap.from((function()
       local before = false
       return function(i)
-        local answer = before
+        local last = before
         local neap = require("neap") -- luacheck: ignore
         before = neap.keep(neap.tensor("u8", { 4 }, i))
-        return answer
+        return last
       end
     end)(), 4):prefetch({ workers = 1, chunk = 1 })
     local seen = {}
@@ -372,7 +372,7 @@ describe("what cannot be sent", function()
       p:close()
     end)
 
-  it("is told even where the slot is full to the brim", function()
+  it("is reported even where the slot is full", function()
     local p = neap.from(function()
       return { ("x"):rep(65000), ("y"):rep(65000) }
     end, 3):prefetch({ workers = 1, slot_bytes = 2 ^ 16, chunk = 3 })
@@ -413,7 +413,7 @@ describe("a damaged slot", function()
   it("makes no item of more cells than it has", function()
     local function read(depth)
       local run, slot = overlapping(depth)
-      local x = item_value.read(run, 0, borrow.new(nil))
+      local x = read_item(run, 0, borrow.new(nil))
       return x, slot -- which lives as long
     end
     assert.same({ true, true }, (read(1)))
@@ -442,7 +442,7 @@ describe("a damaged slot", function()
     local run = ffi.new("neap_run", {
       count = 1, cells = slot, base = memory, bytes = start + nbytes,
     })
-    local ok, x = pcall(item_value.read, run, 0, borrow.new(nil))
+    local ok, x = pcall(read_item, run, 0, borrow.new(nil))
     return ok, x, memory
   end
 

@@ -1,0 +1,137 @@
+-- SPDX-License-Identifier: MIT
+--- Reads the values of items in slots. neap.h tells their layout ("Item
+-- values"). Workers may have written anything: C checks each cell.
+-- @module neap.value.read
+
+local ffi = require("ffi")
+local lib = require("neap.base.lib")
+
+local C = lib.C
+
+local NIL, BOOLEAN, NUMBER = C.NEAP_NIL, C.NEAP_BOOLEAN, C.NEAP_NUMBER
+local INT64, UINT64, STRING = C.NEAP_INT64, C.NEAP_UINT64, C.NEAP_STRING
+local TENSOR, TABLE, FAILURE = C.NEAP_TENSOR, C.NEAP_TABLE, C.NEAP_FAILURE
+local DEPTH_MAX = C.NEAP_DEPTH_MAX
+
+local CELL = ffi.sizeof("neap_value")
+local TENSOR_CELLS = ffi.sizeof("neap_tensor_cell") / CELL
+local int64, uint64 = ffi.typeof("int64_t"), ffi.typeof("uint64_t")
+
+local read = {}
+
+local pointer_out = ffi.new("void *[1]")
+local counts_out = ffi.new("uint32_t[2]")
+local about_out = ffi.new("neap_tensor_cell")
+
+local box = ffi.new([[union {
+  int64_t bits; struct { uint32_t low, high; }; double number;
+}]])
+
+--- Returns the number in a cell, which a worker may have made to pass for any
+-- Lua value (luajit.md, bits of a NaN). The check is of a copy. No worker can
+-- change that, nor can a finalizer, as no object is made here.
+function read.number(cell)
+  box.bits = cell.integer
+  if box.high > 0xfff00000 then
+    return 0 / 0
+  end
+  return box.number
+end
+
+-- Reading recurses: each depth has cells of its own.
+local scratch = {}
+for depth = 0, DEPTH_MAX do
+  scratch[depth] = ffi.new("neap_value[2]")
+end
+
+local read_value
+
+local function raise_damage(what)
+  error(lib.failure(C.NEAP_EDAMAGED,
+    ("cannot read an item: its slot is damaged (%s)"):format(what)), 0)
+end
+
+-- A writer puts no two strings, tables or tensor cells over each other. Where
+-- they overlap the item could be far larger than its slot.
+local function spend(borrowed, cells, what)
+  borrowed.budget = borrowed.budget - cells
+  if borrowed.budget < 0 then
+    raise_damage(what .. " that overlap")
+  end
+end
+
+local function read_tensor(run, cell, borrowed)
+  spend(borrowed, TENSOR_CELLS, "tensors")
+  lib.check(C.neap_value_tensor(run, cell, about_out, pointer_out, lib.error))
+  return (borrowed:tensor(about_out, pointer_out[0]))
+end
+
+local function read_table(run, cell, borrowed, depth)
+  if depth >= DEPTH_MAX then
+    raise_damage("nested too deep")
+  end
+  lib.check(C.neap_value_table(run, cell, counts_out, counts_out + 1,
+    lib.error))
+  local n, pair_count = counts_out[0], counts_out[1]
+  spend(borrowed, 1 + n + 2 * pair_count, "tables")
+  local x = {}
+  local inner = scratch[depth + 1]
+  for k = 1, n do
+    lib.check(C.neap_value_at(run, cell, k - 1, inner, lib.error))
+    x[k] = read_value(run, inner, borrowed, depth + 1)
+  end
+  for k = 0, pair_count - 1 do
+    lib.check(C.neap_value_pair(run, cell, k, inner, inner + 1, lib.error))
+    local key = inner[0].type ~= TABLE
+      and read_value(run, inner, borrowed, depth + 1)
+    if key == nil or key ~= key then
+      raise_damage("a key")
+    end
+    x[key] = read_value(run, inner + 1, borrowed, depth + 1)
+  end
+  return x
+end
+
+function read_value(run, cell, borrowed, depth)
+  local kind = cell[0].type
+  if kind == NUMBER then
+    return read.number(cell[0])
+  elseif kind == NIL then
+    return nil
+  elseif kind == BOOLEAN then
+    return cell[0].integer ~= 0
+  elseif kind == INT64 then
+    return int64(cell[0].integer)
+  elseif kind == UINT64 then
+    return uint64(cell[0].offset)
+  elseif kind == TENSOR then
+    return read_tensor(run, cell, borrowed)
+  elseif kind == TABLE or kind == FAILURE then
+    return read_table(run, cell, borrowed, depth)
+  elseif kind == STRING then
+    local text = C.neap_value_string(run, cell, lib.error)
+    if text == nil then
+      error(ffi.string(lib.error.text), 0)
+    end
+    local nbytes = cell[0].count
+    spend(borrowed, nbytes / CELL, "strings")
+    return ffi.string(text, nbytes)
+  end
+  raise_damage("a type")
+end
+
+--- Reads item k (from 0) of a run.
+-- @tparam cdata run neap_run
+-- @tparam int k
+-- @tparam table borrowed of neap.hold, from which the item's tensors borrow
+-- @return the item, or the fields of its failure
+-- @treturn boolean whether it is a failure
+function read.item(run, k, borrowed)
+  local cell = scratch[0]
+  lib.check(C.neap_run_value(run, k, cell, lib.error))
+  local is_failure = cell[0].type == FAILURE
+  borrowed.budget = tonumber(run.bytes) / CELL
+  return read_value(run, cell, borrowed, 0), is_failure
+end
+
+return read
