@@ -23,6 +23,13 @@ int neap_seq_gather_numbers(neap_seq *source, const double *numbers,
                             int64_t count, neap_seq **out, neap_error *error);
 
 /*
+ * What the adapters of a tree know of how items follow each other: nothing; or
+ * that long stretches come from one leaf at equal steps; or at steps of 1.
+ */
+enum { NEAP_SEQ_ANY, NEAP_SEQ_STEPS, NEAP_SEQ_UNITS };
+int neap_seq_kind(const neap_seq *seq);
+
+/*
  * Some indexes of a tree, resolved: item first + k of epoch `epoch` is item
  * place[k] of leaf number leaf[k], for k below count. Items count from 1. It
  * holds nothing while all but the tree is zero. The tree stays the caller's.
@@ -67,7 +74,7 @@ int64_t neap_seq_slide(neap_window *window, int64_t epoch, int64_t index,
                        int32_t *leaf);
 
 /*
- * The same for trees of slices, concats and cycles. It finds how far the
+ * The same for trees that are not NEAP_SEQ_ANY. It finds how far the
  * stretch goes at the first read and for reads in order; for a jump it resolves
  * the index alone.
  */

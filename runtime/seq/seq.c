@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "neap_lua.h"
 
 static int check_sources(const neap__seq_ops *ops, neap_seq *const *sources,
                          int count, int *depth, neap_error *error) {
@@ -27,6 +28,14 @@ static int check_sources(const neap__seq_ops *ops, neap_seq *const *sources,
   return NEAP_OK;
 }
 
+int neap__seq_kind(const neap__seq_ops *ops, neap_seq *const *sources,
+                   int count) {
+  int kind = ops->stride != NULL ? NEAP_SEQ_UNITS : NEAP_SEQ_ANY;
+  for (int k = 0; k < count; k++)
+    if (kind > sources[k]->kind) kind = sources[k]->kind;
+  return kind;
+}
+
 int neap__seq_new(const neap__seq_ops *ops, neap_seq *const *sources, int count,
                   neap_seq **out, neap_error *error) {
   int depth;
@@ -41,7 +50,8 @@ int neap__seq_new(const neap__seq_ops *ops, neap_seq *const *sources, int count,
     goto fail;
   }
   seq->ops = ops;
-  seq->depth = depth;
+  seq->depth = (int16_t)depth;
+  seq->kind = (int16_t)neap__seq_kind(ops, sources, count);
   *out = seq;
   return NEAP_OK;
 
@@ -73,6 +83,10 @@ void neap_seq_free(neap_seq *seq) {
 
 int64_t neap_seq_length(const neap_seq *seq) {
   return seq->length;
+}
+
+int neap_seq_kind(const neap_seq *seq) {
+  return seq->kind;
 }
 
 void neap_seq_resolve(const neap_seq *seq, int64_t epoch, int64_t *index,

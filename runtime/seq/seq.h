@@ -39,7 +39,9 @@ typedef struct neap__seq_ops {
   /*
    * Finds how far from span->index on the items come from one leaf at equal
    * steps: sets index to the one in the leaf, and step, count (1 or more),
-   * period and leaf. NULL: unknown, each index is asked for by itself.
+   * period and leaf. NULL: unknown, each index is asked for by itself. Where
+   * there is one, and steps of 1 in the sources may become others, the
+   * constructor lowers the kind from NEAP_SEQ_UNITS.
    */
   void (*stride)(const neap_seq *self, int64_t epoch, neap__span *span);
   /* Frees the sources; called once, last, perhaps on a half-built self. */
@@ -49,7 +51,8 @@ typedef struct neap__seq_ops {
 struct neap_seq {
   const neap__seq_ops *ops;
   int64_t length; /* or NEAP_ENDLESS */
-  int32_t depth;  /* 1: a leaf */
+  int16_t depth;  /* 1: a leaf */
+  int16_t kind;   /* NEAP_SEQ_ANY ... of the tree down from here */
   int32_t leaf;   /* a leaf's number */
 };
 
@@ -59,6 +62,10 @@ struct neap_seq {
  */
 int neap__seq_new(const neap__seq_ops *ops, neap_seq *const *sources, int count,
                   neap_seq **out, neap_error *error);
+
+/* The kind of an adapter of these ops over these sources. */
+int neap__seq_kind(const neap__seq_ops *ops, neap_seq *const *sources,
+                   int count);
 
 /* Whether seq[index] exists. */
 static inline int neap__seq_holds(const neap_seq *seq, int64_t index) {

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 
 #include "base/error.h"
+#include "neap_lua.h"
 
 struct slice {
   neap_seq base;
@@ -130,6 +131,7 @@ static int collapse(struct slice *self, neap_error *error) {
   self->first = first;
   self->step = step;
   self->base.depth = inner->base.depth;
+  self->base.kind = (int16_t)neap__seq_kind(&ops, &inner->source, 1);
   self->source = inner->source;
   inner->source = NULL;
   neap_seq_free(&inner->base);
@@ -151,6 +153,8 @@ int neap_seq_slice(neap_seq *source, int64_t first, int64_t step, int64_t count,
   if (count == 0) self->first = 0;
   if (count == 0 || count == 1) self->step = 1; /* so that it cannot overflow */
   if (source->ops == &ops && (rc = collapse(self, error)) != NEAP_OK) goto fail;
+  if (self->step != 1 && seq->kind == NEAP_SEQ_UNITS)
+    seq->kind = NEAP_SEQ_STEPS;
   *out = seq;
   return NEAP_OK;
 

@@ -11,8 +11,6 @@ local sequence = require("neap.sequence.sequence")
 
 local Concat = class("adapter.concat", Index)
 
-Concat.is_stretchy, Concat.is_unit = true, true
-
 function Concat:tree(sources, count)
   return self.build(lib.C.neap_seq_concat, sources, count)
 end

@@ -11,8 +11,6 @@ local sequence = require("neap.sequence.sequence")
 
 local Cycle = class("adapter.cycle", Index)
 
-Cycle.is_stretchy, Cycle.is_unit = true, true
-
 function Cycle:tree(source)
   return self.build(lib.C.neap_seq_cycle, source,
     self.times == math.huge and lib.C.NEAP_ENDLESS or self.times)

@@ -13,12 +13,10 @@ local sequence = require("neap.sequence.sequence")
 
 local Gather = class("adapter.gather", Index)
 
-Gather.lends = true
-
--- `indexes` is an f64 tensor, counted from 1; it lives as long as the node.
+-- `indexes` is an f64 tensor, counted from 1.
 function Gather:tree(source)
   return self.build(lib.C.neap_seq_gather_numbers, source, self.indexes:ptr(),
-    self.length)
+    self.length), self.indexes
 end
 
 -- Straight over a node that does not rearrange, C has nothing to add.

@@ -13,8 +13,6 @@ local sequence = require("neap.sequence.sequence")
 local int64 = ffi.typeof("int64_t")
 local Slice = class("adapter.slice", Index)
 
-Slice.is_stretchy = true
-
 function Slice:tree(source)
   return self.build(lib.C.neap_seq_slice, source, int64(self.first) - 1,
     self.step,
@@ -36,7 +34,7 @@ end
 local function node_of(source, first, step, length, where)
   return Slice:make({
     source = source, first = first, step = step, length = length,
-    is_unit = step == 1, where = where,
+    where = where,
   })
 end
 

@@ -3,15 +3,13 @@
 -- libneap, and through any number of them an item takes one call into C.
 --
 -- A subclass has a `source` and a method `tree(source_tree)`, or `sources` and
--- `tree(source_trees, count)`, which answers the tree of its adapter, made by
--- `Index.build`; and `is_stretchy` if its ops table has a `stride`, `is_unit`
--- if that answers steps of 1 over sources that do; `lends` if what the tree
--- reads is the node's.
+-- `tree(source_trees, count)`. It returns the tree of its adapter, made by
+-- `Index.build`, and what the tree reads beside its own memory, if anything.
 -- @module neap.sequence.index
 
 local ffi = require("ffi")
 local new_table = require("table.new")
-local ahead = require("neap.sequence.lookahead")
+local lookahead = require("neap.sequence.lookahead")
 local check = require("neap.base.check")
 local class = require("neap.base.class")
 local exact = require("neap.base.exact")
@@ -60,24 +58,30 @@ function Index.check_count(...)
   end
 end
 
-local function grow_several(node, leaves)
+local function grow_several(node, leaves, kept)
   local count = #node.sources
   local trees = ffi.new("neap_seq *[?]", count)
   for k, source in ipairs(node.sources) do
-    trees[k - 1] = grow(source, leaves)
+    trees[k - 1] = grow(source, leaves, kept)
   end
   return node:tree(trees, count)
 end
 
--- The tree of a node's adapters, down to the nodes that are none: these are
--- the leaves, numbered from 0 in the order met. Answers the caller's own.
-function grow(node, leaves)
+-- The tree of a node's adapters, which the caller owns, down to the nodes that
+-- are none: these are the leaves, numbered from 0 in the order met. What the
+-- tree reads is appended to `kept`.
+function grow(node, leaves, kept)
   if not node.tree then
     return grow_leaf(node, leaves)
-  elseif node.sources then
-    return grow_several(node, leaves)
   end
-  return node:tree(grow(node.source, leaves))
+  local tree, memory
+  if node.sources then
+    tree, memory = grow_several(node, leaves, kept)
+  else
+    tree, memory = node:tree(grow(node.source, leaves, kept))
+  end
+  kept[#kept + 1] = memory
+  return tree
 end
 
 -- What f answers for each leaf, counted from 0 as leaves are, in a table whose
@@ -117,23 +121,14 @@ local function emit_leaves(g, leaves, which, j, e)
   return x
 end
 
--- Keeps what the tree of a node reads beside its own memory.
-local function keep_lenders(g, node)
-  if node.lends then
-    g:keep(node)
-  end
-  for _, source in ipairs(node.tree and (node.sources or { node.source })
-    or {}) do
-    keep_lenders(g, source)
-  end
-end
-
 function Index:emit(g, i, e)
-  local leaves = {}
-  keep_lenders(g, self)
-  local way = ahead.way(self)
-  local arguments = ("%s, %s, %s"):format(g:constant(way.new(grow(self,
-    leaves))), i, e)
+  local leaves, kept = {}, {}
+  local tree = grow(self, leaves, kept)
+  for _, memory in ipairs(kept) do
+    g:keep(memory)
+  end
+  local way = lookahead.way(tree)
+  local arguments = ("%s, %s, %s"):format(g:constant(way.new(tree)), i, e)
   local j = g:name("i")
   if #leaves == 1 then
     g:line("local %s = %s(%s)", j, g:own(way.index), arguments)
@@ -150,7 +145,7 @@ end
 
 function Index:set(i, value, e)
   local leaves, which = {}, ffi.new("int32_t[1]")
-  local tree = ffi.gc(grow(self, leaves), C.neap_seq_free)
+  local tree = ffi.gc(grow(self, leaves, {}), C.neap_seq_free)
   local j = tonumber(C.neap_seq_resolve_one(tree, e, exact.from_zero(i),
     which)) + 1
   leaves[which[0] + 1]:set(j, value, e)

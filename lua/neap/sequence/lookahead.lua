@@ -138,31 +138,17 @@ function shift.leaf(ahead, i, e)
   return stretch.leaf(ahead, i, e)
 end
 
--- Whether all adapters of a tree have a property.
-local function have(node, property)
-  if not node.tree then
-    return true
-  elseif not node[property] then
-    return false
-  end
-  for _, source in ipairs(node.sources or { node.source }) do
-    if not have(source, property) then
-      return false
-    end
-  end
-  return true
+local ways = {
+  [C.NEAP_SEQ_ANY] = window, [C.NEAP_SEQ_STEPS] = stretch,
+  [C.NEAP_SEQ_UNITS] = shift,
+}
+
+--- The way that suits a tree: its readers, and `new`, which returns an `ahead`
+-- that owns the tree.
+local function way(tree)
+  return ways[C.neap_seq_kind(tree)]
 end
 
---- The way that suits a node's tree: its readers, and `new`, which answers an
--- `ahead` that owns a tree.
-local function way(node)
-  if not have(node, "is_stretchy") then
-    return window
-  end
-  return have(node, "is_unit") and shift or stretch
-end
-
-jit.off(have, true) -- its loops are left at once
 jit.off(way)
 
 return { way = way }

@@ -373,6 +373,8 @@ static void check_stretch(const neap_stretch *ahead) {
   const int64_t n = neap_seq_length(seq), period = (int64_t)ahead->period;
   int32_t one;
   assert_true(ahead->stop <= (double)n + 1 && ahead->near == ahead->stop);
+  if (neap_seq_kind(seq) == NEAP_SEQ_UNITS && ahead->stop > ahead->first)
+    assert_true(ahead->step == 1);
   for (int64_t k = (int64_t)ahead->first; k < (int64_t)ahead->stop; k++) {
     const double place = (double)k * ahead->step + ahead->offset;
     for (int64_t i = k - 1; i < n; i += period) {
@@ -433,6 +435,34 @@ static void what_is_ahead_is_what_resolves(void **state) {
     }
     neap_seq_free(seq);
   }
+}
+
+static neap_seq *slice(neap_seq *source, int64_t first, int64_t step) {
+  neap_seq *seq;
+  assert_int_equal(neap_seq_slice(source, first, step, 3, &seq, NULL), 0);
+  return seq;
+}
+
+static void check_kind(neap_seq *seq, int kind) {
+  assert_int_equal(neap_seq_kind(seq), kind);
+  neap_seq_free(seq);
+}
+
+static void a_kind_is_that_of_all_adapters(void **state) {
+  (void)state;
+  neap_seq *seq;
+  check_kind(leaf(9, 0), NEAP_SEQ_UNITS);
+  check_kind(slice(leaf(9, 0), 2, 1), NEAP_SEQ_UNITS);
+  check_kind(slice(leaf(9, 0), 2, 2), NEAP_SEQ_STEPS);
+  check_kind(slice(slice(leaf(9, 0), 8, -2), 2, -1), NEAP_SEQ_STEPS);
+  check_kind(slice(slice(leaf(9, 0), 8, -1), 2, -1), NEAP_SEQ_UNITS);
+  neap_seq *parts[] = {leaf(9, 0), slice(leaf(9, 1), 0, 3)};
+  assert_int_equal(neap_seq_concat(parts, 2, &seq, NULL), 0);
+  assert_int_equal(neap_seq_kind(seq), NEAP_SEQ_STEPS);
+  assert_int_equal(neap_seq_shuffle(seq, 1, &seq, NULL), 0);
+  assert_int_equal(neap_seq_kind(seq), NEAP_SEQ_ANY);
+  assert_int_equal(neap_seq_cycle(seq, 2, &seq, NULL), 0);
+  check_kind(slice(seq, 0, 1), NEAP_SEQ_ANY);
 }
 
 static void what_is_ahead_stays_exact(void **state) {
@@ -498,6 +528,7 @@ int main(void) {
       cmocka_unit_test(mix_begins_with_any_of_equals),
       cmocka_unit_test(mix_ends_where_a_source_has),
       cmocka_unit_test(what_is_ahead_is_what_resolves),
+      cmocka_unit_test(a_kind_is_that_of_all_adapters),
       cmocka_unit_test(what_is_ahead_stays_exact),
       cmocka_unit_test(bad_arguments_are_refused),
   };
