@@ -153,6 +153,7 @@ int neap_seq_interleave(neap_seq *const *sources, int32_t count, neap_seq **out,
     goto fail;
   }
   if ((rc = lay_out(self, error)) != NEAP_OK) goto fail;
+  neap__parts_free_leaves(&self->parts);
   *out = seq;
   return NEAP_OK;
 

@@ -130,7 +130,8 @@ static int plant(struct mix *self, const double *weights, int64_t seed,
                  neap_error *error) {
   const int32_t count = self->parts.count;
   struct subtree *list = calloc(2 * (size_t)count, sizeof *list);
-  self->nodes = calloc((size_t)count, sizeof *self->nodes);
+  self->nodes =
+      calloc((size_t)(count > 1 ? count - 1 : 1), sizeof *self->nodes);
   if (list == NULL || self->nodes == NULL) {
     free(list);
     return neap__error_set(error, NEAP_EMEMORY, 0,
@@ -212,6 +213,7 @@ int neap_seq_mix(neap_seq *const *sources, const double *weights, int32_t count,
   if ((rc = check_weights(weights, count, error)) != NEAP_OK) goto fail;
   if ((rc = plant(self, weights, seed, error)) != NEAP_OK) goto fail;
   if ((rc = measure(self, error)) != NEAP_OK) goto fail;
+  neap__parts_free_leaves(&self->parts);
   *out = seq;
   return NEAP_OK;
 

@@ -50,6 +50,14 @@ int neap__parts_new(const neap__seq_ops *ops, neap_seq *const *sources,
   return NEAP_OK;
 }
 
+void neap__parts_free_leaves(neap__parts *parts) {
+  if (parts->leaves == NULL) return;
+  for (int32_t k = 0; k < parts->count; k++) {
+    neap_seq_free(parts->sources[k]);
+    parts->sources[k] = NULL;
+  }
+}
+
 void neap__parts_fini(neap_seq *seq) {
   neap__parts *parts = (neap__parts *)seq;
   for (int32_t k = 0; k < parts->count; k++)

@@ -9,7 +9,7 @@
 /* The sources of an adapter; the first member of its struct. */
 typedef struct neap__parts {
   neap_seq base;
-  neap_seq **sources; /* count of them, owned */
+  neap_seq **sources; /* count of them, owned; or NULL each */
   int32_t *leaves; /* their numbers if all are leaves, else NULL; not freed */
   int32_t count;
 } neap__parts;
@@ -20,6 +20,12 @@ typedef struct neap__parts {
  */
 int neap__parts_new(const neap__seq_ops *ops, neap_seq *const *sources,
                     int32_t count, neap_seq **out, neap_error *error);
+
+/*
+ * Frees the sources if all are leaves: neap__parts_resolve() needs their
+ * numbers only. For adapters that ask their sources nothing else.
+ */
+void neap__parts_free_leaves(neap__parts *parts);
 
 /* The fini of such an adapter. */
 void neap__parts_fini(neap_seq *seq);
