@@ -3,7 +3,7 @@
  * The `neap` executable: LuaJIT with libneap inside, for scripts, commands and
  * worker processes. It opens a Lua state, finds neap's modules and leaves the
  * rest to them: neap.main, or for `neap --worker LUA_DIR`, which libneap
- * starts and which must be quick, neap.prefetch.worker.
+ * starts and which must be quick, neap.worker.
  */
 #include "bundle.h"
 
@@ -130,7 +130,7 @@ static int run(lua_State *L) {
   if (line->is_worker) {
     lua_pushstring(L, line->words[2]);
     prepend_path(L);
-    push_module(L, "neap.prefetch.worker");
+    push_module(L, "neap.worker");
     lua_call(L, 0, 1);
   } else {
     push_lua_dir(L);

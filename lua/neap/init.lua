@@ -1,23 +1,31 @@
 -- SPDX-License-Identifier: MIT
---- neap: data loading for LuaJIT. What `require("neap")` answers.
+--- neap: data loading for LuaJIT. What `require("neap")` returns.
 --
--- Each name of ADAPTERS is a module that answers a function over sequences,
--- which is a method of every sequence too. A new adapter is one module and
--- one word here.
+-- Each word of SOURCES and ADAPTERS names a function and its file, which
+-- returns a *descriptor*: a table of
+--   make             the function, of an adapter a method of sequences too
+--   class            of the nodes that it makes
+--   options          {name = kind}, of its table of options (neap.base.check)
+--   function_first   it takes a function first: make(f, s) is s:name(f)
+--   is_function      an adapter that is no method
+--   example          code, and after "-->" what the code returns
+--   node             makes a node of nodes, for other adapters
+-- A new adapter is one file and one word here.
 -- @module neap
 
-local array = require("neap.tensor.array")
-local borrow = require("neap.value.borrow")
 local check = require("neap.base.check")
 local errors = require("neap.base.errors")
-local sequence = require("neap.sequence.sequence")
+local borrow = require("neap.value.borrow")
+local handle = require("neap.sequence.handle")
+local array = require("neap.tensor.array")
+local traverse = require("neap.base.traverse")
 
 local SOURCES = { "range", "from", "from_iter", "rep", "idx" }
 local ADAPTERS = {
   "map", "starmap", "random_map", "zip", "gather", "concat", "interleave",
   "cycle", "switch", "case", "split", "batch", "unbatch", "shuffle", "shard",
-  "slice", "window", "where", "epoch", "cache", "prefetch", "rescue", "retry",
-  "debug", "monitor", "progress",
+  "slice", "window", "mix", "where", "epoch", "cache", "prefetch", "rescue",
+  "retry", "debug", "monitor", "progress",
 }
 
 local neap = {
@@ -28,33 +36,46 @@ local neap = {
   stack = require("neap.tensor.stack"),
   keep = borrow.keep,
   release = borrow.release,
-  mix = require("neap.adapter.mix"),
 }
+traverse.each(neap, check.register)
+check.register("stack", getmetatable(neap.stack).__call)
 
-for _, name in ipairs(SOURCES) do
-  neap[name] = require("neap.source." .. name)
+-- Makes neap.name what a file of a room returns; returns its descriptor.
+local function add(room, name)
+  local descriptor = require(("neap.%s.%s"):format(room, name))
+  neap[name] = descriptor.make
+  check.register(name, descriptor.make)
+  return descriptor
 end
 
--- neap.map(f, s, ...) is s:map(f, ...); the others take s first.
-local function as_method(name, f)
-  if not check.function_first[name] then
-    return f
+-- neap.map(f, s, ...) is s:map(f, ...).
+local function swapped(make)
+  return function(s, f, ...)
+    return (make(f, s, ...))
   end
-  return function(s, func, ...)
-    return (f(func, s, ...))
-  end
+end
+
+for _, name in ipairs(SOURCES) do
+  add("source", name)
 end
 
 for _, name in ipairs(ADAPTERS) do
-  local f = require("neap.adapter." .. name)
-  neap[name] = f
-  sequence.method(name, as_method(name, f))
+  local adapter = add("adapter", name)
+  local method = adapter.make
+  if adapter.function_first then
+    method = swapped(method)
+    check.register(name, method, true)
+  end
+  if not adapter.is_function then
+    handle.method(name, method)
+  end
 end
 
 neap.take = neap.gather
-sequence.method("take", neap.gather)
+handle.method("take", neap.gather)
 
 --- neap.each(s) is s:each(), for arrays and tensors too.
-neap.each = sequence.class.methods.each
+neap.each = handle.each
+check.register("each", neap.each)
 
 return neap

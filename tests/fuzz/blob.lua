@@ -85,12 +85,12 @@ local modules = {
   },
   math = math, bit = bit,
   ["neap.chain"] = require("neap.travel.tensor"),
-  ["neap.sequence"] = require("neap.sequence.sequence"),
+  ["neap.sequence"] = require("neap.sequence.handle"),
 }
 
 -- The corpus has tensors and sequences under these names.
 format.kinds["neap.chain"] = format.kinds["neap.travel.tensor"]
-format.kinds["neap.sequence"] = format.kinds["neap.sequence.sequence"]
+format.kinds["neap.sequence"] = format.kinds["neap.sequence.handle"]
 
 local own_require = require
 

@@ -103,7 +103,7 @@ describe("the bundle", function()
     support.write(path, text:sub(1, at) .. "?" .. text:sub(at + 2))
     assert.matches("^3\ttrue\tnil$", neap(ASK))
     assert.equal("@" .. lua_dir .. "/neap/source/range.lua", neap([[-e 'print(
-      debug.getinfo(require("neap.source.range"), "S").source)']]))
+      debug.getinfo(require("neap.source.range").make, "S").source)']]))
   end)
 
   local function is_used()

@@ -21,15 +21,15 @@ local function lines_of(command)
   return lines
 end
 
--- The names in the lists of lua/neap/init.lua, and mix, which stands alone.
-local function adapters()
-  local names = { "mix" }
-  for list in read("lua/neap/init.lua"):gmatch("\nlocal [A-Z]+ = (%b{})") do
-    for name in list:gmatch('"([%w_]+)"') do
-      names[#names + 1] = name
+-- The descriptors of sources and adapters, by their names.
+local function descriptors()
+  local found = {}
+  for room, list in pairs({ source = "SOURCES", adapter = "ADAPTERS" }) do
+    for _, name in ipairs(support.listed(list)) do
+      found[name] = require(("neap.%s.%s"):format(room, name))
     end
   end
-  return names
+  return found
 end
 
 -- "### name" and what follows it, up to the next heading.
@@ -60,7 +60,7 @@ end
 describe("docs/guide/adapters.md", function()
   local found = sections()
 
-  for _, name in ipairs(adapters()) do
+  for name in pairs(descriptors()) do
     it("has a section for " .. name, function()
       local section = found[name]
       assert(section, "no section for " .. name)
@@ -101,21 +101,39 @@ describe("docs/pictures", function()
     end)
     assert.same({}, lines_of(("%s docs/draw.lua %s"):format(NEAP, folder)))
     assert.same({}, lines_of(("diff -r %s %s"):format(PICTURES, folder)))
-    for _, name in ipairs(adapters()) do
+    for name in pairs(descriptors()) do
       assert.matches("<svg ", read(("%s/%s.svg"):format(folder, name)))
     end
   end)
 end)
 
+-- What code returns, and what it says that it returns.
+local function check_answer(code, answer, path)
+  local chunk = assert(loadstring("return " .. code, "=" .. path))
+  if answer then
+    setfenv(chunk, setmetatable({ neap = neap }, { __index = _G }))
+    assert.equal(plain("{" .. answer .. "}"), plain(show(chunk())))
+  end
+end
+
 describe("@usage", function()
   for _, path in ipairs(lines_of("find lua -name '*.lua' | sort")) do
     for code, answer in read(path):gmatch("%-%- @usage ([^\n]-) %-%-> ([^\n]*)")
     do
-      it("of " .. path .. " answers what its comment says", function()
-        local chunk = assert(loadstring("return " .. code, "=" .. path))
-        setfenv(chunk, setmetatable({ neap = neap }, { __index = _G }))
-        assert.equal(plain("{" .. answer .. "}"), plain(show(chunk())))
+      it("of " .. path .. " returns what its comment says", function()
+        check_answer(code, answer, path)
       end)
     end
+  end
+end)
+
+describe("the example", function()
+  for name, descriptor in pairs(descriptors()) do
+    it("of " .. name .. " returns what it says", function()
+      local example = descriptor.example
+      local code, answer = example:match("^(.-)%s*%-%->%s*(.*)$")
+      assert.matches("%f[%w]" .. name .. "%(", example)
+      check_answer(code or example, answer, name)
+    end)
   end
 end)

@@ -4,11 +4,12 @@
 
 local check = require("neap.base.check")
 local class = require("neap.base.class")
+local Node = require("neap.sequence.node")
+local handle = require("neap.sequence.handle")
 local rows = require("neap.value.rows")
-local sequence = require("neap.sequence.sequence")
 local stack = require("neap.tensor.stack")
 
-local Batch = class("adapter.batch", sequence.class)
+local Batch = class("adapter.batch", Node)
 
 Batch.takes_several = true
 
@@ -83,10 +84,10 @@ end
 -- Those of a padded batch's padding are dropped.
 function Batch:set(i, values, e)
   if type(self.collate) == "function" then
-    sequence.class.set(self)
+    Node.set(self)
   end
   local before = (i - 1) * self.stride
-  self.source:set_several(before + 1,
+  handle.set_several(self.source, before + 1,
     math.min(self.k, self.source.length - before), values, e,
     self.has_pad and self.k)
 end
@@ -100,9 +101,18 @@ function Batch:describe()
     self.collate == stack and ", stacked" or "")
 end
 
-local function is_collate(collate)
-  return collate == nil or collate == stack or type(collate) == "function"
+local function any()
+  return true
 end
+
+local function is_collate(collate)
+  return collate == stack or type(collate) == "function",
+    "function or neap.stack"
+end
+
+local OPTIONS = {
+  drop_last = check.kinds.boolean, pad = any, collate = is_collate,
+}
 
 --- Returns batches of k consecutive items.
 -- @function batch
@@ -112,19 +122,12 @@ end
 --   pad (a value that completes it), collate (f(list), or neap.stack; default:
 --   the list)
 -- @treturn Sequence
--- @usage for _, b in images:batch(32, {collate = neap.stack}):each() do end
 local function batch(source, k, options)
-  source = check.sequence(1, source)
+  source = handle.check(1, source)
   check.count(2, k)
-  options = check.options(3, options, {
-    drop_last = "boolean", pad = "any", collate = "any",
-  })
-  if not is_collate(options.collate) then
-    check.fail(3, "option 'collate': function or neap.stack expected, got "
-      .. check.got(options.collate))
-  end
+  options = check.options(3, options, OPTIONS)
   local n = source.length / k
-  return sequence.wrap(Batch:make({
+  return handle.wrap(Batch:make({
     source = source, k = k, stride = k,
     length = options.drop_last and math.floor(n) or math.ceil(n),
     has_pad = options.pad ~= nil, pad = options.pad,
@@ -132,8 +135,7 @@ local function batch(source, k, options)
   }))
 end
 
-return setmetatable({ class = Batch }, {
-  __call = function(_, ...)
-    return (batch(...))
-  end,
-})
+return {
+  class = Batch, make = batch, options = OPTIONS,
+  example = [[neap.batch({ 1, 2, 3 }, 2):totable() --> {1, 2}, {3}]],
+}

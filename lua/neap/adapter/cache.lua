@@ -2,17 +2,14 @@
 --- Keeps the items read last, so that reading them again is free.
 -- @module neap.adapter.cache
 
-local borrow = require("neap.value.borrow")
 local check = require("neap.base.check")
 local class = require("neap.base.class")
 local compiler = require("neap.sequence.compile")
-local sequence = require("neap.sequence.sequence")
+local borrow = require("neap.value.borrow")
+local Node = require("neap.sequence.node")
+local handle = require("neap.sequence.handle")
 
-local Cache = class("adapter.cache", sequence.class)
-
-Cache.transient = {
-  getter = true, record = true, kept = true, kept_epoch = true,
-}
+local Cache = class("adapter.cache", Node)
 
 local NIL = {} -- a nil that is kept
 
@@ -21,72 +18,80 @@ local function is_nil(x)
   return rawequal(x, nil)
 end
 
--- What is kept: items by index, and the indexes in a ring from the one read
--- last (`newer` and `older` of index 0 are its ends).
-local function new_kept()
-  return { items = {}, count = 0, newer = { [0] = 0 }, older = { [0] = 0 } }
+local END = math.huge -- the index before the first and after the last
+
+-- Begins to keep items of an epoch, in the node's `here`: `items` by index, and
+-- `links`, a ring of the indexes in the order of their last reads. It has the
+-- newer neighbour of index i at i and the older one at -i: those of END are the
+-- oldest index and the newest.
+local function begin(here, epoch)
+  here.items, here.count, here.epoch = {}, 0, epoch
+  here.links = {}
+  here.links[END], here.links[-END] = END, END
 end
 
-local function unlink(kept, i)
-  local newer, older = kept.newer[i], kept.older[i]
-  kept.older[newer], kept.newer[older] = older, newer
+local function unlink(links, i)
+  local newer, older = links[i], links[-i]
+  links[-newer], links[older] = older, newer
 end
 
-local function link_newest(kept, i)
-  local newest = kept.older[0]
-  kept.older[0], kept.newer[i] = i, 0
-  kept.older[i], kept.newer[newest] = newest, i
+local function link_newest(links, i)
+  local newest = links[-END]
+  links[-END], links[i] = i, END
+  links[-i], links[newest] = newest, i
 end
 
-local function forget_oldest(kept)
-  local i = kept.newer[0]
-  unlink(kept, i)
-  kept.items[i] = nil
-  kept.newer[i], kept.older[i] = nil, nil
-  kept.count = kept.count - 1
+local function forget_oldest(here)
+  local links = here.links
+  local i = links[END]
+  unlink(links, i)
+  here.items[i] = nil
+  links[i], links[-i] = nil, nil
+  here.count = here.count - 1
 end
 
-local function add(self, kept, i, x)
-  if not is_nil(kept.items[i]) then
-    unlink(kept, i)
+local function add(here, i, x, size)
+  if not is_nil(here.items[i]) then
+    unlink(here.links, i)
   else
-    kept.count = kept.count + 1
+    here.count = here.count + 1
   end
   if is_nil(x) then
     x = NIL
   end
-  kept.items[i] = x
-  link_newest(kept, i)
-  if kept.count > self.size then
-    forget_oldest(kept)
+  here.items[i] = x
+  link_newest(here.links, i)
+  if here.count > size then
+    forget_oldest(here)
   end
 end
 
 function Cache:get(i, e)
-  local kept = self.kept
-  if not kept or self.kept_epoch ~= e then
-    kept = new_kept()
-    self.kept, self.kept_epoch = kept, e
+  local here = self.here or self:own()
+  if here.epoch ~= e then
+    begin(here, e)
   end
-  local x = kept.items[i]
+  local x = here.items[i]
   if not is_nil(x) then
-    unlink(kept, i)
-    link_newest(kept, i)
+    unlink(here.links, i)
+    link_newest(here.links, i)
     if rawequal(x, NIL) then
       return nil
     end
     return x
   end
   x = borrow.keep(compiler.compile(self.source)(i, e))
-  add(self, kept, i, x)
+  if here.epoch == e then -- else the source has changed what is kept
+    add(here, i, x, self.size)
+  end
   return x
 end
 
--- What is stored may be kept under other indexes too, and is not always what a
--- read answers then.
+-- All is forgotten: what is stored may be kept under other indexes too, and a
+-- read does not always return what was stored.
 function Cache:set(i, value, e)
   self.source:set(i, value, e)
-  self.kept = false
+  self:own().epoch = false
 end
 
 function Cache:describe()
@@ -99,14 +104,15 @@ end
 -- @tparam Sequence source
 -- @tparam[opt] int k nil: all items
 -- @treturn Sequence
--- @usage neap.cache(neap.map(slow, files), 100)
 local function cache(source, k)
-  source = check.sequence(1, source)
-  return sequence.wrap(Cache:make({
+  source = handle.check(1, source)
+  return handle.wrap(Cache:make({
     source = source, length = source.length,
     size = k == nil and math.huge or check.count(2, k),
-    kept = false, kept_epoch = 0,
   }))
 end
 
-return cache
+return {
+  class = Cache, make = cache,
+  example = [[neap.cache(neap.range(3), 100):totable() --> 1, 2, 3]],
+}

@@ -2,13 +2,14 @@
 --- Each item from the one of several sequences that a selector names.
 -- @module neap.adapter.case
 
+local arguments = require("neap.sequence.arguments")
 local check = require("neap.base.check")
 local class = require("neap.base.class")
-local agree = require("neap.adapter.map").agree
 local compiler = require("neap.sequence.compile")
-local sequence = require("neap.sequence.sequence")
+local Node = require("neap.sequence.node")
+local handle = require("neap.sequence.handle")
 
-local Case = class("adapter.case", sequence.class)
+local Case = class("adapter.case", Node)
 
 local function checked(selected, count)
   if not (check.is_integer(selected) and selected >= 1
@@ -37,20 +38,20 @@ function Case:set(i, value, e)
   self.sources[1 + checked(selected, #self.sources - 1)]:set(i, value, e)
 end
 
-Case.describe = sequence.describe_sources
-
 --- Returns item i of the sequence whose number selector[i] is.
 -- @function case
 -- @tparam Sequence selector items 1 to k
 -- @tparam Sequence ... k sequences
 -- @treturn Sequence
--- @usage neap.case({ 2, 1 }, { 1, 2 }, { 10, 20 }):totable() --> 10, 2
 local function case(selector, ...)
   if select("#", ...) == 0 then
-    check.sequence(2, nil)
+    handle.check(2, nil)
   end
-  local sources, length = agree(1, selector, ...)
-  return sequence.wrap(Case:make({ sources = sources, length = length }))
+  local sources, length = arguments.agree(1, selector, ...)
+  return handle.wrap(Case:make({ sources = sources, length = length }))
 end
 
-return case
+return {
+  class = Case, make = case,
+  example = [[neap.case({ 2, 1 }, { 1, 2 }, { 10, 20 }):totable() --> 10, 2]],
+}

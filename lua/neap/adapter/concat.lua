@@ -2,20 +2,19 @@
 --- One sequence after another.
 -- @module neap.adapter.concat
 
+local arguments = require("neap.sequence.arguments")
 local check = require("neap.base.check")
 local class = require("neap.base.class")
 local exact = require("neap.base.exact")
 local lib = require("neap.base.lib")
 local Index = require("neap.sequence.index")
-local sequence = require("neap.sequence.sequence")
+local handle = require("neap.sequence.handle")
 
 local Concat = class("adapter.concat", Index)
 
 function Concat:tree(sources, count)
   return self.build(lib.C.neap_seq_concat, sources, count)
 end
-
-Concat.describe = sequence.describe_sources
 
 local MAX = lib.C.NEAP_SEQ_SOURCES_MAX
 
@@ -24,7 +23,7 @@ local MAX = lib.C.NEAP_SEQ_SOURCES_MAX
 local function flatten(...)
   local parts, length = {}, 0
   for k = 1, select("#", ...) do
-    local node = check.sequence(k, (select(k, ...)))
+    local node = handle.check(k, (select(k, ...)))
     if length == math.huge then
       check.fail(k, "no sequence expected after an endless one")
     end
@@ -47,11 +46,13 @@ end
 -- @function concat
 -- @tparam Sequence ... only the last may be endless
 -- @treturn Sequence a view
--- @usage neap.concat({ 1, 2 }, { 3 }):totable() --> 1, 2, 3
 local function concat(...)
-  Index.check_count(...)
+  arguments.check_count(...)
   local sources, length = flatten(...)
-  return sequence.wrap(Concat:make({ sources = sources, length = length }))
+  return handle.wrap(Concat:make({ sources = sources, length = length }))
 end
 
-return concat
+return {
+  class = Concat, make = concat,
+  example = [[neap.concat({ 1, 2 }, { 3 }):totable() --> 1, 2, 3]],
+}

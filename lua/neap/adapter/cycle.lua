@@ -7,7 +7,7 @@ local class = require("neap.base.class")
 local exact = require("neap.base.exact")
 local lib = require("neap.base.lib")
 local Index = require("neap.sequence.index")
-local sequence = require("neap.sequence.sequence")
+local handle = require("neap.sequence.handle")
 
 local Cycle = class("adapter.cycle", Index)
 
@@ -21,29 +21,26 @@ function Cycle:describe()
     self.times == math.huge and "" or (", %d"):format(self.times))
 end
 
---- The node that repeats a node; for adapters that need one.
-local function node_of(source, times)
-  return Cycle:make({
-    source = source, times = times,
-    length = exact.product(source.length, times),
-  })
-end
-
 --- Returns the source n times over, or without an end.
 -- @function cycle
 -- @tparam Sequence source with an end
 -- @tparam[opt] int n nil: endless
 -- @treturn Sequence a view
--- @usage neap.cycle({ "a", "b" }, 2):totable() --> a, b, a, b
-local function cycle(_, source, n)
-  source = check.finite(1, source)
+local function cycle(source, n)
+  source = handle.check_finite(1, source)
   local times = n == nil and math.huge or check.natural(2, n)
   if source.length == 0 and times > 0 then
     check.fail(1, "sequence with items expected, got an empty one")
   elseif times < math.huge and source.length * times >= exact.TOO_MANY then
     check.fail(2, "fewer than 2^63 items expected")
   end
-  return sequence.wrap(node_of(source, times))
+  return handle.wrap(Cycle:make({
+    source = source, times = times,
+    length = exact.product(source.length, times),
+  }))
 end
 
-return setmetatable({ node = node_of }, { __call = cycle })
+return {
+  class = Cycle, make = cycle,
+  example = [[neap.cycle({ "a", "b" }, 2):totable() --> a, b, a, b]],
+}

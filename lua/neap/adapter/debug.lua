@@ -5,9 +5,10 @@
 local check = require("neap.base.check")
 local class = require("neap.base.class")
 local clock = require("neap.base.clock")
-local sequence = require("neap.sequence.sequence")
+local Node = require("neap.sequence.node")
+local handle = require("neap.sequence.handle")
 
-local Debug = class("adapter.debug", sequence.class)
+local Debug = class("adapter.debug", Node)
 
 -- Whether this read is to be shown; counts it if so.
 local function is_due(state, self)
@@ -38,24 +39,29 @@ function Debug:set(i, value, e)
   self.source:set(i, value, e)
 end
 
+local OPTIONS = {
+  max_calls = check.kinds.natural, max_rate = check.kinds.positive,
+}
+
 --- Returns the same items, and calls f(i, x) on each read.
 -- @function debug
 -- @tparam Sequence source
 -- @tparam function f
 -- @tparam[opt] table options max_calls (in all), max_rate (calls a second)
 -- @treturn Sequence
--- @usage neap.debug(s, print, { max_calls = 3 })
 local function debug_(source, f, options)
-  source = check.sequence(1, source)
+  source = handle.check(1, source)
   check.func(2, f)
-  options = check.options(3, options, {
-    max_calls = "natural", max_rate = "positive",
-  })
-  return sequence.wrap(Debug:make({
+  options = check.options(3, options, OPTIONS)
+  return handle.wrap(Debug:make({
     source = source, f = f, length = source.length,
     max_calls = options.max_calls or math.huge,
     max_rate = options.max_rate or math.huge,
   }))
 end
 
-return debug_
+return {
+  class = Debug, make = debug_, options = OPTIONS,
+  example = [[neap.debug({ 5, 6 }, print, { max_calls = 0 }):totable()
+    --> 5, 6]],
+}

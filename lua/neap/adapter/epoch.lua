@@ -4,9 +4,10 @@
 
 local check = require("neap.base.check")
 local class = require("neap.base.class")
-local sequence = require("neap.sequence.sequence")
+local Node = require("neap.sequence.node")
+local handle = require("neap.sequence.handle")
 
-local Epoch = class("adapter.epoch", sequence.class)
+local Epoch = class("adapter.epoch", Node)
 
 function Epoch:emit(g, i)
   local e = g:name("e")
@@ -37,14 +38,16 @@ end
 -- @tparam Sequence source
 -- @tparam int n 1 or more
 -- @treturn Sequence
--- @usage for i, x in s:epoch(2):each() do end
-local function epoch(_, source, n)
-  source = check.sequence(1, source)
+local function epoch(source, n)
+  source = handle.check(1, source)
   check.count(2, n)
   if source.at_epoch then
-    return sequence.wrap(source:at_epoch(n))
+    return handle.wrap(source:at_epoch(n))
   end
-  return sequence.wrap(node_of(source, n))
+  return handle.wrap(node_of(source, n))
 end
 
-return setmetatable({ node = node_of }, { __call = epoch })
+return {
+  class = Epoch, make = epoch, node = node_of,
+  example = [[neap.range(3):epoch(2):totable() --> 1, 2, 3]],
+}

@@ -3,13 +3,13 @@
 -- @module neap.adapter.gather
 
 local ffi = require("ffi")
-local array = require("neap.tensor.array")
 local check = require("neap.base.check")
 local class = require("neap.base.class")
-local lazy = require("neap.adapter.lazy_gather")
+local lazy = require("neap.sequence.lazy_gather")
 local lib = require("neap.base.lib")
 local Index = require("neap.sequence.index")
-local sequence = require("neap.sequence.sequence")
+local handle = require("neap.sequence.handle")
+local array = require("neap.tensor.array")
 
 local Gather = class("adapter.gather", Index)
 
@@ -53,19 +53,22 @@ end
 -- @tparam Sequence indexes whole numbers; negative ones count from the end.
 --   A Lua array or tensor is copied; others are read when an item is
 -- @treturn Sequence a view
--- @usage neap.gather({"a", "b", "c"}, {3, 1, 3}):totable() --> c, a, c
 local function gather(source, indexes)
-  source = check.sequence(1, source)
-  indexes = check.sequence(2, indexes)
+  source = handle.check(1, source)
+  indexes = handle.check(2, indexes)
   if not indexes.stored then
-    return sequence.wrap(lazy.class:make({
+    return handle.wrap(lazy.class:make({
       sources = { source, indexes }, length = indexes.length,
     }))
   end
-  return sequence.wrap(Gather:make({
+  return handle.wrap(Gather:make({
     source = source, length = indexes.length,
     indexes = copy_indexes(indexes.stored, source.length),
   }))
 end
 
-return gather
+return {
+  class = Gather, make = gather,
+  example = [[neap.gather({ "a", "b", "c" }, { 3, 1, 3 }):totable()
+    --> c, a, c]],
+}

@@ -8,7 +8,7 @@ local class = require("neap.base.class")
 local exact = require("neap.base.exact")
 local lib = require("neap.base.lib")
 local Index = require("neap.sequence.index")
-local sequence = require("neap.sequence.sequence")
+local handle = require("neap.sequence.handle")
 
 local C = lib.C
 local Mix = class("adapter.mix", Index)
@@ -59,6 +59,8 @@ local function check_weights(weights, count)
   end
 end
 
+local OPTIONS = { seed = check.kinds.integer }
+
 --- Returns items of several sequences, each in its own order, in proportion
 -- to their weights at every prefix; ends where a source is due that has ended.
 -- @function mix
@@ -66,7 +68,6 @@ end
 -- @tparam table weights a number above 0 for each
 -- @tparam[opt] table options {seed = whole number} who goes first
 -- @treturn Sequence a view
--- @usage neap.mix({ cats, dogs }, { 2, 1 })
 local function mix(sources, weights, options)
   if type(sources) ~= "table" or #sources == 0 then
     check.fail(1, "table of sequences expected, got " .. (
@@ -78,14 +79,14 @@ local function mix(sources, weights, options)
   end
   local nodes = {}
   for k, source in ipairs(sources) do
-    nodes[k] = sequence.node(source)
+    nodes[k] = handle.node(source)
     if not nodes[k] then
       check.fail(1, ("sequence expected at position %d, got %s"):format(k,
-        sequence.unfit(source)))
+        handle.unfit(source)))
     end
   end
   check_weights(weights, #nodes)
-  options = check.options(3, options, { seed = "integer" })
+  options = check.options(3, options, OPTIONS)
   local packed = ffi.new("double[?]", #nodes)
   for k, weight in ipairs(weights) do
     packed[k - 1] = weight
@@ -95,7 +96,11 @@ local function mix(sources, weights, options)
     seed = options.seed or 1, length = 0,
   })
   node.length = measure(node)
-  return sequence.wrap(node)
+  return handle.wrap(node)
 end
 
-return mix
+return {
+  class = Mix, make = mix, options = OPTIONS, is_function = true,
+  example = [[neap.mix({ neap.rep("a", 4), neap.rep("b", 2) },
+    { 2, 1 }):totable() --> a, b, a, a, b, a]],
+}

@@ -6,19 +6,28 @@ local check = require("neap.base.check")
 local class = require("neap.base.class")
 local clock = require("neap.base.clock")
 local compiler = require("neap.sequence.compile")
-local sequence = require("neap.sequence.sequence")
+local Node = require("neap.sequence.node")
+local handle = require("neap.sequence.handle")
 
-local Monitor = class("adapter.monitor", sequence.class)
+local Monitor = class("adapter.monitor", Node)
 
 Monitor.keeps_seeds = true -- its handle tells what was read through it
-Monitor.transient = { getter = true, record = true, get_source = true }
+
+-- What was read, in the node's `here`.
+local function counters(node)
+  local here = node.here or node:own()
+  if not here.count then
+    here.count, here.seconds = 0, 0
+  end
+  return here
+end
 
 function Monitor:get(i, e)
-  self.get_source = self.get_source or compiler.compile(self.source)
+  local here, get = counters(self), compiler.compile(self.source)
   local start = clock()
-  local x = self.get_source(i, e)
-  self.seconds = self.seconds + clock() - start
-  self.count = self.count + 1
+  local x = get(i, e)
+  here.seconds = here.seconds + clock() - start
+  here.count = here.count + 1
   return x
 end
 
@@ -27,63 +36,64 @@ local function step(state, i)
   local start = clock()
   local at, x = state.step(state.state, i)
   if at ~= nil then
-    state.node.seconds = state.node.seconds + clock() - start
-    state.node.count = state.node.count + 1
+    local here = state.counters
+    here.seconds = here.seconds + clock() - start
+    here.count = here.count + 1
   end
   return at, x
 end
 
 function Monitor:iterate(options)
   local f, state, start = self.source:iterate(options)
-  self.record = self.source.record
-  return step, { node = self, step = f, state = state }, start
+  return step, { counters = counters(self), step = f, state = state }, start
 end
 
 function Monitor:set(i, value, e)
   self.source:set(i, value, e)
 end
 
-local methods = setmetatable({}, { __index = sequence.class.methods })
+local methods = handle.more_methods()
 Monitor.methods = methods
 
 local function measured(s, what)
-  local node = check.self(s, "monitor")
-  if node.count == 0 then
+  local here = counters(handle.check_self(s, "monitor"))
+  if here.count == 0 then
     check.raise(("cannot tell the %s before the first item is read"):format(
       what))
   end
-  return node
+  return here
 end
 
 --- Items read a second, while reading.
 function methods.throughput(s)
-  local node = measured(s, "throughput")
-  return node.count / node.seconds
+  local here = measured(s, "throughput")
+  return here.count / here.seconds
 end
 
 --- Seconds that an item takes to read, on the mean.
 function methods.read_delay(s)
-  local node = measured(s, "read delay")
-  return node.seconds / node.count
+  local here = measured(s, "read delay")
+  return here.seconds / here.count
 end
 
 --- Begins to count anew.
 function methods.reset(s)
-  local node = check.self(s, "monitor")
-  node.count, node.seconds = 0, 0
+  local here = counters(handle.check_self(s, "monitor"))
+  here.count, here.seconds = 0, 0
 end
 
 --- Returns the same items, and measures their reading.
 -- @function monitor
 -- @tparam Sequence source
 -- @treturn Sequence with the methods throughput, read_delay and reset
--- @usage local m = neap.monitor(s) ... print(m:throughput())
 local function monitor(source)
-  source = check.sequence(1, source)
-  return sequence.wrap(Monitor:make({
-    source = source, length = source.length, count = 0, seconds = 0,
-    get_source = false,
+  source = handle.check(1, source)
+  return handle.wrap(Monitor:make({
+    source = source, length = source.length,
   }))
 end
 
-return monitor
+return {
+  class = Monitor, make = monitor,
+  example = [[neap.monitor({ 1, 2 }):totable() --> 1, 2]],
+}

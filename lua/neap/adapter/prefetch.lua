@@ -11,41 +11,48 @@ local class = require("neap.base.class")
 local Iteration = require("neap.prefetch.iteration")
 local lib = require("neap.base.lib")
 local Pool = require("neap.prefetch.pool")
-local sequence = require("neap.sequence.sequence")
+local Node = require("neap.sequence.node")
+local handle = require("neap.sequence.handle")
+local listing = require("neap.sequence.listing")
 
 local C = lib.C
-local Prefetch = class("adapter.prefetch", sequence.class)
+local Prefetch = class("adapter.prefetch", Node)
 
 Prefetch.keeps_seeds = true -- its workers' chain is packed
-Prefetch.transient = { getter = true, record = true, iteration = true }
+Prefetch.epoch = false -- that of the read; at_epoch() sets another
+
+local kinds = check.kinds
 
 local OPTIONS = {
-  workers = "integer", buffered = "count", chunk = "chunk", order = "boolean",
-  on_start = "function", retries = "natural", timeout = "positive",
-  slot_bytes = "count", memory = "count",
+  workers = kinds.integer, buffered = kinds.count, order = kinds.boolean,
+  on_start = kinds.func, retries = kinds.natural, timeout = kinds.positive,
+  slot_bytes = kinds.count, memory = kinds.count,
+  chunk = function(v)
+    return v == "auto" or kinds.count(v), 'positive integer or "auto"'
+  end,
 }
 
 -- -- Reading ----------------------------------------------------------------
 
 function Prefetch:iterate(options)
-  local iteration = self.iteration
+  local iteration = self.here
   if not iteration then
-    return sequence.class.iterate(self, options)
+    return Node.iterate(self, options)
   elseif self:is_in_place() then
-    return iteration:each_in_place(sequence.class.iterate(self, options))
+    return iteration:each_in_place(Node.iterate(self, options))
   end
   return iteration:each(self, options)
 end
 
 function Prefetch:get(i, e)
-  return self.iteration:get(self, i, self.epoch or e)
+  return self.here:get(self, i, self.epoch or e)
 end
 
 -- -- As a node ---------------------------------------------------------------
 
 --- Whether items are computed in this process.
 function Prefetch:is_in_place()
-  return not self.iteration or self.iteration.pool.workers == 0
+  return not self.here or self.here.pool.workers == 0
 end
 
 -- Its workers do not know of a retry above it; so items that are computed in
@@ -58,18 +65,17 @@ function Prefetch.expect_tries() end
 local function emit_listed(self, g, i, x)
   local y, source = g:name(), self.source
   if source:count_stages("split") > 0 then
-    g:staged(source, i, "local %s = %s(%s)", y, g:own(sequence.listed_within),
-      x)
+    g:staged(source, i, "local %s = %s(%s)", y, g:own(listing.within), x)
   else
-    g:line("local %s = %s(%s)", y, g:own(sequence.listed), x)
+    g:line("local %s = %s(%s)", y, g:own(listing.item), x)
   end
   return y
 end
 
 function Prefetch:emit(g, i, e)
   if self:is_in_place() then
-    if self.iteration then
-      local pool = self.iteration.pool
+    if self.here then
+      local pool = self.here.pool
       pool:start_in_place()
       g:line("%s(%s)", g:own(Pool.check_open), g:constant(pool))
     end
@@ -77,7 +83,7 @@ function Prefetch:emit(g, i, e)
       or e)
     return emit_listed(self, g, i, x)
   end
-  return sequence.class.emit(self, g, i, e)
+  return Node.emit(self, g, i, e)
 end
 
 function Prefetch:describe()
@@ -89,17 +95,17 @@ end
 function Prefetch:at_epoch(n)
   return Prefetch:make({
     source = self.source, length = self.length, epoch = n,
-    where = self.where, iteration = self.iteration,
+    where = self.where, here = self.here,
   })
 end
 
 -- -- Methods of its handles -------------------------------------------------
 
-local methods = setmetatable({}, { __index = sequence.class.methods })
+local methods = handle.more_methods()
 Prefetch.methods = methods
 
 local function iteration_of(s)
-  return check.self(s, "prefetch").iteration
+  return handle.check_self(s, "prefetch").here
 end
 
 --- Ends the workers now. Items that are kept stay valid.
@@ -160,9 +166,8 @@ end
 --   memory (bytes that one worker may allocate), slot_bytes (address space of a
 --   slot, 2^30)
 -- @treturn Sequence with the methods close, stats, position, seek
--- @usage for i, x in neap.prefetch(s, {workers = 2}):each() do end
 local function prefetch(source, options)
-  source = check.sequence(1, source)
+  source = handle.check(1, source)
   options = check.options(2, options, OPTIONS)
   check_limits(options)
   local pool = Pool.make(options)
@@ -172,10 +177,13 @@ local function prefetch(source, options)
       check.raise(text)
     end
   end
-  return sequence.wrap(Prefetch:make({
-    source = source, length = source.length, epoch = false,
-    iteration = Iteration.make(pool),
+  return handle.wrap(Prefetch:make({
+    source = source, length = source.length, here = Iteration.make(pool),
   }))
 end
 
-return prefetch
+return {
+  class = Prefetch, make = prefetch, options = OPTIONS,
+  example = [[neap.prefetch(neap.range(3), { workers = 2 }):totable()
+    --> 1, 2, 3]],
+}

@@ -12,7 +12,8 @@ local check = require("neap.base.check")
 local class = require("neap.base.class")
 local clock = require("neap.base.clock")
 local epoch = require("neap.adapter.epoch")
-local sequence = require("neap.sequence.sequence")
+local Node = require("neap.sequence.node")
+local handle = require("neap.sequence.handle")
 
 local STDERR = 2
 local TIOCGWINSZ = 0x5413
@@ -152,11 +153,10 @@ local function step(bar, i)
   return j, x
 end
 
-local Progress = class("adapter.progress", sequence.class)
+local Progress = class("adapter.progress", Node)
 
 function Progress:iterate(options)
   local next_item, state, first = self.source:iterate(options)
-  self.record = self.source.record
   if C.neap_progress_isatty(STDERR) == 0 then
     return next_item, state, first
   end
@@ -184,12 +184,14 @@ end
 
 -- Below the bar, so that the bar is still what is iterated.
 function Progress:at_epoch(n)
-  local source = sequence.node(epoch(sequence.wrap(self.source), n))
+  local source = handle.node(epoch.make(handle.wrap(self.source), n))
   return Progress:make({
     source = source, length = self.length, label = self.label,
     where = self.where,
   })
 end
+
+local OPTIONS = { label = check.kinds.text }
 
 --- Returns the same items; while they are iterated, and stderr is a terminal,
 -- a bar shows how many are done, how many a second, the time that went by and
@@ -198,13 +200,16 @@ end
 -- @tparam Sequence source
 -- @tparam[opt] table options {label = text that stands before the bar}
 -- @treturn Sequence
--- @usage for i, x in neap.progress(s, {label = "epoch 1"}):each() do end
 local function progress(source, options)
-  source = check.sequence(1, source)
-  options = check.options(2, options, { label = "string" })
-  return sequence.wrap(Progress:make({
+  source = handle.check(1, source)
+  options = check.options(2, options, OPTIONS)
+  return handle.wrap(Progress:make({
     source = source, length = source.length, label = options.label or "",
   }))
 end
 
-return progress
+return {
+  class = Progress, make = progress, options = OPTIONS,
+  example = [[neap.progress({ 1, 2 }, { label = "epoch 1" }):totable()
+    --> 1, 2]],
+}

@@ -8,9 +8,10 @@ local class = require("neap.base.class")
 local context = require("neap.value.context")
 local random = require("neap.base.random")
 local seeds = require("neap.sequence.seeds")
-local sequence = require("neap.sequence.sequence")
+local Node = require("neap.sequence.node")
+local handle = require("neap.sequence.handle")
 
-local RandomMap = class("adapter.random_map", sequence.class)
+local RandomMap = class("adapter.random_map", Node)
 
 RandomMap.is_seeded = true
 
@@ -41,6 +42,8 @@ function RandomMap:describe()
     self.seed)
 end
 
+local OPTIONS = { seed = check.kinds.integer }
+
 --- Returns f(x, rng): rng:uniform(), rng:integer(a, b), rng:normal(),
 -- rng:shuffle(t). The generator is valid during the call.
 -- @function random_map
@@ -49,12 +52,11 @@ end
 -- @tparam[opt] table options {seed = whole number}; by default a different
 --   one for each random_map of a chain
 -- @treturn Sequence
--- @usage neap.random_map(function(x, rng) return x + rng:normal() end, s)
 local function random_map(f, source, options)
   check.func(1, f)
-  source = check.sequence(2, source)
-  options = check.options(3, options, { seed = "integer" })
-  return sequence.wrap(RandomMap:make({
+  source = handle.check(2, source)
+  options = check.options(3, options, OPTIONS)
+  return handle.wrap(RandomMap:make({
     f = f,
     source = source,
     length = source.length,
@@ -63,4 +65,10 @@ local function random_map(f, source, options)
   }))
 end
 
-return random_map
+return {
+  class = RandomMap, make = random_map, options = OPTIONS,
+  function_first = true,
+  example = [[neap.random_map(function(x, rng)
+    return x + rng:integer(1, 6)
+  end, { 10, 20 }, { seed = 1 }):totable() --> 13, 22]],
+}

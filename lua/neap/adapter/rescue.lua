@@ -5,9 +5,10 @@
 local check = require("neap.base.check")
 local class = require("neap.base.class")
 local errors = require("neap.base.errors")
-local sequence = require("neap.sequence.sequence")
+local Node = require("neap.sequence.node")
+local handle = require("neap.sequence.handle")
 
-local Rescue = class("adapter.rescue", sequence.class)
+local Rescue = class("adapter.rescue", Node)
 
 -- What no other item can stand for: that an iterator of unknown size has ended,
 -- or that all items fail.
@@ -41,13 +42,17 @@ end
 -- @tparam Sequence source
 -- @tparam function f
 -- @treturn Sequence
--- @usage neap.rescue(images, function(err, i) return blank end)
 local function rescue(source, f)
-  source = check.sequence(1, source)
+  source = handle.check(1, source)
   check.func(2, f)
-  return sequence.wrap(Rescue:make({
+  return handle.wrap(Rescue:make({
     source = source, f = f, length = source.length,
   }))
 end
 
-return rescue
+return {
+  class = Rescue, make = rescue,
+  example = [[neap.rescue(neap.map(error, { 1, 2 }),
+    function(err, i) return -i end):totable() --> -1, -2]],
+    --> 1, 2]],
+}

@@ -6,9 +6,10 @@ local check = require("neap.base.check")
 local class = require("neap.base.class")
 local clock = require("neap.base.clock")
 local errors = require("neap.base.errors")
-local sequence = require("neap.sequence.sequence")
+local Node = require("neap.sequence.node")
+local handle = require("neap.sequence.handle")
 
-local Retry = class("adapter.retry", sequence.class)
+local Retry = class("adapter.retry", Node)
 
 local function attempt(self, getter, i, e)
   local ok, x
@@ -43,21 +44,30 @@ function Retry:set(i, value, e)
   self.source:set(i, value, e)
 end
 
+local OPTIONS = {
+  delay = function(v)
+    return type(v) == "number" and v >= 0 and v < math.huge,
+      "number, 0 or more,"
+  end,
+}
+
 --- Returns the same items; one that raises is read again, n times at most.
 -- @function retry
 -- @tparam Sequence source
 -- @tparam int n
 -- @tparam[opt] table options {delay = seconds} between two tries
 -- @treturn Sequence
--- @usage neap.retry(downloads, 3, { delay = 0.5 })
 local function retry(source, n, options)
-  source = check.sequence(1, source)
+  source = handle.check(1, source)
   check.count(2, n)
-  options = check.options(3, options, { delay = "duration" })
-  return sequence.wrap(Retry:make({
+  options = check.options(3, options, OPTIONS)
+  return handle.wrap(Retry:make({
     source = source, times = n, delay = options.delay or 0,
     length = source.length,
   }))
 end
 
-return retry
+return {
+  class = Retry, make = retry, options = OPTIONS,
+  example = [[neap.retry({ 1, 2 }, 3, { delay = 0.5 }):totable() --> 1, 2]],
+}

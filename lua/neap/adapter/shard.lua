@@ -5,16 +5,23 @@
 local ffi = require("ffi")
 local check = require("neap.base.check")
 local class = require("neap.base.class")
-local cycle = require("neap.adapter.cycle")
 local exact = require("neap.base.exact")
+local lib = require("neap.base.lib")
 local Slice = require("neap.adapter.slice").class
-local sequence = require("neap.sequence.sequence")
+local handle = require("neap.sequence.handle")
 
 local int64 = ffi.typeof("int64_t")
 local Shard = class("adapter.shard", Slice)
 
+function Shard:tree(source)
+  if self.times > 1 then
+    source = self.build(lib.C.neap_seq_cycle, source, self.times)
+  end
+  return (Slice.tree(self, source))
+end
+
 function Shard:describe()
-  return ("shard(%s, %d, %d, %s)"):format(self.whole:describe(), self.first,
+  return ("shard(%s, %d, %d, %s)"):format(self.source:describe(), self.first,
     self.step, self.even)
 end
 
@@ -39,6 +46,12 @@ local function times_of(n, rank, world, length)
   return tonumber((rank + (int64(length) - 1) * world + (n - 1)) / n)
 end
 
+local OPTIONS = {
+  even = function(v)
+    return LENGTHS[v] ~= nil, '"keep", "drop" or "pad"'
+  end,
+}
+
 --- Returns items rank, rank + world, rank + 2 world, ... of the source.
 -- @function shard
 -- @tparam Sequence source
@@ -48,23 +61,23 @@ end
 --   once; "drop": equal lengths, the remainder left out; "pad": equal lengths,
 --   filled up from the start
 -- @treturn Sequence a view
--- @usage neap.shard(neap.range(10), 2, 4):totable() --> 2, 6, 10
 local function shard(source, rank, world, options)
-  source = check.sequence(1, source)
+  source = handle.check(1, source)
   check.count(2, rank)
   check.count(3, world)
   if rank > world then
     check.fail(2, ("rank 1..%d expected, got %d"):format(world, rank))
   end
-  local even = check.options(4, options, { even = "even" }).even or "keep"
+  local even = check.options(4, options, OPTIONS).even or "keep"
   local n = source.length
   local length = n == math.huge and n or LENGTHS[even](n, rank, world)
-  local times = times_of(n, rank, world, length)
-  return sequence.wrap(Shard:make({
-    whole = source, even = even,
-    source = times > 1 and cycle.node(source, times) or source,
+  return handle.wrap(Shard:make({
+    source = source, even = even, times = times_of(n, rank, world, length),
     first = length > 0 and rank or 1, step = world, length = length,
   }))
 end
 
-return shard
+return {
+  class = Shard, make = shard, options = OPTIONS,
+  example = [[neap.shard(neap.range(10), 2, 4):totable() --> 2, 6, 10]],
+}

@@ -6,7 +6,7 @@ local check = require("neap.base.check")
 local class = require("neap.base.class")
 local lib = require("neap.base.lib")
 local Index = require("neap.sequence.index")
-local sequence = require("neap.sequence.sequence")
+local handle = require("neap.sequence.handle")
 
 local Shuffle = class("adapter.shuffle", Index)
 
@@ -23,17 +23,19 @@ end
 -- @tparam Sequence source with an end
 -- @tparam[opt] int seed by default another one than the shuffles below have
 -- @treturn Sequence a view; each epoch has an order of its own
--- @usage neap.shuffle(neap.range(10), 42)
 local function shuffle(source, seed)
-  source = check.finite(1, source)
+  source = handle.check_finite(1, source)
   if source.length > 2 ^ 62 then
     check.fail(1, "2^62 items at most expected")
   end
   seed = seed == nil and source:count_stages("shuffle") + 1
     or check.integer(2, seed)
-  return sequence.wrap(Shuffle:make({
+  return handle.wrap(Shuffle:make({
     source = source, seed = seed, length = source.length,
   }))
 end
 
-return shuffle
+return {
+  class = Shuffle, make = shuffle,
+  example = [[neap.shuffle(neap.range(4), 42):totable() --> 1, 4, 3, 2]],
+}

@@ -8,7 +8,7 @@ local class = require("neap.base.class")
 local exact = require("neap.base.exact")
 local lib = require("neap.base.lib")
 local Index = require("neap.sequence.index")
-local sequence = require("neap.sequence.sequence")
+local handle = require("neap.sequence.handle")
 
 local int64 = ffi.typeof("int64_t")
 local Slice = class("adapter.slice", Index)
@@ -47,9 +47,8 @@ end
 -- @tparam[opt] int last the last item, or 1 where step is negative
 -- @tparam[opt=1] int step
 -- @treturn Sequence a view
--- @usage neap.range(10):slice(3, 7, 2):totable() --> 3, 5, 7
-local function slice(_, source, first, last, step)
-  source = check.sequence(1, source)
+local function slice(source, first, last, step)
+  source = handle.check(1, source)
   step = step == nil and 1 or check.integer(4, step)
   local n = source.length
   if step == 0 then
@@ -71,7 +70,10 @@ local function slice(_, source, first, last, step)
   if length == 0 then
     first = 1
   end
-  return sequence.wrap(node_of(source, first, step, length))
+  return handle.wrap(node_of(source, first, step, length))
 end
 
-return setmetatable({ class = Slice, node = node_of }, { __call = slice })
+return {
+  class = Slice, make = slice, node = node_of,
+  example = [[neap.range(10):slice(3, 7, 2):totable() --> 3, 5, 7]],
+}

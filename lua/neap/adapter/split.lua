@@ -5,11 +5,12 @@
 local check = require("neap.base.check")
 local class = require("neap.base.class")
 local epoch = require("neap.adapter.epoch")
-local sequence = require("neap.sequence.sequence")
+local Node = require("neap.sequence.node")
+local handle = require("neap.sequence.handle")
 local slice = require("neap.adapter.slice")
 local traverse = require("neap.base.traverse")
 
-local Split = class("adapter.split", sequence.class)
+local Split = class("adapter.split", Node)
 
 local function piece(self, i)
   local first, last = self.firsts[i], self.lasts[i]
@@ -20,13 +21,13 @@ end
 
 function Split:get(i, e)
   local node = piece(self, i)
-  return sequence.wrap(e == 1 and node or epoch.node(node, e))
+  return handle.wrap(e == 1 and node or epoch.node(node, e))
 end
 
 --- Stores the items of a sequence in those of piece i.
 function Split:set(i, values, e)
   local node = piece(self, i)
-  node:set_several(1, node.length, values, e)
+  handle.set_several(node, 1, node.length, values, e)
 end
 
 -- The items of the longest piece.
@@ -93,7 +94,7 @@ local function read_edges(n, edges)
   elseif type(edges) ~= "table"
     or #edges == 0 and not traverse.is_empty(edges) then
     check.fail(2, "number or table of edges expected, got "
-      .. sequence.unfit(edges))
+      .. handle.unfit(edges))
   elseif type(edges[1]) == "table" then
     return take_pairs(n, edges)
   end
@@ -106,13 +107,15 @@ end
 -- @param edges a count of cuts; a list of positions to cut after; or a list of
 --   {first, last}
 -- @treturn Sequence of sequences
--- @usage neap.split(neap.range(5), { 2 })[2]:totable() --> 3, 4, 5
 local function split(source, edges)
-  source = check.finite(1, source)
+  source = handle.check_finite(1, source)
   local firsts, lasts = read_edges(source.length, edges)
-  return sequence.wrap(Split:make({
+  return handle.wrap(Split:make({
     source = source, firsts = firsts, lasts = lasts, length = #firsts,
   }))
 end
 
-return split
+return {
+  class = Split, make = split,
+  example = [[neap.split(neap.range(5), { 2 })[2]:totable() --> 3, 4, 5]],
+}

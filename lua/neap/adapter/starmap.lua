@@ -4,9 +4,10 @@
 
 local check = require("neap.base.check")
 local class = require("neap.base.class")
-local sequence = require("neap.sequence.sequence")
+local Node = require("neap.sequence.node")
+local handle = require("neap.sequence.handle")
 
-local StarMap = class("adapter.starmap", sequence.class)
+local StarMap = class("adapter.starmap", Node)
 
 -- LuaJIT does not compile unpack(): the usual counts are spelt out.
 local function spread(f, x)
@@ -44,13 +45,16 @@ end
 -- @tparam function f
 -- @tparam Sequence source its items are Lua arrays
 -- @treturn Sequence
--- @usage neap.starmap(math.max, { { 1, 5 }, { 7, 2 } }):totable() --> 5, 7
 local function starmap(f, source)
   check.func(1, f)
-  source = check.sequence(2, source)
-  return sequence.wrap(StarMap:make({
+  source = handle.check(2, source)
+  return handle.wrap(StarMap:make({
     f = f, source = source, length = source.length,
   }))
 end
 
-return starmap
+return {
+  class = StarMap, make = starmap, function_first = true,
+  example = [[neap.starmap(math.max, { { 1, 5 }, { 7, 2 } }):totable()
+    --> 5, 7]],
+}

@@ -2,13 +2,13 @@
 --- Each item from the one or the other sequence, as a condition says.
 -- @module neap.adapter.switch
 
-local check = require("neap.base.check")
+local arguments = require("neap.sequence.arguments")
 local class = require("neap.base.class")
-local agree = require("neap.adapter.map").agree
 local compiler = require("neap.sequence.compile")
-local sequence = require("neap.sequence.sequence")
+local Node = require("neap.sequence.node")
+local handle = require("neap.sequence.handle")
 
-local Switch = class("adapter.switch", sequence.class)
+local Switch = class("adapter.switch", Node)
 
 -- sources: the condition, then what to read where it holds and where not.
 function Switch:emit(g, i, e)
@@ -29,8 +29,6 @@ function Switch:set(i, value, e)
   self.sources[condition and 2 or 3]:set(i, value, e)
 end
 
-Switch.describe = sequence.describe_sources
-
 --- Returns a[i] where condition[i] is true, else b[i]. Only the chosen one is
 -- evaluated.
 -- @function switch
@@ -38,12 +36,15 @@ Switch.describe = sequence.describe_sources
 -- @tparam Sequence a
 -- @tparam Sequence b
 -- @treturn Sequence
--- @usage neap.switch({ true, false }, { 1, 2 }, { 10, 20 }):totable() --> 1, 20
 local function switch(condition, a, b)
-  check.sequence(2, a)
-  check.sequence(3, b)
-  local sources, length = agree(1, condition, a, b)
-  return sequence.wrap(Switch:make({ sources = sources, length = length }))
+  handle.check(2, a)
+  handle.check(3, b)
+  local sources, length = arguments.agree(1, condition, a, b)
+  return handle.wrap(Switch:make({ sources = sources, length = length }))
 end
 
-return switch
+return {
+  class = Switch, make = switch,
+  example = [[neap.switch({ true, false }, { 1, 2 }, { 10, 20 }):totable()
+    --> 1, 20]],
+}

@@ -2,13 +2,14 @@
 --- The items of batches, one by one.
 -- @module neap.adapter.unbatch
 
-local borrow = require("neap.value.borrow")
 local check = require("neap.base.check")
 local class = require("neap.base.class")
-local sequence = require("neap.sequence.sequence")
+local borrow = require("neap.value.borrow")
+local Node = require("neap.sequence.node")
+local handle = require("neap.sequence.handle")
 local traverse = require("neap.base.traverse")
 
-local Unbatch = class("adapter.unbatch", sequence.class)
+local Unbatch = class("adapter.unbatch", Node)
 
 local item_of
 
@@ -56,18 +57,21 @@ end
 -- @tparam int k items of a batch
 -- @tparam[opt=k] int last_k items of the last one
 -- @treturn Sequence
--- @usage neap.range(5):batch(2):unbatch(2, 1):totable() --> 1, 2, 3, 4, 5
 local function unbatch(source, k, last_k)
-  source = check.sequence(1, source)
+  source = handle.check(1, source)
   check.count(2, k)
   last_k = last_k == nil and k or check.count(3, last_k)
   if last_k > k then
     check.fail(3, ("1..%d expected, got %d"):format(k, last_k))
   end
   local n = source.length
-  return sequence.wrap(Unbatch:make({
+  return handle.wrap(Unbatch:make({
     source = source, k = k, length = n == 0 and 0 or (n - 1) * k + last_k,
   }))
 end
 
-return unbatch
+return {
+  class = Unbatch, make = unbatch,
+  example = [[neap.range(5):batch(2):unbatch(2, 1):totable()
+    --> 1, 2, 3, 4, 5]],
+}

@@ -7,12 +7,14 @@ local class = require("neap.base.class")
 local from = require("neap.source.from")
 local Map = require("neap.adapter.map").class
 local prefetch = require("neap.adapter.prefetch")
-local sequence = require("neap.sequence.sequence")
+local handle = require("neap.sequence.handle")
 
 -- What the predicate answers; errors call it by its name.
 local Where = class("adapter.where", Map)
 
 local BUFFERED = 1024 -- answers computed ahead: they are small
+
+local OPTIONS = { workers = check.kinds.integer }
 
 --- Returns the indexes of the items that satisfy the predicate. It reads the
 -- whole sequence, here and now.
@@ -21,16 +23,15 @@ local BUFFERED = 1024 -- answers computed ahead: they are small
 -- @tparam function predicate
 -- @tparam[opt] table options {workers = n}: ask in n worker processes
 -- @treturn Sequence of indexes, for neap.gather
--- @usage s:gather(s:where(function(x) return x > 2 end))
 local function where(source, predicate, options)
-  source = check.finite(1, source)
+  source = handle.check_finite(1, source)
   check.func(2, predicate)
-  options = check.options(3, options, { workers = "integer" })
-  local answers = sequence.wrap(Where:make({
+  options = check.options(3, options, OPTIONS)
+  local answers = handle.wrap(Where:make({
     f = predicate, sources = { source }, length = source.length,
   }))
   if options.workers and options.workers ~= 0 then
-    answers = prefetch(answers, {
+    answers = prefetch.make(answers, {
       workers = options.workers, buffered = BUFFERED,
     })
   end
@@ -43,7 +44,11 @@ local function where(source, predicate, options)
   if options.workers and options.workers ~= 0 then
     answers:close()
   end
-  return from(indexes)
+  return from.make(indexes)
 end
 
-return where
+return {
+  class = Where, make = where, options = OPTIONS,
+  example = [[neap.where({ 1, 5, 3 }, function(x) return x > 2 end):totable()
+    --> 2, 3]],
+}

@@ -5,7 +5,7 @@
 local check = require("neap.base.check")
 local class = require("neap.base.class")
 local Batch = require("neap.adapter.batch").class
-local sequence = require("neap.sequence.sequence")
+local handle = require("neap.sequence.handle")
 
 -- A batch whose stride is not its size.
 local Window = class("adapter.window", Batch)
@@ -21,16 +21,19 @@ end
 -- @tparam int k items of a window
 -- @tparam[opt=1] int step items from one window to the next
 -- @treturn Sequence
--- @usage neap.window(neap.range(5), 3):totable() --> {1,2,3}, {2,3,4}, {3,4,5}
 local function window(source, k, step)
-  source = check.sequence(1, source)
+  source = handle.check(1, source)
   check.count(2, k)
   step = step == nil and 1 or check.count(3, step)
-  return sequence.wrap(Window:make({
+  return handle.wrap(Window:make({
     source = source, k = k, stride = step,
     length = math.max(0, math.floor((source.length - k) / step) + 1),
     has_pad = false,
   }))
 end
 
-return window
+return {
+  class = Window, make = window,
+  example = [[neap.window(neap.range(4), 3):totable()
+    --> {1, 2, 3}, {2, 3, 4}]],
+}

@@ -2,13 +2,14 @@
 --- Several sequences side by side.
 -- @module neap.adapter.zip
 
+local arguments = require("neap.sequence.arguments")
 local check = require("neap.base.check")
 local class = require("neap.base.class")
-local map = require("neap.adapter.map")
-local sequence = require("neap.sequence.sequence")
+local Node = require("neap.sequence.node")
+local handle = require("neap.sequence.handle")
 local traverse = require("neap.base.traverse")
 
-local Zip = class("adapter.zip", sequence.class)
+local Zip = class("adapter.zip", Node)
 
 -- In one line: the lines of the code tell the stages.
 local function quoted(key)
@@ -33,14 +34,14 @@ local function check_item(self, value)
   if type(value) ~= "table" or getmetatable(value) ~= nil then
     error(("cannot assign: a table of %d %s%s expected, got %s"):format(
       #self.sources, what, #self.sources == 1 and "" or "s",
-      sequence.unfit(value)), 0)
+      handle.unfit(value)), 0)
   end
   for k, source in ipairs(self.sources) do
     local key = self.keys and self.keys[k] or k
     known[key] = true
     if value[key] == nil then
       error(("cannot assign: the table has no %s '%s'"):format(what, key), 0)
-    elseif source.set == sequence.class.set then
+    elseif source.set == Node.set then
       source:set()
     end
   end
@@ -100,16 +101,16 @@ local function zip_fields(fields)
       check.fail(1, "names of fields must be strings, got " .. check.got(key))
     end
   end
-  if #keys > map.SOURCES_MAX then
-    check.fail(1, ("%d fields at most expected, got %d"):format(map.SOURCES_MAX,
-      #keys))
+  local most = arguments.SIDE_BY_SIDE_MAX
+  if #keys > most then
+    check.fail(1, ("%d fields at most expected, got %d"):format(most, #keys))
   end
   table.sort(keys)
   for k, key in ipairs(keys) do
-    nodes[k] = sequence.node(fields[key])
+    nodes[k] = handle.node(fields[key])
     if not nodes[k] then
       check.fail(1, ("field '%s': sequence expected, got %s"):format(key,
-        sequence.unfit(fields[key])))
+        handle.unfit(fields[key])))
     end
   end
   return Zip:make({
@@ -121,15 +122,17 @@ end
 -- @function zip
 -- @tparam Sequence|table ... sequences of equal lengths, or one table of them
 -- @treturn Sequence
--- @usage neap.zip{image = images, label = labels}
 local function zip(...)
   if select("#", ...) == 1 and is_fields((...)) then
-    return sequence.wrap(zip_fields((...)))
+    return handle.wrap(zip_fields((...)))
   elseif select("#", ...) == 0 then
-    check.sequence(1, nil)
+    handle.check(1, nil)
   end
-  local sources, length = map.agree(1, ...)
-  return sequence.wrap(Zip:make({ sources = sources, length = length }))
+  local sources, length = arguments.agree(1, ...)
+  return handle.wrap(Zip:make({ sources = sources, length = length }))
 end
 
-return zip
+return {
+  class = Zip, make = zip,
+  example = [[neap.zip({ 1, 2 }, { "a", "b" }):totable() --> {1, a}, {2, b}]],
+}

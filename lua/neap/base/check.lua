@@ -7,10 +7,6 @@ local traverse = require("neap.base.traverse")
 
 local check = {}
 
--- Functions whose first argument is a function, where a method's self is not
--- the first argument: neap.map(f, s) is s:map(f).
-check.function_first = { map = true, random_map = true, starmap = true }
-
 local ours = "^@" .. lib.lua_dir:gsub("%p", "%%%0") .. "/neap[/.]"
 
 --- Whether a debug.getinfo record ("S") is of neap's own code.
@@ -24,7 +20,7 @@ end
 function check.caller()
   local level, called = 2, nil
   while true do
-    local info = debug.getinfo(level, "Sln")
+    local info = debug.getinfo(level, "Slnf")
     if not info or (info.what ~= "C" and not check.is_ours(info)) then
       return info, called
     end
@@ -55,24 +51,35 @@ function check.raise(message)
   error(check.located(message), 0)
 end
 
--- A function that a tail call or pcall calls has no name there; the module of
--- an adapter has its name.
-local function name_of(called)
-  if called and called.name then
-    return called.name == "__concat" and ".." or called.name
-  end
-  local module = called and called.source:match("/([%w_]+)%.lua$")
-  local neap = package.loaded.neap
-  return module and neap and neap[module] and module or "?"
+-- Functions that users call: function -> {name, is_swapped}.
+local registered = {}
+
+--- Says what users call a function; the stack has no name for one that pcall or
+-- a tail call calls.
+-- @tparam string name
+-- @tparam function f
+-- @tparam[opt] boolean is_swapped a method that passes its first two arguments
+--   on in the other order: s:map(f) is neap.map(f, s)
+function check.register(name, f, is_swapped)
+  registered[f] = { name = name, is_swapped = is_swapped or false }
+end
+
+local function name_of(called, known)
+  local name = called and called.name or known and known.name or "?"
+  return name == "__concat" and ".." or name
 end
 
 --- Raises in Lua's own words: bad argument #2 to 'batch' (...).
 function check.fail(narg, message)
   local _, called = check.caller()
-  local name = name_of(called)
-  if called and called.namewhat == "method" then
-    narg = check.function_first[name] and narg == 1 and narg or narg - 1
+  local known = called and registered[called.func]
+  if known and known.is_swapped and narg <= 2 then
+    narg = 3 - narg
   end
+  if called and called.namewhat == "method" then
+    narg = narg - 1
+  end
+  local name = name_of(called, known)
   if narg == 0 then
     check.raise(("calling '%s' on bad self (%s)"):format(name, message))
   end
@@ -88,7 +95,7 @@ local function got(value)
   return value == nil and "no value" or type(value)
 end
 
---- How an unfit value shows in a message.
+--- How a value that does not fit shows in a message.
 check.got = got
 
 function check.is_integer(value)
@@ -96,105 +103,93 @@ function check.is_integer(value)
     and math.abs(value) < 2 ^ 53
 end
 
-local function expect(narg, truth, what, value)
-  if not truth then
-    check.fail(narg, ("%s expected, got %s"):format(what, got(value)))
-  end
-  return value
-end
+-- -- Kinds of values ---------------------------------------------------------
+--
+-- A kind is a function of a value: it returns whether the value is of the kind,
+-- and what messages call the kind. A kind of one function alone stands there.
 
-function check.integer(narg, value)
-  return expect(narg, check.is_integer(value), "whole number", value)
+local kinds = {}
+check.kinds = kinds
+
+function kinds.integer(v)
+  return check.is_integer(v), "whole number"
 end
 
 --- A whole number, 1 or more.
-function check.count(narg, value)
-  return expect(narg, check.is_integer(value) and value >= 1,
-    "positive integer", value)
+function kinds.count(v)
+  return check.is_integer(v) and v >= 1, "positive integer"
 end
 
 --- A whole number, 0 or more.
-function check.natural(narg, value)
-  return expect(narg, check.is_integer(value) and value >= 0,
-    "whole number, 0 or more,", value)
+function kinds.natural(v)
+  return check.is_integer(v) and v >= 0, "whole number, 0 or more,"
 end
 
-function check.number(narg, value)
-  return expect(narg, type(value) == "number" and value == value, "number",
-    value)
+--- A number, not NaN.
+function kinds.number(v)
+  return type(v) == "number" and v == v, "number"
 end
 
-function check.func(narg, value)
-  return expect(narg, type(value) == "function", "function", value)
+function kinds.positive(v)
+  return type(v) == "number" and v > 0, "number above 0"
 end
 
-function check.text(narg, value)
-  return expect(narg, type(value) == "string", "string", value)
+function kinds.boolean(v)
+  return type(v) == "boolean", "boolean"
 end
 
-local kinds = {
-  count = function(v)
-    return check.is_integer(v) and v >= 1, "positive integer"
-  end,
-  natural = function(v)
-    return check.is_integer(v) and v >= 0, "whole number, 0 or more,"
-  end,
-  integer = function(v)
-    return check.is_integer(v), "whole number"
-  end,
-  boolean = function(v)
-    return type(v) == "boolean", "boolean"
-  end,
-  ["function"] = function(v)
-    return type(v) == "function", "function"
-  end,
-  string = function(v)
-    return type(v) == "string", "string"
-  end,
-  chunk = function(v)
-    return v == "auto" or check.is_integer(v) and v >= 1,
-      'positive integer or "auto"'
-  end,
-  even = function(v)
-    return v == "keep" or v == "drop" or v == "pad", '"keep", "drop" or "pad"'
-  end,
-  duration = function(v)
-    return type(v) == "number" and v >= 0 and v < math.huge,
-      "number, 0 or more,"
-  end,
-  positive = function(v)
-    return type(v) == "number" and v > 0, "number above 0"
-  end,
-  on_error = function(v)
-    return v == "raise" or v == "skip", '"raise" or "skip"'
-  end,
-  any = function()
-    return true
-  end,
-}
+function kinds.func(v)
+  return type(v) == "function", "function"
+end
 
---- Checks an option table against {name = kind}, kinds as above.
+function kinds.text(v)
+  return type(v) == "string", "string"
+end
+
+local function argument(kind)
+  return function(narg, value)
+    local fits, what = kind(value)
+    if not fits then
+      check.fail(narg, ("%s expected, got %s"):format(what, got(value)))
+    end
+    return value
+  end
+end
+
+-- Each checks argument `narg` and returns its value.
+check.integer = argument(kinds.integer)
+check.count = argument(kinds.count)
+check.natural = argument(kinds.natural)
+check.number = argument(kinds.number)
+check.func = argument(kinds.func)
+check.text = argument(kinds.text)
+
+local function fail_unknown(narg, name, known)
+  local names = traverse.keys(known)
+  table.sort(names)
+  check.fail(narg, ("unknown option %s; known are %s"):format(
+    type(name) == "string" and "'" .. name .. "'" or tostring(name),
+    table.concat(names, ", ")))
+end
+
+--- Checks a table of options against {name = kind}.
 -- @treturn table a copy, since the user's table may change later
 function check.options(narg, options, known)
   local kept = {}
   if options == nil then
     return kept
-  end
-  expect(narg, type(options) == "table", "table of options", options)
-  if getmetatable(options) ~= nil then
+  elseif type(options) ~= "table" then
+    check.fail(narg, "table of options expected, got " .. got(options))
+  elseif getmetatable(options) ~= nil then
     check.fail(narg,
       "plain table of options expected, got one with a metatable")
   end
   for _, name in ipairs(traverse.keys(options)) do
     local kind, value = known[name], options[name]
     if not kind then
-      local names = traverse.keys(known)
-      table.sort(names)
-      check.fail(narg, ("unknown option %s; known are %s"):format(
-        type(name) == "string" and "'" .. name .. "'" or tostring(name),
-        table.concat(names, ", ")))
+      fail_unknown(narg, name, known)
     end
-    local fits, what = kinds[kind](value)
+    local fits, what = kind(value)
     if not fits then
       check.fail(narg, ("option '%s': %s expected, got %s"):format(
         name, what, got(value)))

@@ -104,7 +104,7 @@ end
 function Iteration:each(node, options)
   self.pool:run_workers()
   local loop = Loop.make(self, node, node.epoch or 1, take_start(self),
-    options and options.on_error == "skip" and node:new_record())
+    options and options.record or false)
   return options and options.keep and Loop.kept_step or Loop.step, loop
 end
 

@@ -10,14 +10,13 @@
 local ffi = require("ffi")
 local new_table = require("table.new")
 local lookahead = require("neap.sequence.lookahead")
-local check = require("neap.base.check")
 local class = require("neap.base.class")
 local exact = require("neap.base.exact")
 local lib = require("neap.base.lib")
-local sequence = require("neap.sequence.sequence")
+local Node = require("neap.sequence.node")
 
 local C = lib.C
-local Index = class("sequence.index", sequence.class)
+local Index = class("sequence.index", Node)
 
 -- More leaves than this are told apart by a table of functions, not by code.
 local BRANCHES_MAX = 4
@@ -45,17 +44,6 @@ local function grow_leaf(node, leaves)
   end
   return Index.build(C.neap_seq_leaf, node.length == math.huge
     and C.NEAP_ENDLESS or node.length, number)
-end
-
---- Checks how many sequences are arguments.
-function Index.check_count(...)
-  local count = select("#", ...)
-  if count == 0 then
-    check.sequence(1, nil)
-  elseif count > C.NEAP_SEQ_SOURCES_MAX then
-    check.fail(C.NEAP_SEQ_SOURCES_MAX + 1, ("%d sequences at most expected, "
-      .. "got %d"):format(C.NEAP_SEQ_SOURCES_MAX, count))
-  end
 end
 
 local function grow_several(node, leaves, kept)

@@ -1,14 +1,14 @@
 -- SPDX-License-Identifier: MIT
 --- A gather whose indexes are computed: each is read when its item is.
--- @module neap.adapter.lazy_gather
+-- @module neap.sequence.lazy_gather
 
 local check = require("neap.base.check")
 local class = require("neap.base.class")
 local compiler = require("neap.sequence.compile")
 local exact = require("neap.base.exact")
-local sequence = require("neap.sequence.sequence")
+local Node = require("neap.sequence.node")
 
-local LazyGather = class("adapter.lazy_gather", sequence.class)
+local LazyGather = class("sequence.lazy_gather", Node)
 
 LazyGather.takes_several = true
 
@@ -48,7 +48,7 @@ function LazyGather:set(i, value, e)
 end
 
 function LazyGather:describe()
-  return (sequence.describe_sources(self):gsub("^lazy_", ""))
+  return (Node.describe(self):gsub("^lazy_", ""))
 end
 
 function LazyGather:stage_name()

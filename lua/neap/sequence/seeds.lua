@@ -73,10 +73,8 @@ end
 
 -- A node over other sources, or with another seed.
 local function copy_of(node, changes)
-  local copy = {}
-  for _, key in ipairs(traverse.keys(node)) do
-    copy[key] = not node.transient[key] and node[key]
-  end
+  local copy = traverse.copy(node)
+  copy.getter, copy.here = nil, nil
   for _, key in ipairs(traverse.keys(changes)) do
     copy[key] = changes[key]
   end

@@ -3,12 +3,13 @@
 -- function of the index.
 -- @module neap.source.from
 
-local array = require("neap.tensor.array")
 local check = require("neap.base.check")
 local class = require("neap.base.class")
-local sequence = require("neap.sequence.sequence")
+local Node = require("neap.sequence.node")
+local handle = require("neap.sequence.handle")
+local array = require("neap.tensor.array")
 
-local From = class("source.from", sequence.class)
+local From = class("source.from", Node)
 
 function From:emit(g, i)
   if type(self.values) == "function" then
@@ -39,34 +40,37 @@ function From:describe()
   return ("from(%s)"):format(type(self.values))
 end
 
-local from = { class = From }
-
 --- The node of a Lua array or tensor.
-function from.node(values)
+local function node_of(values)
   return From:make({ values = values, length = #values, stored = values })
 end
+
+handle.set_maker(node_of)
 
 --- Returns the items of an array, the rows of a tensor, or f(1), f(2), ...
 -- @function from
 -- @tparam table|tensor|function values
 -- @tparam[opt] int n items of a function; nil: endless
 -- @treturn Sequence
--- @usage neap.from(function(i) return i * i end, 3):totable() --> 1, 4, 9
-local function make(_, values, n)
+local function from(values, n)
   if type(values) == "function" then
     if n ~= nil and not (check.is_integer(n) and n >= 0) then
       check.fail(2, "whole number, 0 or more, expected, got " .. check.got(n))
     end
-    return sequence.wrap(From:make({
+    return handle.wrap(From:make({
       values = values, length = n or math.huge,
     }))
   elseif n ~= nil then
-    check.sequence(1, values)
+    handle.check(1, values)
     check.fail(2, "no length expected: only a function wants one")
-  elseif sequence.is(values) then
+  elseif handle.is(values) then
     return values
   end
-  return sequence.wrap(check.sequence(1, values))
+  return handle.wrap(handle.check(1, values))
 end
 
-return setmetatable(from, { __call = make })
+return {
+  class = From, make = from,
+  example = [[neap.from(function(i) return i * i end, 3):totable()
+    --> 1, 4, 9]],
+}

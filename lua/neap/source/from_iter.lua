@@ -2,22 +2,22 @@
 --- An iterator as a sequence: read forwards, with a memory of its last items.
 -- @module neap.source.from_iter
 
-local borrow = require("neap.value.borrow")
 local check = require("neap.base.check")
 local class = require("neap.base.class")
 local clock = require("neap.base.clock")
 local errors = require("neap.base.errors")
-local sequence = require("neap.sequence.sequence")
+local borrow = require("neap.value.borrow")
+local Node = require("neap.sequence.node")
+local handle = require("neap.sequence.handle")
 local traverse = require("neap.base.traverse")
 
-local FromIter = class("source.from_iter", sequence.class)
-
-FromIter.transient = { getter = true, record = true, state = true }
+local FromIter = class("source.from_iter", Node)
 
 -- -- Stepping ----------------------------------------------------------------
 --
--- `state` is where the iterator stands: its function, state and control value,
--- how many indexes it has passed, and the items of those that are not gone.
+-- A node's `here` has `state`, where the iterator stands: its function, state
+-- and control value, how many indexes it has passed, and the items of those
+-- that are not gone; and `tries`, `delay` and `room`, as readers above expect.
 --
 -- Each process reads an iterator of its own, and perhaps some indexes only; so
 -- what an index has must not depend on which others were asked for. Each index
@@ -29,11 +29,24 @@ local FAILURES_MAX = 1000 -- indexes in a row that may fail
 
 local Failed = {} -- the metatable of what stands for an item that failed
 
+-- The node's `here`; until the first read `state` is false.
+local function reading(self)
+  local here = self.here or self:own()
+  if not here.tries then
+    here.state = false
+    here.room = 0 -- items kept besides, as a prefetch may ask for them again
+    here.tries, here.delay = 1, 0 -- as retries above ask for
+  end
+  return here
+end
+
+local GIVEN, MADE = 1, 2
+
 local function begin(self)
   return {
     f = self.f, -- false: it has ended
     invariant = self.invariant, control = self.control,
-    is_open = false, -- whether f is the iterator, and not what makes it
+    origin = false, -- of the iterator, once it runs: GIVEN, or MADE by f
     count = 0, gone = 0, kept = {},
     failures = 0, -- indexes in a row that failed
   }
@@ -43,18 +56,17 @@ end
 -- first shows that.
 local function open(self, state)
   local x, b, c = state.f(state.invariant, state.control)
+  state.origin = GIVEN
   if type(x) == "function" and self.is_lone then
-    self.is_factory = true
+    state.origin = MADE
     state.f, state.invariant, state.control = x, b, c
-    state.is_open = true
     return (x(b, c))
   end
-  state.is_open = true
   return x
 end
 
 local function call(self, state)
-  if state.is_open then
+  if state.origin then
     return (state.f(state.invariant, state.control))
   end
   return (open(self, state))
@@ -62,7 +74,7 @@ end
 
 -- Moves on by an index, with its item or what stands for it.
 local function move(self, state, x)
-  local size = self.cache + self.room
+  local size = self.cache + self.here.room
   state.count = state.count + 1
   if state.count - size > state.gone then
     state.gone = state.count - size
@@ -89,11 +101,11 @@ end
 -- raised `tries` times.
 local function try_again(self, state, x)
   local ok = false
-  for _ = 2, self.tries do
+  for _ = 2, self.here.tries do
     if ok or x.cause == errors.NO_MEMORY or not errors.is_of_item(x) then
       break
-    elseif self.delay > 0 then
-      clock.sleep(self.delay)
+    elseif self.here.delay > 0 then
+      clock.sleep(self.here.delay)
     end
     ok, x = errors.try(call, self, state)
   end
@@ -121,10 +133,11 @@ local function advance(self, state, i)
 end
 
 local function read_to(self, i)
-  local state = self.state
-  if not state or self.is_factory and i <= state.gone then
+  local here = reading(self)
+  local state = here.state
+  if not state or state.origin == MADE and i <= state.gone then
     state = begin(self)
-    self.state = state
+    here.state = state
   end
   if i <= state.gone then
     error(("item %d has gone by: the iterator stands at %d and cache = %d")
@@ -146,7 +159,7 @@ function FromIter:get(i)
       cause = message,
     }), 0)
   end
-  local x = state.kept[i % (self.cache + self.room)]
+  local x = state.kept[i % (self.cache + self.here.room)]
   if getmetatable(x) == Failed then
     error(x.cause, 0)
   end
@@ -154,15 +167,17 @@ function FromIter:get(i)
 end
 
 function FromIter:expect_tries(count, delay)
-  self.tries = math.max(self.tries, count)
-  self.delay = math.max(self.delay, delay)
+  local here = reading(self)
+  here.tries = math.max(here.tries, count)
+  here.delay = math.max(here.delay, delay)
 end
 
 -- What is kept already moves to its place among more.
 function FromIter:expect_rereads(count)
-  local state, before = self.state, self.cache + self.room
-  self.room = math.max(self.room, count)
-  local size = self.cache + self.room
+  local here = reading(self)
+  local state, before = here.state, self.cache + here.room
+  here.room = math.max(here.room, count)
+  local size = self.cache + here.room
   if not state or size == before then
     return
   end
@@ -173,13 +188,13 @@ function FromIter:expect_rereads(count)
   state.kept = kept
 end
 
-local KNOWN = { cache = "count", size = "natural" }
+local OPTIONS = { cache = check.kinds.count, size = check.kinds.natural }
 
 local function is_options(value)
   if type(value) ~= "table" or traverse.is_empty(value) then
     return false
   end
-  return traverse.key_outside(value, KNOWN) == nil
+  return traverse.key_outside(value, OPTIONS) == nil
 end
 
 --- Returns what an iterator answers, as a sequence. An item is the first value
@@ -192,7 +207,6 @@ end
 --   wants them, or a function that answers these
 -- @tparam[opt] table options last: cache (items kept, 1), size (if it is known)
 -- @treturn Sequence endless unless size is given; each() ends with the iterator
--- @usage neap.from_iter(io.lines("names.txt"), { cache = 10 })
 local function from_iter(f, ...)
   check.func(1, f)
   local count = select("#", ...)
@@ -209,16 +223,17 @@ local function from_iter(f, ...)
     options = rest[count]
     count = count - 1
   end
-  options = check.options(count + 2, options, KNOWN)
-  return sequence.wrap(FromIter:make({
+  options = check.options(count + 2, options, OPTIONS)
+  return handle.wrap(FromIter:make({
     f = f, invariant = count > 0 and rest[1] or nil,
     control = count > 1 and rest[2] or nil,
-    is_lone = count == 0, is_factory = false, state = false,
-    cache = options.cache or 1,
-    room = 0, -- items kept besides, as a prefetch may ask for them again
-    tries = 1, delay = 0, -- as retries above ask for
+    is_lone = count == 0, cache = options.cache or 1,
     length = options.size or math.huge,
   }))
 end
 
-return from_iter
+return {
+  class = FromIter, make = from_iter, options = OPTIONS,
+  example = [[neap.from_iter(("to be"):gmatch("%a+"), { size = 2 }):totable()
+    --> to, be]],
+}

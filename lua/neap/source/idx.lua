@@ -27,14 +27,16 @@ end
 -- @function idx
 -- @tparam string path
 -- @treturn Sequence
--- @usage local images = neap.idx("train-images-idx3-ubyte.gz")
 local function idx(path)
   check.text(1, path)
   local ok, values = pcall(read, path)
   if not ok then
     check.raise(values)
   end
-  return from(values)
+  return from.make(values)
 end
 
-return idx
+return {
+  make = idx,
+  example = [[neap.idx("train-images-idx3-ubyte.gz")]],
+}

@@ -4,7 +4,8 @@
 
 local check = require("neap.base.check")
 local class = require("neap.base.class")
-local sequence = require("neap.sequence.sequence")
+local Node = require("neap.sequence.node")
+local handle = require("neap.sequence.handle")
 
 local function check_finite(narg, value)
   check.number(narg, value)
@@ -21,7 +22,7 @@ local function count(first, last, step)
   return math.max(0, is_past and n - 1 or n)
 end
 
-local Range = class("source.range", sequence.class)
+local Range = class("source.range", Node)
 
 function Range:emit(g, i)
   local x = g:name()
@@ -46,7 +47,6 @@ end
 -- @tparam[opt] number last
 -- @tparam[opt=1] number step
 -- @treturn Sequence
--- @usage neap.range(2, 10, 4):totable() --> 2, 6, 10
 local function range(first, last, step)
   local is_count = last == nil and step == nil
   if is_count then
@@ -62,9 +62,12 @@ local function range(first, last, step)
   if length >= 2 ^ 53 and length < math.huge then
     check.fail(is_count and 1 or 2, "fewer than 2^53 items expected")
   end
-  return sequence.wrap(Range:make({
+  return handle.wrap(Range:make({
     first = first, step = step, length = length,
   }))
 end
 
-return range
+return {
+  class = Range, make = range,
+  example = [[neap.range(2, 10, 4):totable() --> 2, 6, 10]],
+}

@@ -4,9 +4,10 @@
 
 local check = require("neap.base.check")
 local class = require("neap.base.class")
-local sequence = require("neap.sequence.sequence")
+local Node = require("neap.sequence.node")
+local handle = require("neap.sequence.handle")
 
-local Rep = class("source.rep", sequence.class)
+local Rep = class("source.rep", Node)
 
 function Rep:emit(g)
   local x = g:name()
@@ -24,11 +25,13 @@ end
 -- @param value
 -- @tparam[opt] int n nil: endless
 -- @treturn Sequence
--- @usage neap.rep(0, 3):totable() --> 0, 0, 0
 local function rep(value, n)
-  return sequence.wrap(Rep:make({
+  return handle.wrap(Rep:make({
     value = value, length = n == nil and math.huge or check.natural(2, n),
   }))
 end
 
-return rep
+return {
+  class = Rep, make = rep,
+  example = [[neap.rep(0, 3):totable() --> 0, 0, 0]],
+}

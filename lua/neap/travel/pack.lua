@@ -251,10 +251,11 @@ end
 
 local NONE, START = {}, {}
 
--- The keys of fields that stay in this process: `transient` of the class.
-local function transient(object)
-  local metatable = debug.getmetatable(object)
-  return type(metatable) == "table" and rawget(metatable, "transient") or NONE
+-- Fields of objects of a class that stay in this process (neap.sequence.node).
+local LOCAL = { getter = true, here = true }
+
+local function local_keys(object)
+  return class.name_of(debug.getmetatable(object)) and LOCAL or NONE
 end
 
 -- An object that the frame's object needs and that is not made yet, and the
@@ -271,7 +272,7 @@ local function unmade(packer, frame)
   if metatable and is_unmade(packer, metatable) then
     return metatable, refusal.METATABLE
   end
-  local skipped = transient(object)
+  local skipped = local_keys(object)
   local key, value
   if rawequal(frame.key, START) then
     key, value = traverse.after(object, nil)
@@ -300,7 +301,7 @@ local function fill(packer, object)
   for k = 1, n do
     put(packer, rawget(object, k))
   end
-  local skipped = transient(object)
+  local skipped = local_keys(object)
   local keys = {}
   for k = 1, traverse.keys_beside(object, n, keys) do
     local key = keys[k]

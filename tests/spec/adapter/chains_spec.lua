@@ -460,7 +460,6 @@ describe("random chains", function()
 
   it("use each adapter that neap has", function()
     local names = support.listed("ADAPTERS")
-    names[#names + 1] = "mix"
     table.sort(names)
     assert.same(names, names_of(STEPS))
   end)

@@ -3,6 +3,7 @@
 --- one is one entry in contract_cases.lua, and without it fails the suite.
 
 local neap = require("neap")
+local class = require("neap.base.class")
 local support = dofile("tests/spec/support.lua")
 local cases = dofile("tests/spec/contract_cases.lua")
 
@@ -62,6 +63,33 @@ it("another name is the same function", function()
   for alias, name in pairs(ALIASES) do
     assert.equal(neap[name], neap[alias])
     assert.equal(neap.range(1)[name], neap.range(1)[alias])
+  end
+end)
+
+local FIELDS = {
+  make = "function", class = "table", options = "table",
+  function_first = "boolean", is_function = "boolean", example = "string",
+  node = "function",
+}
+
+describe("the descriptor", function()
+  for room, list in pairs({ source = "SOURCES", adapter = "ADAPTERS" }) do
+    for _, name in ipairs(support.listed(list)) do
+      it("of " .. name .. " has what descriptors have, and no more", function()
+        local descriptor = require(("neap.%s.%s"):format(room, name))
+        for field, value in pairs(descriptor) do
+          assert.equal(FIELDS[field], type(value), field)
+        end
+        for option, kind in pairs(descriptor.options or {}) do
+          assert.equal("function", type(kind), option)
+        end
+        assert.equal(neap[name], descriptor.make)
+        assert.truthy(descriptor.example)
+        if descriptor.class then
+          assert.equal(room .. "." .. name, class.name_of(descriptor.class))
+        end
+      end)
+    end
   end
 end)
 

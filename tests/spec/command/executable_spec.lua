@@ -246,9 +246,9 @@ describe("the neap executable", function()
   end)
 
   describe("as a worker", function()
-    it("calls neap.prefetch.worker of the folder it is told", function()
-      shell(("mkdir -p %s/w/neap/prefetch"):format(folder))
-      write("w/neap/prefetch/worker.lua",
+    it("calls neap.worker of the folder it is told", function()
+      shell(("mkdir -p %s/w/neap"):format(folder))
+      write("w/neap/worker.lua",
         "return function() print('hi') return 7 end")
       local said, status = neap("--worker", folder .. "/w")
       assert.equal("hi\n", said)

@@ -3,11 +3,11 @@
 
 local neap = require("neap")
 local compiler = require("neap.sequence.compile")
-local sequence = require("neap.sequence.sequence")
+local handle = require("neap.sequence.handle")
 local support = dofile("tests/spec/support.lua")
 
 local function text(s)
-  return compiler.text(sequence.node(s))
+  return compiler.text(handle.node(s))
 end
 
 local function double(x)
@@ -53,7 +53,7 @@ describe("neap.compile", function()
   end)
 
   it("compiles a sequence once", function()
-    local node = sequence.node(neap.range(3):map(double))
+    local node = handle.node(neap.range(3):map(double))
     assert.equal(compiler.compile(node), compiler.compile(node))
   end)
 
@@ -62,9 +62,9 @@ describe("neap.compile", function()
     local run = support.run([[
       local neap = require("neap")
       local errors = require("neap.base.errors")
-      local sequence = require("neap.sequence.sequence")
+      local handle = require("neap.sequence.handle")
       local s = neap.range(9):slice(2):map(function(x) return 2 * x end)
-      local item = require("neap.sequence.compile").compile(sequence.node(s))
+      local item = require("neap.sequence.compile").compile(handle.node(s))
       local function read()
         for _ = 1, 2000 do
           errors.try(item, 2, 1)

@@ -1,0 +1,104 @@
+-- SPDX-License-Identifier: MIT
+--- Loops over nodes: the functions that a `for` calls, and what they skip.
+--
+-- Options of an iteration: `record`, a list to which the errors of items are
+-- appended that the loop skips (without it they are raised); `keep`, whether
+-- items stay valid after the loop has advanced.
+-- @module neap.sequence.iteration
+
+local compiler = require("neap.sequence.compile")
+local errors = require("neap.base.errors")
+local traverse = require("neap.base.traverse")
+
+local iteration = {}
+
+-- Whether the node's function may be called without xpcall just now.
+local function is_guarded(node)
+  return node:is_guarded() and errors.mode() == "wrap"
+end
+
+--- Computes item i, from 1, of a node.
+function iteration.read(node, i)
+  if is_guarded(node) then
+    return (compiler.compile(node)(i, 1))
+  end
+  local ok, x = errors.try(compiler.compile(node), i, 1)
+  if not ok then
+    errors.raise(x)
+  end
+  return x
+end
+
+local function step(state, i)
+  i = i + 1
+  if i > state.length then
+    return nil
+  end
+  local ok, x = errors.try(state.getter, i, 1)
+  if ok then
+    return i, x
+  elseif x.kind == "end" and state.node:may_end() then
+    return nil
+  end
+  errors.raise(x)
+end
+
+local function step_guarded(state, i)
+  if not is_guarded(state.node) then
+    return step(state, i)
+  end
+  i = i + 1
+  if i <= state.length then
+    return i, (state.getter(i, 1))
+  end
+end
+
+-- As step, but goes on after an item that raises, and keeps its error.
+local function step_skipping(state, i)
+  for k = i + 1, state.length do
+    local ok, x = errors.try(state.getter, k, 1)
+    if ok then
+      return k, x
+    elseif not errors.is_of_item(x) then
+      errors.raise(x)
+    end
+    local is_over = x.kind == "end" and state.length == math.huge
+    if not (is_over and state.node:may_end()) then
+      table.insert(state.record, x)
+    end
+    if is_over then
+      return nil
+    end
+  end
+  return nil
+end
+
+--- What a `for` over a node wants: a function, its state and its start.
+function iteration.start(node, options)
+  local record = options and options.record
+  local plain = node:is_guarded() and step_guarded or step
+  return record and step_skipping or plain, {
+    node = node, getter = compiler.compile(node), length = node.length,
+    record = record,
+  }, 0
+end
+
+local function fill(list, node)
+  for i, x in node:iterate({ keep = true }) do
+    list[i] = x
+  end
+end
+
+--- All items of a node in a Lua array.
+function iteration.list(node)
+  local list = {}
+  local ok, e = pcall(fill, list, node)
+  if not ok then
+    -- A stale place on the stack may hold the list, and so its items' slots.
+    traverse.clear(list)
+    error(e, 0)
+  end
+  return list
+end
+
+return iteration

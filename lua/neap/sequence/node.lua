@@ -1,0 +1,140 @@
+-- SPDX-License-Identifier: MIT
+--- The base class of nodes: one stage of a chain, an immutable Lua object with
+-- a length.
+--
+-- A class of nodes has some of these:
+--   emit(g, i, e)   writes the code for item i (neap.sequence.compile), or
+--   get(i, e)       computes item i of epoch e; i is in range
+--   set(i, v, e)    stores item i of epoch e where it comes from
+--   iterate(options) returns what a `for` wants, if it has its own way
+--   describe()      shows itself and its sources
+--   reach(), expect_tries(), expect_rereads(): how iterators below are read
+-- and the fields `length` (math.huge: endless), `where` it was made, and
+--   source, or sources   the nodes below
+--   takes_several   an item may need more than one item of a source
+--   keeps_seeds     it is not copied where it is joined with others
+-- Two fields are this process's own. They never travel to a worker, and are
+-- made when they are first needed, since nodes are small:
+--   getter          the node's function (neap.sequence.compile)
+--   here            a table of all else: items kept, counters, workers
+-- @module neap.sequence.node
+
+local check = require("neap.base.check")
+local class = require("neap.base.class")
+local iteration = require("neap.sequence.iteration")
+local seeds = require("neap.sequence.seeds")
+
+local Node = class("sequence.node")
+
+--- Makes a node: checks done, nothing evaluated.
+function Node:make(fields)
+  fields.where = fields.where or check.where()
+  if fields.sources and #fields.sources > 1 then
+    fields.sources = seeds.part(fields.sources)
+  end
+  if self.is_seeded or seeds.are_below(fields) then
+    fields.has_seed_below = true -- no field at all elsewhere: nodes are small
+  end
+  return self:new(fields)
+end
+
+--- The table `here` of a node, made now if need be.
+function Node:own()
+  local here = self.here
+  if not here then
+    here = {}
+    self.here = here
+  end
+  return here
+end
+
+function Node:emit(g, i, e)
+  local x = g:name()
+  g:staged(self, i, "local %s = %s:get(%s, %s)", x, g:constant(self), i, e)
+  return x
+end
+
+function Node:set()
+  error("cannot assign: the items of " .. self:stage_name()
+    .. " are computed, not stored", 0)
+end
+
+Node.iterate = iteration.start
+
+--- The nodes below.
+function Node:inputs()
+  return self.sources or { self.source }
+end
+
+--- How many items of a source lie between an item and the next.
+function Node.reach()
+  return 1
+end
+
+--- Tells the iterators below how often, at most, an item that raises is read,
+-- and how many seconds lie between.
+function Node:expect_tries(count, delay)
+  for _, source in ipairs(self:inputs()) do
+    source:expect_tries(count, delay)
+  end
+end
+
+--- Tells the iterators below that the last `count` items of this node may be
+-- read again.
+function Node:expect_rereads(count)
+  for _, source in ipairs(self:inputs()) do
+    source:expect_rereads(count * self:reach())
+  end
+end
+
+--- Whether a loop over this node ends where an iterator of unknown size below
+-- it ends. It does not where an item is made of several, since these would be
+-- lost, or where other sources go on.
+function Node:may_end()
+  if self.takes_several then
+    return false
+  end
+  for _, source in ipairs(self:inputs()) do
+    if source.length == math.huge and not source:may_end() then
+      return false
+    end
+  end
+  return self.length == math.huge
+end
+
+--- Whether the node's function raises error objects only, so that it may be
+-- called without xpcall; see Generator:guarded.
+function Node.is_guarded()
+  return false
+end
+
+--- What messages call the stage: "map (train.lua:12)".
+function Node:stage_name()
+  return ("%s (%s)"):format(self.class_name, self.where)
+end
+
+--- How many stages of a class there are in the chain. The seeds of shuffles
+-- follow from it, so that no two shuffles above one another draw the same.
+function Node:count_stages(class_name, seen)
+  seen = seen or {}
+  if seen[self] then
+    return 0
+  end
+  seen[self] = true
+  local count = self.class_name == class_name and 1 or 0
+  for _, source in ipairs(self:inputs()) do
+    count = count + source:count_stages(class_name, seen)
+  end
+  return count
+end
+
+function Node:describe()
+  local parts = {}
+  for k, source in ipairs(self:inputs()) do
+    parts[k] = source:describe()
+  end
+  return #parts == 0 and self.class_name
+    or ("%s(%s)"):format(self.class_name, table.concat(parts, ", "))
+end
+
+return Node
