@@ -100,7 +100,8 @@ describe("docs/pictures", function()
       os.execute("rm -r " .. folder)
     end)
     assert.same({}, lines_of(("%s docs/draw.lua %s"):format(NEAP, folder)))
-    assert.same({}, lines_of(("diff -r %s %s"):format(PICTURES, folder)))
+    assert.same({}, lines_of(("diff -r -x rooms.svg %s %s"):format(PICTURES,
+      folder)))
     for name in pairs(descriptors()) do
       assert.matches("<svg ", read(("%s/%s.svg"):format(folder, name)))
     end
