@@ -33,7 +33,7 @@ function Epoch:at_epoch(n)
   return node_of(self.source, n)
 end
 
---- Returns the chain as it is in epoch n. Epoch 1 is what it is unless told.
+--- Returns the chain as it is in epoch n. By default a chain is in epoch 1.
 -- @function epoch
 -- @tparam Sequence source
 -- @tparam int n 1 or more

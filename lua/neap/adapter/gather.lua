@@ -38,7 +38,7 @@ local function copy_indexes(indexes, n)
   local kept = array.empty("f64", { #indexes })
   local to = ffi.cast("double *", kept:ptr())
   for k = 1, #indexes do
-    local j, why = lazy.place(indexes[k], n)
+    local j, why = lazy.index_in(indexes[k], n)
     if not j then
       check.fail(2, ("index at position %d: %s"):format(k, why))
     end

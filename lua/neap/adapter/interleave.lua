@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- Several sequences, taking turns.
+--- An item of each of several sequences in turn.
 -- @module neap.adapter.interleave
 
 local arguments = require("neap.sequence.arguments")

@@ -66,7 +66,7 @@ local OPTIONS = { seed = check.kinds.integer }
 -- @function mix
 -- @tparam table sources
 -- @tparam table weights a number above 0 for each
--- @tparam[opt] table options {seed = whole number} who goes first
+-- @tparam[opt] table options {seed = whole number} which source is first
 -- @treturn Sequence a view
 local function mix(sources, weights, options)
   if type(sources) ~= "table" or #sources == 0 then

@@ -158,7 +158,7 @@ end
 -- @function prefetch
 -- @tparam Sequence source
 -- @tparam[opt] table options workers (processes; 0 evaluates in place;
---   negative: cores to spare; default: the cores that this process may use),
+--   negative: cores to leave free; default: the cores that it may use),
 --   buffered (items computed ahead at most, 16), chunk (consecutive items a
 --   worker computes in one go, "auto"), order (false: as completed), on_start
 --   (f(worker) in each worker before its first item), retries (2, of an item

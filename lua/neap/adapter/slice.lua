@@ -29,8 +29,8 @@ function Slice:describe()
     last, self.step)
 end
 
---- The node of `length` items of a node, from `first` on; for adapters, which
--- tell where they were made.
+--- The node of `length` items of a node, from `first` on; `where` is that of
+-- the adapter that makes it.
 local function node_of(source, first, step, length, where)
   return Slice:make({
     source = source, first = first, step = step, length = length,

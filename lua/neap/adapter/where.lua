@@ -9,10 +9,10 @@ local Map = require("neap.adapter.map").class
 local prefetch = require("neap.adapter.prefetch")
 local handle = require("neap.sequence.handle")
 
--- What the predicate answers; errors call it by its name.
+-- What the predicate returns. The class is for its name in errors.
 local Where = class("adapter.where", Map)
 
-local BUFFERED = 1024 -- answers computed ahead: they are small
+local BUFFERED = 1024 -- results computed ahead: they are small
 
 local OPTIONS = { workers = check.kinds.integer }
 
@@ -27,22 +27,22 @@ local function where(source, predicate, options)
   source = handle.check_finite(1, source)
   check.func(2, predicate)
   options = check.options(3, options, OPTIONS)
-  local answers = handle.wrap(Where:make({
+  local results = handle.wrap(Where:make({
     f = predicate, sources = { source }, length = source.length,
   }))
   if options.workers and options.workers ~= 0 then
-    answers = prefetch.make(answers, {
+    results = prefetch.make(results, {
       workers = options.workers, buffered = BUFFERED,
     })
   end
   local indexes = {}
-  for i, is_so in answers:each() do
+  for i, is_so in results:each() do
     if is_so then
       indexes[#indexes + 1] = i
     end
   end
   if options.workers and options.workers ~= 0 then
-    answers:close()
+    results:close()
   end
   return from.make(indexes)
 end

@@ -2,7 +2,7 @@
 --- Turns a chain into one Lua function, `item(i, epoch)`.
 --
 -- Each node of a chain writes the lines that compute its item into one
--- function (or several, where LuaJIT's limits on locals and upvalues bid it),
+-- function (or several, where LuaJIT's limits on locals and upvalues need it),
 -- so that LuaJIT compiles the whole chain as it compiles a loop written by
 -- hand. A node that writes none is called through its method `get`.
 --
@@ -96,7 +96,7 @@ function Generator:keep(value)
   self.kept[#self.kept + 1] = self:constant(value)
 end
 
--- What xpcall answers, or its error again.
+-- What xpcall has returned, or its error again.
 local function result(ok, x)
   if not ok then
     error(x, 0)
@@ -131,7 +131,7 @@ function Generator:staged(node, i, text, ...)
   self.stage_lines[#self.lines + HEAD] = { stage = #self.stages, index = i }
 end
 
---- Writes what opens a block; `close` ends it, by "end" unless told.
+--- Writes what opens a block; `close` ends it, by "end" or its argument.
 function Generator:open(text, ...)
   self:line(text, ...)
   self.indent = self.indent .. "  "
@@ -169,7 +169,7 @@ local CLOSURES = 8
 -- few it compiles what is in their upvalues into the trace.
 local shapes, shape_count = {}, 0
 
--- The shape of a text: `make`, which answers a function for some constants, and
+-- The shape of a text: `make`, which returns a function for some constants, and
 -- the lines at which the function's stages stand.
 local function shape_of(text, g, node)
   local shape = shapes[text]

@@ -132,8 +132,8 @@ end
 
 -- -- Reading and assigning ----------------------------------------------------
 
---- An index as users give it, made one of 1..n; raises out of range.
-local function place(node, i)
+-- An index as users give it, made one of 1..n; raises out of range.
+local function index_in(node, i)
   local n = node.length
   if i >= 1 and i <= n and i % 1 == 0 then
     return i
@@ -154,7 +154,7 @@ local mt = {}
 function mt.__index(s, key)
   if type(key) == "number" then
     local node = nodes[s.id]
-    return iteration.read(node, place(node, key))
+    return iteration.read(node, index_in(node, key))
   elseif type(key) ~= "string" then
     check.raise("cannot index: number expected, got " .. check.got(key))
   end
@@ -176,7 +176,7 @@ function mt.__newindex(s, key, value)
     check.raise(("cannot assign: index expected, got %s"):format(
       check.got(key)))
   end
-  local i = place(node, key)
+  local i = index_in(node, key)
   local ok, e = errors.try(node.set, node, i, value, 1)
   if not ok then
     raise_unset(e)

@@ -18,9 +18,9 @@ local Node = require("neap.sequence.node")
 local C = lib.C
 local Index = class("sequence.index", Node)
 
--- More leaves than this are told apart by a table of functions, not by code.
+-- For more leaves than this, code looks a function up in a table.
 local BRANCHES_MAX = 4
-local LEAVES_MAX = 2 ^ 15 -- whose numbers what is resolved ahead holds
+local LEAVES_MAX = 2 ^ 15 -- a neap_window has 16 bits for their numbers
 
 local out = ffi.new("neap_seq *[1]")
 
@@ -72,8 +72,8 @@ function grow(node, leaves, kept)
   return tree
 end
 
--- What f answers for each leaf, counted from 0 as leaves are, in a table whose
--- array part has room for 0; nil if it answers nil for one of them.
+-- What f returns for each leaf, in the array part of a table from 0, as leaves
+-- are numbered; nil if f returns nil for one of them.
 local function by_number(leaves, f)
   local list = new_table(#leaves, 0)
   for k, leaf in ipairs(leaves) do
@@ -115,11 +115,11 @@ function Index:emit(g, i, e)
   for _, memory in ipairs(kept) do
     g:keep(memory)
   end
-  local way = lookahead.way(tree)
-  local arguments = ("%s, %s, %s"):format(g:constant(way.new(tree)), i, e)
+  local kind = lookahead.kind(tree)
+  local arguments = ("%s, %s, %s"):format(g:constant(kind.new(tree)), i, e)
   local j = g:name("i")
   if #leaves == 1 then
-    g:line("local %s = %s(%s)", j, g:own(way.index), arguments)
+    g:line("local %s = %s(%s)", j, g:own(kind.index), arguments)
     return g:value(leaves[1], j, e)
   end
   if #leaves >= LEAVES_MAX then
@@ -127,7 +127,7 @@ function Index:emit(g, i, e)
       #leaves, LEAVES_MAX - 1), 0)
   end
   local which = g:name("w")
-  g:line("local %s, %s = %s(%s)", j, which, g:own(way.leaf), arguments)
+  g:line("local %s, %s = %s(%s)", j, which, g:own(kind.leaf), arguments)
   return emit_leaves(g, leaves, which, j, e)
 end
 

@@ -94,7 +94,7 @@ function iteration.list(node)
   local list = {}
   local ok, e = pcall(fill, list, node)
   if not ok then
-    -- A stale place on the stack may hold the list, and so its items' slots.
+    -- A dead value on the stack may keep the list alive, and so its slots.
     traverse.clear(list)
     error(e, 0)
   end

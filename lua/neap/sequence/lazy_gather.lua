@@ -13,7 +13,7 @@ local LazyGather = class("sequence.lazy_gather", Node)
 LazyGather.takes_several = true
 
 -- An index made one of 1..n, or nil and what is wrong with it.
-local function place(i, n)
+local function index_in(i, n)
   if not check.is_integer(i) then
     return nil, "whole number expected, got " .. check.got(i)
   end
@@ -26,7 +26,7 @@ local function place(i, n)
 end
 
 local function checked(i, n)
-  local j, why = place(i, n)
+  local j, why = index_in(i, n)
   if not j then
     error("index: " .. why, 0)
   end
@@ -55,4 +55,4 @@ function LazyGather:stage_name()
   return ("gather (%s)"):format(self.where)
 end
 
-return { class = LazyGather, place = place }
+return { class = LazyGather, index_in = index_in }

@@ -1,11 +1,12 @@
 -- SPDX-License-Identifier: MIT
---- Where reads in order find their index: in what C has resolved ahead.
+--- Finds the indexes of reads in order among those that libneap has resolved
+-- already.
 --
--- Each tree of index arithmetic has a way that suits it: a stretch where long
--- runs of items come from one leaf at equal steps, else a window of indexes.
--- A way has two readers: of `(ahead, i, e)`, `index` returns the index in the
--- only leaf, `leaf` also the number of the leaf, from 0. An `ahead` owns its
--- tree.
+-- A tree of index arithmetic has a cache that suits it: a stretch, where long
+-- runs of items come from one leaf at equal steps, or a window of indexes. Each
+-- kind has `new(tree)`, which makes a cache that owns the tree, and two
+-- readers: `index(cache, i, e)` returns the index in the only leaf, and
+-- `leaf(cache, i, e)` returns the number of the leaf, from 0, as well.
 -- @module neap.sequence.lookahead
 
 local bit = require("bit")
@@ -20,28 +21,28 @@ local EXACT, END = 2 ^ 53, 2 ^ 63
 local leaf_out = ffi.new("int32_t[1]")
 
 -- An endless sequence has 2^63 items, as far as C can count.
-local function ask(f, ahead, i, e)
+local function ask(f, cache, i, e)
   if i >= END then
     error(("index %.0f is out of range 1..2^63"):format(i), 0)
   end
-  local j = tonumber(f(ahead, e, exact.from_zero(i), leaf_out)) + 1
+  local j = tonumber(f(cache, e, exact.from_zero(i), leaf_out)) + 1
   if j < 1 then
     error(("index %.0f leads beyond 2^63"):format(i), 0)
   end
   return j
 end
 
-local function free_tree(ahead)
-  C.neap_seq_free(ahead.tree)
-  ahead.tree = nil
+local function free_tree(cache)
+  C.neap_seq_free(cache.tree)
+  cache.tree = nil
 end
 
--- What makes an `ahead` of a type: it takes a tree, and has nothing yet.
-local function maker(ahead_type)
+-- A function that makes an empty cache of a type for a tree.
+local function maker(cache_type)
   return function(tree)
-    local ahead = ffi.gc(ahead_type(), free_tree)
-    ahead.tree = tree
-    return ahead
+    local cache = ffi.gc(cache_type(), free_tree)
+    cache.tree = tree
+    return cache
   end
 end
 
@@ -55,100 +56,99 @@ end
 
 local window = { new = maker(ffi.typeof("neap_window")) }
 
-function window.index(ahead, i, e)
-  local k = i - ahead.first
-  if k >= 0 and k < ahead.count and e == ahead.epoch then
-    return ahead.place[k]
+function window.index(cache, i, e)
+  local k = i - cache.first
+  if k >= 0 and k < cache.count and e == cache.epoch then
+    return cache.place[k]
   end
-  return (slide(ahead, i, e))
+  return (slide(cache, i, e))
 end
 
-function window.leaf(ahead, i, e)
-  local k = i - ahead.first
-  if k >= 0 and k < ahead.count and e == ahead.epoch then
-    return ahead.place[k], ahead.leaf[k]
+function window.leaf(cache, i, e)
+  local k = i - cache.first
+  if k >= 0 and k < cache.count and e == cache.epoch then
+    return cache.place[k], cache.leaf[k]
   end
-  local j = slide(ahead, i, e)
+  local j = slide(cache, i, e)
   return j, leaf_out[0]
 end
 
 local stretch = { new = maker(ffi.typeof("neap_stretch")) }
 
--- For who jumps about in what comes again and again: the item of the first
--- stretch that item i repeats, if there is one before `stop`. A quotient that
--- was rounded up leaves less than nothing.
-local function same(ahead, i, e, stop)
-  if ahead.period > 0 and ahead.first == 1 and i ~= ahead.next and i < EXACT
-    and e == ahead.epoch then
-    local past = (i - 1) % ahead.period
+-- For random reads of what repeats: the item of the first stretch that item i
+-- repeats, if it is before `stop`. The remainder is negative where the quotient
+-- was rounded up.
+local function same(cache, i, e, stop)
+  if cache.period > 0 and cache.first == 1 and i ~= cache.next and i < EXACT
+    and e == cache.epoch then
+    local past = (i - 1) % cache.period
     if past >= 0 and past < stop - 1 then
-      ahead.next = i + 1
+      cache.next = i + 1
       return 1 + past
     end
   end
   return nil
 end
 
-function stretch.index(ahead, i, e)
-  if i >= ahead.first and i < ahead.stop and e == ahead.epoch then
-    return i * ahead.step + ahead.offset
+function stretch.index(cache, i, e)
+  if i >= cache.first and i < cache.stop and e == cache.epoch then
+    return i * cache.step + cache.offset
   end
-  local again = same(ahead, i, e, ahead.stop)
+  local again = same(cache, i, e, cache.stop)
   if again then
-    return again * ahead.step + ahead.offset
+    return again * cache.step + cache.offset
   end
-  return (stride(ahead, i, e))
+  return (stride(cache, i, e))
 end
 
-function stretch.leaf(ahead, i, e)
-  if i >= ahead.first and i < ahead.stop and e == ahead.epoch then
-    return i * ahead.step + ahead.offset, ahead.leaf
+function stretch.leaf(cache, i, e)
+  if i >= cache.first and i < cache.stop and e == cache.epoch then
+    return i * cache.step + cache.offset, cache.leaf
   end
-  local again = same(ahead, i, e, ahead.stop)
+  local again = same(cache, i, e, cache.stop)
   if again then
-    return again * ahead.step + ahead.offset, ahead.leaf
+    return again * cache.step + cache.offset, cache.leaf
   end
-  local j = stride(ahead, i, e)
+  local j = stride(cache, i, e)
   return j, leaf_out[0]
 end
 
--- A stretch whose steps are all 1. A loop's index is a double to the compiler:
--- tobit makes it an integer without a look whether it is one.
+-- A stretch whose steps are all 1. LuaJIT has a loop's index as a double; tobit
+-- makes it an integer without a check.
 local shift = { new = stretch.new }
 
-function shift.index(ahead, i, e)
-  if i >= ahead.first and i < ahead.near and e == ahead.epoch then
-    return tobit(i) + ahead.shift
+function shift.index(cache, i, e)
+  if i >= cache.first and i < cache.near and e == cache.epoch then
+    return tobit(i) + cache.shift
   end
-  local again = same(ahead, i, e, ahead.near)
+  local again = same(cache, i, e, cache.near)
   if again then
-    return tobit(again) + ahead.shift
+    return tobit(again) + cache.shift
   end
-  return (stretch.index(ahead, i, e))
+  return (stretch.index(cache, i, e))
 end
 
-function shift.leaf(ahead, i, e)
-  if i >= ahead.first and i < ahead.near and e == ahead.epoch then
-    return tobit(i) + ahead.shift, ahead.leaf
+function shift.leaf(cache, i, e)
+  if i >= cache.first and i < cache.near and e == cache.epoch then
+    return tobit(i) + cache.shift, cache.leaf
   end
-  local again = same(ahead, i, e, ahead.near)
+  local again = same(cache, i, e, cache.near)
   if again then
-    return tobit(again) + ahead.shift, ahead.leaf
+    return tobit(again) + cache.shift, cache.leaf
   end
-  return stretch.leaf(ahead, i, e)
+  return stretch.leaf(cache, i, e)
 end
 
-local ways = {
+local kinds = {
   [C.NEAP_SEQ_ANY] = window, [C.NEAP_SEQ_STEPS] = stretch,
   [C.NEAP_SEQ_UNITS] = shift,
 }
 
---- The way that suits a tree: its readers, and `new`, which returns an `ahead`
--- that owns the tree.
-local function way(tree)
-  return ways[C.neap_seq_kind(tree)]
+--- The kind of cache that suits a tree.
+local function kind(tree)
+  return kinds[C.neap_seq_kind(tree)]
 end
 
-jit.off(way)
+jit.off(kind)
 
-return { way = way }
+return { kind = kind }

@@ -3,11 +3,12 @@
 -- the same numbers.
 --
 -- A seed follows from the chain alone, so that a chain which is built again,
--- in this process or another, draws the same again. Above others of its chain
--- a random_map takes the next seed. Where sequences are joined, those of a
--- later one whose seeds an earlier one has too get others: in copies, since
--- what was joined does not change. A node that `keeps_seeds` is not copied: its
--- handle tells of it, or workers have its chain.
+-- in this process or another, draws the same again. A random_map takes the
+-- next seed after those of the random_maps below it. Where sequences are joined
+-- and a seed of an earlier one comes again in a later one, the later one is
+-- copied with another seed, since sequences do not change. A node that
+-- `keeps_seeds` is not copied: its handle's methods tell its state, or workers
+-- have its chain.
 -- @module neap.sequence.seeds
 
 local traverse = require("neap.base.traverse")

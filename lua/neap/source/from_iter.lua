@@ -197,14 +197,14 @@ local function is_options(value)
   return traverse.key_outside(value, OPTIONS) == nil
 end
 
---- Returns what an iterator answers, as a sequence. An item is the first value
--- of each answer. Going further back than the cache raises; where a function
+--- Returns what an iterator returns, as a sequence. An item is the first value
+-- of each call. Going further back than the cache raises; where a function
 -- that makes the iterator is given, it starts again instead. Where the iterator
 -- raises, that item fails, unless a retry calls the iterator again; the next
 -- one is what the iterator gives next.
 -- @function from_iter
 -- @tparam function f an iterator with its state and control value, as a `for`
---   wants them, or a function that answers these
+--   wants them, or a function that returns these
 -- @tparam[opt] table options last: cache (items kept, 1), size (if it is known)
 -- @treturn Sequence endless unless size is given; each() ends with the iterator
 local function from_iter(f, ...)
