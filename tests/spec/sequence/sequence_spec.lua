@@ -314,3 +314,41 @@ describe("a sequence", function()
     end
   end)
 end)
+
+describe("a sequence in a worker", function()
+  before_each(support.remember)
+  after_each(support.check_leaks)
+
+  local function in_worker(f)
+    local p = neap.range(1):map(f):prefetch({ workers = 1 })
+    local x = p[1]
+    p:close()
+    return x
+  end
+
+  it("has methods that no stage of its chain has loaded", function()
+    local pieces = neap.range(4):split(1)
+    assert.same({ { 4, 3 }, { 3, 4, 1 } }, in_worker(function()
+      return {
+        pieces[2]:slice(nil, nil, -1):totable(),
+        (pieces[2] .. { 1 }):totable(),
+      }
+    end))
+  end)
+
+  it("takes a list for a sequence", function()
+    local zeros = neap.rep(0, 4):split(1)
+    assert.same({ 7, 7 }, in_worker(function()
+      zeros[1] = { 7, 7 }
+      return zeros[1]:totable()
+    end))
+  end)
+
+  it("begins without what its host has read of it", function()
+    local cached = neap.from(tostring, 2):map(function(x)
+      return x .. (package.loaded.neap and " host" or " worker")
+    end):cache()
+    assert.equal("1 host", cached[1])
+    assert.equal("1 worker", in_worker(function() return cached[1] end))
+  end)
+end)
