@@ -237,7 +237,7 @@ static int look_at_clocks(neap__supervisor *s) {
 static void wipe(neap__supervisor *s, uint32_t w) {
   for (uint32_t slot = 0; slot < s->ring->slot_count; slot++)
     if (neap__slot_is_filling(s->ring, slot, w))
-      neap__segment_trim(s->slots, slot * s->slot_bytes, s->slot_bytes);
+      neap__buffer_trim(s->buffer, slot, 0);
 }
 
 /* A worker has died: its work goes on elsewhere, and a successor starts. */
@@ -382,9 +382,11 @@ static void *supervise(void *argument) {
   return NULL;
 }
 
-int neap__supervisor_start(neap__supervisor *s, neap_error *error) {
+/* -- The crew -- */
+
+static int crew_start(neap__crew *crew, neap_error *error) {
+  neap__supervisor *s = (neap__supervisor *)crew;
   const uint32_t workers = s->ring->worker_count;
-  pthread_mutex_init(&s->lock, NULL);
   s->children = calloc(workers, sizeof *s->children);
   s->pids = calloc(workers, sizeof *s->pids);
   s->fates = calloc(s->ring->entry_count + 1, sizeof *s->fates);
@@ -411,7 +413,8 @@ int neap__supervisor_start(neap__supervisor *s, neap_error *error) {
   return NEAP_OK;
 }
 
-void neap__supervisor_stop(neap__supervisor *s) {
+static void crew_stop(neap__crew *crew) {
+  neap__supervisor *s = (neap__supervisor *)crew;
   if (!s->is_running) return;
   const uint64_t one = 1;
   atomic_store(&s->is_stopping, 1);
@@ -422,21 +425,44 @@ void neap__supervisor_stop(neap__supervisor *s) {
   s->is_running = 0;
 }
 
-void neap__supervisor_fini(neap__supervisor *s) {
-  if (s->bell > 0) close(s->bell);
-  free(s->children);
-  free(s->pids);
-  free(s->fates);
-  free(s->polls);
-  s->children = NULL;
-  s->pids = NULL;
-  s->fates = NULL;
-  s->polls = NULL;
-}
-
-neap__fate neap__supervisor_fate(neap__supervisor *s, uint32_t entry) {
+static neap__fate crew_fate(neap__crew *crew, uint32_t entry) {
+  neap__supervisor *s = (neap__supervisor *)crew;
   pthread_mutex_lock(&s->lock);
   const neap__fate fate = s->fates[entry];
   pthread_mutex_unlock(&s->lock);
   return fate;
+}
+
+static int crew_failure(neap__crew *crew, neap_error *error) {
+  neap__supervisor *s = (neap__supervisor *)crew;
+  if (!atomic_load(&s->has_failed)) return NEAP_OK;
+  pthread_mutex_lock(&s->lock);
+  if (error != NULL) *error = s->failure;
+  const int status = s->failure.status;
+  pthread_mutex_unlock(&s->lock);
+  return status;
+}
+
+void neap__supervisor_fini(neap__supervisor *s) {
+  if (s->bell >= 0) close(s->bell);
+  for (int fd = 0; fd < NEAP__FD_COUNT; fd++)
+    if (s->inherit[fd] >= 0) close(s->inherit[fd]);
+  free(s->children);
+  free(s->pids);
+  free(s->fates);
+  free(s->polls);
+}
+
+static const neap__crew_ops supervisor_ops = {
+    .start = crew_start,
+    .stop = crew_stop,
+    .fate = crew_fate,
+    .failure = crew_failure,
+};
+
+void neap__supervisor_init(neap__supervisor *s) {
+  *s = (neap__supervisor){.crew = {&supervisor_ops}, .bell = -1};
+  for (int fd = 0; fd < NEAP__FD_COUNT; fd++)
+    s->inherit[fd] = -1;
+  pthread_mutex_init(&s->lock, NULL);
 }

@@ -8,8 +8,9 @@
 #include <stdatomic.h>
 
 #include "pool/child.h"
-#include "ring/ring.h"
 #include "memory/segment.h"
+#include "ring/crew.h"
+#include "ring/ring.h"
 
 /* How long a busy worker may take to end before it is killed. */
 enum { NEAP__STOP_MS_MAX = 100 };
@@ -20,21 +21,12 @@ enum { NEAP__ATTACH_MS_MAX = 60000 };
 /* Times in a row that a worker may die before it has done anything. */
 enum { NEAP__VAIN_DEATHS_MAX = 3, NEAP__VAIN_KILLS_MAX = 30 };
 
-/* What became of the last worker that died with an entry in its hands. */
-typedef struct neap__fate {
-  uint64_t ticket;
-  int32_t item;       /* of the run: the one that was being computed */
-  int32_t deaths;     /* of workers in a row at this item */
-  int32_t run_deaths; /* at any of its items, in this opening */
-  int32_t status;     /* of the last, as waitpid tells it */
-  bool is_overdue;    /* it was killed, for it took too long */
-} neap__fate;
-
 typedef struct neap__supervisor {
+  neap__crew crew;
+
   /* Set by the pool before the start, then read only. */
   neap__ring *ring;
-  neap__segment *slots; /* slot_bytes each */
-  uint64_t slot_bytes;
+  neap__buffer *buffer;
   int inherit[NEAP__FD_COUNT]; /* as neap__child_start wants it */
   char path[PATH_MAX];
   char lua_dir[PATH_MAX];
@@ -68,16 +60,14 @@ typedef struct neap__supervisor {
   int is_running;
 } neap__supervisor;
 
-/* Starts the thread, which starts the workers. The rest is zero-filled. */
-int neap__supervisor_start(neap__supervisor *supervisor, neap_error *error);
 /*
- * Ends workers and thread; half-started is fine. Waits NEAP__STOP_MS_MAX for
- * busy workers, and NEAP__END_MS_MAX for one that cannot be killed.
+ * Nothing is started yet. The caller sets the fields above, then calls the
+ * crew's `start`: it starts the thread, which starts the workers. `stop` waits
+ * NEAP__STOP_MS_MAX for busy workers, and NEAP__END_MS_MAX for one that cannot
+ * be killed.
  */
-void neap__supervisor_stop(neap__supervisor *supervisor);
+void neap__supervisor_init(neap__supervisor *supervisor);
 /* Frees memory and descriptors, ends nothing: for a forked child too. */
 void neap__supervisor_fini(neap__supervisor *supervisor);
-/* The fate of an entry's last opening. */
-neap__fate neap__supervisor_fate(neap__supervisor *supervisor, uint32_t entry);
 
 #endif

@@ -37,9 +37,8 @@ enum { WHY_BYTES_MAX = 2000 };
 
 struct neap_worker {
   neap__segment control;
-  neap__segment slots;
+  neap__buffer buffer;
   neap__ring ring;
-  uint64_t slot_bytes;
   uint32_t number;
   int32_t slot;  /* the one we fill, -1: none yet */
   uint32_t last; /* the one we filled last */
@@ -179,15 +178,16 @@ int neap_worker_attach(neap_worker **out, neap_error *error) {
   if ((rc = neap__segment_attach(&worker->control, NEAP__FD_CONTROL, error)) !=
       NEAP_OK)
     goto fail;
-  if ((rc = neap__segment_attach(&worker->slots, NEAP__FD_SLOTS, error)) !=
-      NEAP_OK)
+  if ((rc = neap__segment_attach(&worker->buffer.segment, NEAP__FD_SLOTS,
+                                 error)) != NEAP_OK)
     goto fail;
   if ((rc = neap__ring_attach(&worker->ring, worker->control.base,
                               worker->control.bytes, error)) != NEAP_OK)
     goto fail;
-  worker->slot_bytes = worker->ring.control->slot_bytes;
+  worker->buffer.slot_bytes = worker->ring.control->slot_bytes;
   if (worker->number >= worker->ring.worker_count ||
-      worker->slots.bytes / worker->ring.slot_count < worker->slot_bytes) {
+      worker->buffer.segment.bytes / worker->ring.slot_count <
+          worker->buffer.slot_bytes) {
     rc = neap__error_set(error, NEAP_EDAMAGED, 0,
                          "cannot attach to the host: its counts are off");
     goto fail;
@@ -307,8 +307,8 @@ int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error) {
   atomic_store_explicit(&corner->began_ns, now, memory_order_relaxed);
   worker->count = task->count;
   task->slot = worker->slot;
-  task->base = worker->slots.base + (uint64_t)worker->slot * worker->slot_bytes;
-  task->bytes = worker->slot_bytes;
+  task->base = neap__buffer_slot(&worker->buffer, (uint32_t)worker->slot);
+  task->bytes = worker->buffer.slot_bytes;
   return NEAP_OK;
 }
 
