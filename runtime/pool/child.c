@@ -64,7 +64,7 @@ int neap__child_start(neap__child *child, const char *path, const char *lua_dir,
   child->state = NEAP__CHILD_STARTED;
   child->started_ns = neap__now_ns();
   child->is_muffled = false;
-  child->pace = (neap__pace){0};
+  child->is_overdue = false;
   child->tail_bytes = 0;
   int rc = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
   rc = part(rc, pair, &child->socket, &socket, "a worker's socket", error);

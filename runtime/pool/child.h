@@ -13,7 +13,6 @@
 #include <sys/types.h>
 
 #include "neap.h"
-#include "pool/pace.h"
 #include "pool/process.h"
 
 enum { NEAP__TAIL_BYTES = 1000 };
@@ -35,7 +34,7 @@ typedef struct neap__child {
   int vain_deaths;     /* in a row, of workers of this number */
   int64_t runs_before; /* done by those before this one */
   bool is_muffled;     /* the host's stderr takes no words just now */
-  neap__pace pace;
+  bool is_overdue;     /* it was killed for an item that took too long */
   size_t tail_bytes;
   char tail[NEAP__TAIL_BYTES];
 } neap__child;

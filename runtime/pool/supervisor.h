@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "pool/child.h"
+#include "pool/pace.h"
 #include "memory/segment.h"
 #include "ring/crew.h"
 #include "ring/ring.h"
@@ -47,15 +48,12 @@ typedef struct neap__supervisor {
 
   /* The thread's own. */
   neap__child *children;
+  neap__pace *paces; /* one a slot */
   struct pollfd *polls;
-  int64_t looked_ns;     /* when the clocks were looked at last, */
-  int64_t asked_ns;      /* how long after that the next look was due, */
-  int pauses;            /* and how many looks in a row came too late */
-  uint32_t dead;         /* the worker that is being recovered, */
-  int dead_status;       /* how it ended, */
-  bool dead_had_work;    /* whether it had claimed a run, */
-  bool dead_is_innocent; /* and had done the item that it was killed for */
-  int bell;              /* an eventfd that rings for the end; -1 */
+  int64_t looked_ns; /* when the clocks were looked at last, */
+  int64_t asked_ns;  /* how long after that the next look was due, */
+  int pauses;        /* and how many looks in a row came too late */
+  int bell;          /* an eventfd that rings for the end; -1 */
   pthread_t thread;
   int is_running;
 } neap__supervisor;

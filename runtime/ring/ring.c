@@ -403,10 +403,11 @@ static bool is_delivered(const neap__ring *ring, uint32_t slot) {
   return false;
 }
 
-bool neap__slot_is_filling(const neap__ring *ring, uint32_t slot,
-                           uint32_t worker) {
+int32_t neap__slot_filler(const neap__ring *ring, uint32_t slot) {
   const uint64_t word = atomic_load(&ring->slots[slot].word);
-  return slot_state(word) == NEAP__FILLING && slot_owner(word) == worker;
+  const uint32_t owner = slot_owner(word);
+  const bool is_filling = slot_state(word) == NEAP__FILLING;
+  return is_filling && owner < ring->worker_count ? (int32_t)owner : -1;
 }
 
 static void recover_slots(neap__ring *ring, uint32_t worker) {
@@ -415,6 +416,7 @@ static void recover_slots(neap__ring *ring, uint32_t worker) {
     const enum neap__slot_state state = slot_state(word);
     if (state == NEAP__FREE) neap__bits_set(ring->control->free, s);
     if (slot_owner(word) != worker) continue;
+    if (state == NEAP__FILLING) atomic_store(&ring->slots[s].began_ns, 0);
     if (state == NEAP__FILLING ||
         (state == NEAP__READY && !is_delivered(ring, s)))
       slot_free(ring, s, word);
@@ -427,7 +429,7 @@ static void recover_entries(neap__ring *ring, uint32_t worker,
     const neap__mark mark = neap__ring_look(ring, e);
     if (mark.state == NEAP__OPEN) neap__bits_set(ring->control->open, e);
     if (mark.state != NEAP__CLAIMED || mark.owner != worker) continue;
-    const bool open = again(host, e, mark.ticket);
+    const bool open = again(host, e, mark);
     const neap__mark next = {.state = open ? NEAP__OPEN : NEAP__LOST,
                              .ticket = mark.ticket};
     if (entry_move(ring, e, mark, next) && open)

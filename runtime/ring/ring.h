@@ -114,22 +114,21 @@ typedef struct neap__entry {
   _Atomic int32_t count;
 } neap__entry;
 
-/* A slot's word, and what its owner says of the bytes before it is READY. */
+/* A slot's word, and what its owner writes while the slot is FILLING. */
 typedef struct neap__slot {
   _Alignas(64) _Atomic uint64_t word;
   _Atomic uint64_t used; /* bytes written */
   /* Bytes written at most since the consumer set it, runs that were cancelled
      and so never read included. */
   _Atomic uint64_t touched;
-  _Atomic int64_t cost_ns; /* of computing the run */
+  _Atomic int64_t cost_ns;  /* of computing the run */
+  _Atomic int64_t began_ns; /* when its run was begun; 0: none is in work */
+  _Atomic int32_t progress; /* the item of the run that is being computed */
 } neap__slot;
 
 /* One worker's corner; the worker writes it, unless said otherwise. */
 typedef struct neap__corner {
   _Alignas(128) _Atomic uint32_t asleep; /* 1; set to 0 by who wakes it */
-  _Atomic int32_t progress; /* the item of its run that is being computed */
-  _Atomic int64_t began_ns; /* when that run was begun; 0: there is none (and
-                               by the supervisor, before a worker starts) */
   _Atomic int64_t items;
   _Atomic int64_t runs;
   _Atomic int64_t bytes;
@@ -241,15 +240,14 @@ void neap__ring_rest(neap__ring *ring, uint32_t worker);
 
 /* -- The supervisor's moves -- */
 
-/* Whether a slot is being filled by a worker, who may be dead. */
-bool neap__slot_is_filling(const neap__ring *ring, uint32_t slot,
-                           uint32_t worker);
+/* The worker, perhaps dead, that is filling a slot; -1: none. */
+int32_t neap__slot_filler(const neap__ring *ring, uint32_t slot);
 
 /*
  * Makes good what a dead worker left: asks `again` for each entry that it had
  * claimed whether to open it again, frees its slots, sets all hints anew.
  */
-typedef bool neap__again(void *host, uint32_t entry, uint64_t ticket);
+typedef bool neap__again(void *host, uint32_t entry, neap__mark claim);
 void neap__ring_recover(neap__ring *ring, uint32_t worker, neap__again *again,
                         void *host);
 /* Tells all workers to end. */

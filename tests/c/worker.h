@@ -281,18 +281,18 @@ static inline uint64_t write_item(const program *p, const neap_task *task,
 }
 
 static inline void compute(const program *p, tally *counts, neap_worker *worker,
-                           const neap_task *task) {
+                           neap_task *task) {
   uint64_t used = (uint64_t)task->count * sizeof(neap_value);
   for (int32_t k = 0; k < task->count; k++) {
     const int64_t index = task->first + k;
-    *neap_worker_progress(worker) = k;
+    *task->progress = k;
     if ((uint64_t)index < TALLIED_MAX)
       atomic_fetch_add(&counts->computed[index], 1);
     if (p->moment == AT_ITEM) happen(p, counts, index);
     if (p->item_us > 0) sleep_us(p->item_us);
     used = write_item(p, task, k, used);
   }
-  neap_worker_publish(worker, used);
+  neap_worker_publish(worker, task, used);
 }
 
 static inline program program_of(neap_worker *worker) {
@@ -303,7 +303,7 @@ static inline program program_of(neap_worker *worker) {
 }
 
 static inline int serve(neap_worker *worker) {
-  neap_task task;
+  neap_task task = {0};
   const program p = program_of(worker);
   tally *counts = open_tally(&p);
   atomic_fetch_add(&counts->starts, 1);

@@ -137,7 +137,11 @@ inline free_slot(s) {
   HINT_FREE(s)
 }
 
-/* -- A worker: neap_worker_next, neap_worker_publish -- */
+/*
+ * -- A worker: neap__filler_next, neap__filler_publish --
+ * A worker has one claim at a time here, as it has in the code so far; the
+ * code keeps the claim in a task.
+ */
 
 /*
  * A killing shows to the others by the writes that do not come. So it is

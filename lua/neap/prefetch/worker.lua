@@ -111,16 +111,16 @@ end
 
 -- Computes the items of a run. LuaJIT compiles no loop that is left at once,
 -- nor any around it: where the run is one item, there is none.
-local function run_task(worker, task, getter, progress, number)
+local function run_task(worker, task, getter, number)
   local i, epoch = tonumber(task.first) + 1, tonumber(task.epoch)
   if task.count == 1 then
-    progress[0] = 0
     local ok, e = errors.try(compute, worker, getter, 0, i, epoch)
     if not ok then
       recover(worker, getter, number, 0, i, epoch, e)
     end
     return
   end
+  local progress = task.progress
   for k = 0, task.count - 1 do
     progress[0] = k
     local ok, e = errors.try(compute, worker, getter, k, i + k,
@@ -133,17 +133,16 @@ end
 
 local function serve(worker, getter, number)
   local task = ffi.new("neap_task")
-  local progress = C.neap_worker_progress(worker)
   local word = lease.take()
   place.enable()
   tensor.set_allocator(allocator(worker, word))
   while lib.check(C.neap_worker_next(worker, task, lib.error)) == C.NEAP_OK do
     value.begin(task.base, tonumber(task.bytes), task.count)
-    run_task(worker, task, getter, progress, number)
+    run_task(worker, task, getter, number)
     local used = value.finish()
     lease.bump(word)
     place.reset()
-    C.neap_worker_publish(worker, used)
+    C.neap_worker_publish(worker, task, used)
   end
 end
 

@@ -213,8 +213,8 @@ static void an_earlier_claim_publishes_nothing(void **state) {
   assert_true(neap__ring_publish(ring, 1, 0, (uint32_t)slot, ticket));
 }
 
-static bool never(void *host, uint32_t entry, uint64_t ticket) {
-  (void)host, (void)entry, (void)ticket;
+static bool never(void *host, uint32_t entry, neap__mark mark) {
+  (void)host, (void)entry, (void)mark;
   return false;
 }
 
@@ -417,10 +417,10 @@ typedef struct asked_again {
   bool answer;
 } asked_again;
 
-static bool answer(void *host, uint32_t entry, uint64_t ticket) {
+static bool answer(void *host, uint32_t entry, neap__mark mark) {
   asked_again *asked = host;
   asked->entry = entry;
-  asked->ticket = ticket;
+  asked->ticket = mark.ticket;
   asked->count++;
   return asked->answer;
 }
@@ -756,9 +756,9 @@ static void *work(void *argument) {
   return NULL;
 }
 
-static bool try_again(void *host, uint32_t entry, uint64_t ticket) {
+static bool try_again(void *host, uint32_t entry, neap__mark mark) {
   yard *y = host;
-  (void)entry, (void)ticket;
+  (void)entry, (void)mark;
   const bool is_open = roll(&y->fate, 3) > 0;
   y->lost += !is_open;
   return is_open;
