@@ -194,23 +194,34 @@ enum {
 /* Cores that this process may use: its affinity, and its cgroup's quota. */
 int neap_cores(void);
 
+/*
+ * The program that each worker runs. Its arguments say what kind of chain it
+ * reads: "neap", "--worker" and the folder of neap's Lua modules, for the neap
+ * executable, a chain that Lua has packed.
+ */
+typedef struct neap_launch {
+  const char *path;               /* NULL: look for the neap executable */
+  const char *const *arguments;   /* from argv[0] to a NULL */
+  const char *const *environment; /* NAME=value, to a NULL; or NULL: the host's,
+                                     as it is when the worker starts */
+} neap_launch;
+
 typedef struct neap_pool_options {
   const void *chain; /* what the workers compute, as they read it */
   uint64_t chain_bytes;
-  const char *lua_dir;    /* where the workers find neap's Lua modules */
-  const char *executable; /* the neap executable; NULL: look for it */
-  int64_t length;         /* items, or NEAP_ENDLESS */
-  int32_t workers;        /* processes, 1 or more */
-  int32_t buffered;       /* items computed ahead at most, 1 or more */
-  int32_t chunk;          /* items of a run; 0: from the measured cost */
-  int32_t retries;        /* of an item whose worker died */
-  int32_t ordered;        /* 1: in order; 0: as completed */
-  int32_t span;           /* unordered: items from the first that is asked for
-                             to the last, at most; 0: any number */
-  int32_t heap_fd;        /* shared tensors, or -1 */
-  uint64_t slot_bytes;    /* address space of a slot */
-  int64_t timeout_ns;     /* that one item may take; 0: any time */
-  uint64_t memory_bytes;  /* that a worker may allocate; 0: any number */
+  neap_launch launch;
+  int64_t length;        /* items, or NEAP_ENDLESS */
+  int32_t workers;       /* processes, 1 or more */
+  int32_t buffered;      /* items computed ahead at most, 1 or more */
+  int32_t chunk;         /* items of a run; 0: from the measured cost */
+  int32_t retries;       /* of an item whose worker died */
+  int32_t ordered;       /* 1: in order; 0: as completed */
+  int32_t span;          /* unordered: items from the first that is asked for
+                            to the last, at most; 0: any number */
+  int32_t heap_fd;       /* shared tensors, or -1 */
+  uint64_t slot_bytes;   /* address space of a slot */
+  int64_t timeout_ns;    /* that one item may take; 0: any time */
+  uint64_t memory_bytes; /* that a worker may allocate; 0: any number */
 } neap_pool_options;
 
 /*

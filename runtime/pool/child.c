@@ -57,7 +57,7 @@ static int part(int rc, const int pair[2], int *ours, int *theirs,
   return neap__error_set(error, NEAP_ESYSTEM, reason, "cannot open %s", what);
 }
 
-int neap__child_start(neap__child *child, const char *path, const char *lua_dir,
+int neap__child_start(neap__child *child, const neap__launcher *launcher,
                       const int inherit[NEAP__FD_COUNT], neap_error *error) {
   int pair[2], socket = -1, words = -1;
   int handed[NEAP__FD_COUNT];
@@ -74,8 +74,8 @@ int neap__child_start(neap__child *child, const char *path, const char *lua_dir,
   if (rc == NEAP_OK) {
     memcpy(handed, inherit, sizeof handed);
     handed[NEAP__FD_SOCKET] = socket;
-    rc = neap__spawn(path, lua_dir, handed, words, &child->pid, &child->pidfd,
-                     error);
+    rc = neap__launcher_spawn(launcher, handed, words, &child->pid,
+                              &child->pidfd, error);
   }
   shut(&socket);
   shut(&words);

@@ -43,9 +43,9 @@ typedef struct neap__child {
 
 /*
  * Starts a worker, which waits until it is greeted: so it can be watched first.
- * inherit is as neap__spawn wants it, but its socket is made here.
+ * inherit is as neap__launcher_spawn wants it, but its socket is made here.
  */
-int neap__child_start(neap__child *child, const char *path, const char *lua_dir,
+int neap__child_start(neap__child *child, const neap__launcher *launcher,
                       const int inherit[NEAP__FD_COUNT], neap_error *error);
 int neap__child_greet(neap__child *child, int32_t worker, neap_error *error);
 /* Takes a message, without waiting; whether it refuses just now, and why. */

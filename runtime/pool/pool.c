@@ -41,8 +41,8 @@ static int check_options(const neap_pool_options *options, neap_error *error) {
     what = "chain_bytes must be 2^40 or less";
   else if (options->chain == NULL && options->chain_bytes > 0)
     what = "chain must not be NULL";
-  else if (options->lua_dir == NULL)
-    what = "lua_dir must not be NULL";
+  else if (options->launch.arguments == NULL)
+    what = "launch.arguments must not be NULL";
   if (what == NULL) return NEAP_OK;
   return neap__error_set(error, NEAP_EINVAL, 0, "cannot open a pool: %s", what);
 }
@@ -104,8 +104,7 @@ static int move_up(int fd) {
 static int open_supervisor(neap_pool *pool, const neap_pool_options *options,
                            neap_error *error) {
   neap__supervisor *s = &pool->supervisor;
-  const int rc =
-      neap__spawn_find(options->executable, s->path, sizeof s->path, error);
+  const int rc = neap__launcher_open(&s->launcher, &options->launch, error);
   if (rc != NEAP_OK) return rc;
   s->ring = &pool->ring;
   s->retries = options->retries;
@@ -122,7 +121,6 @@ static int open_supervisor(neap_pool *pool, const neap_pool_options *options,
       (options->heap_fd >= 0 && inherit[NEAP__FD_HEAP] < 0))
     return neap__error_set(error, NEAP_ESYSTEM, errno,
                            "cannot open a pool: descriptors are short");
-  strncpy(s->lua_dir, options->lua_dir, sizeof s->lua_dir - 1);
   return s->crew.ops->start(&s->crew, error);
 }
 

@@ -104,7 +104,7 @@ static bool start(neap__supervisor *s, uint32_t w, neap_error *why) {
   neap__child *child = &s->children[w];
   int rc, tries = 0;
   do /* again if it died at once, and the host has reaped it */
-    rc = neap__child_start(child, s->path, s->lua_dir, s->inherit, why);
+    rc = neap__child_start(child, &s->launcher, s->inherit, why);
   while (rc != NEAP_OK && why->system == ESRCH &&
          ++tries < NEAP__VAIN_KILLS_MAX);
   if (rc != NEAP_OK) return false;
@@ -235,7 +235,7 @@ static int64_t look_at_starts(neap__supervisor *s, int64_t now,
     neap_error why;
     neap__error_set(&why, NEAP_EWORKER, 0,
                     "cannot start workers: no word from %s within %d s",
-                    s->path, s->attach_ms / 1000);
+                    s->launcher.path, s->attach_ms / 1000);
     give_up(s, &why);
   }
   return look_ns;
@@ -494,6 +494,7 @@ void neap__supervisor_fini(neap__supervisor *s) {
   if (s->bell >= 0) close(s->bell);
   for (int fd = 0; fd < NEAP__FD_COUNT; fd++)
     if (s->inherit[fd] >= 0) close(s->inherit[fd]);
+  neap__launcher_close(&s->launcher);
   free(s->children);
   free(s->pids);
   free(s->fates);

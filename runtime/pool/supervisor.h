@@ -3,7 +3,6 @@
 #ifndef NEAP_POOL_SUPERVISOR_H
 #define NEAP_POOL_SUPERVISOR_H
 
-#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -29,8 +28,7 @@ typedef struct neap__supervisor {
   neap__ring *ring;
   neap__buffer *buffer;
   int inherit[NEAP__FD_COUNT]; /* as neap__child_start wants it */
-  char path[PATH_MAX];
-  char lua_dir[PATH_MAX];
+  neap__launcher launcher;     /* opened; the supervisor closes it */
   int32_t retries;
   int64_t timeout_ns; /* of an item; 0: none */
   int32_t attach_ms;  /* NEAP__ATTACH_MS_MAX, or less for a test */

@@ -3,10 +3,10 @@
  * A worker in C, for tests of the pool against real processes.
  *
  * The test program is its own worker: its main() calls worker_main() when it
- * is started with --worker. What items are, and what goes wrong, is told by
- * the chain, which is one struct program. What all workers of a test count
- * together stands in a tally: a memfd of the host, which a worker finds at
- * /proc/<host>/fd.
+ * is started with worker_arguments. What items are, and what goes wrong, is
+ * told by the chain, which is one struct program. What all workers of a test
+ * count together stands in a tally: a memfd of the host, which a worker finds
+ * at /proc/<host>/fd.
  */
 #ifndef NEAP_TESTS_WORKER_H
 #define NEAP_TESTS_WORKER_H
@@ -49,6 +49,7 @@ enum event {
   SPEAK,    /* write `text` to stderr, `detail` times */
   REFUSE,   /* send `text` instead of being ready */
   UNTIE,    /* lose the parent-death signal, and sleep as long as SLEEP */
+  REQUIRE,  /* exit unless `text`, a NAME=value, is in the environment */
   PAUSE,    /* stop host and workers, and sleep as long as SLEEP */
 };
 
@@ -200,6 +201,13 @@ static inline bool is_due(const program *p, tally *counts, int64_t index) {
   return p->times == 0 || before < p->times;
 }
 
+static inline void require_variable(const char *text) {
+  char name[64];
+  snprintf(name, sizeof name, "%.*s", (int)strcspn(text, "="), text);
+  const char *value = getenv(name);
+  if (value == NULL || strcmp(value, text + strlen(name) + 1) != 0) _exit(97);
+}
+
 static inline void happen(const program *p, tally *counts, int64_t index) {
   if (!is_due(p, counts, index)) return;
   switch (p->event) {
@@ -223,6 +231,7 @@ static inline void happen(const program *p, tally *counts, int64_t index) {
     kill(0, SIGSTOP);
     sleep_us(p->detail);
     break;
+  case REQUIRE: require_variable(p->text); break;
   case NOTHING:
   case REFUSE: break;
   }

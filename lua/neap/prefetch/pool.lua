@@ -121,8 +121,9 @@ end
 
 local function open(pool)
   local o, text = pool.options, pool.chain.text
+  local arguments = ffi.new("const char *[4]", "neap", "--worker", lib.lua_dir)
   local settings = ffi.new("neap_pool_options", {
-    chain = text, chain_bytes = #text, lua_dir = lib.lua_dir,
+    chain = text, chain_bytes = #text, launch = { arguments = arguments },
     length = pool.length == math.huge and C.NEAP_ENDLESS or pool.length,
     workers = math.min(pool.workers, INT32_MAX),
     buffered = buffered_of(o),

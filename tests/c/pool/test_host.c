@@ -64,7 +64,8 @@ static int host_of(host *h, const char *habit) {
 static int host_of_stuck(host *h) {
   int32_t pids[WORKERS] = {0};
   h->options.workers = 1;
-  h->options.lua_dir = STUCK;
+  const char *const arguments[] = {"test", "--worker", STUCK, NULL};
+  h->options.launch.arguments = arguments;
   neap_pool *pool = open_loader(h);
   pool->supervisor.end_ms = 300;
   await((pids[0] = pid_of(pool, 0)) > 0);

@@ -671,23 +671,34 @@ static void wrong_options_are_named(void **state) {
   refuse_option(h, length, -2, NEAP_EINVAL, "length must be 0 or more");
   refuse_option(h, chain, NULL, NEAP_EINVAL, "chain must not be NULL");
   refuse_option(h, chain_bytes, UINT64_MAX, NEAP_EINVAL, "chain_bytes must");
-  refuse_option(h, lua_dir, NULL, NEAP_EINVAL, "lua_dir must not be NULL");
+  refuse_option(h, launch.arguments, NULL, NEAP_EINVAL,
+                "launch.arguments must not be NULL");
   refuse_option(h, heap_fd, 9999, NEAP_ESYSTEM, "Bad file descriptor");
-  refuse_option(h, executable, "/nonexistent/neap", NEAP_EWORKER,
+  refuse_option(h, launch.path, "/nonexistent/neap", NEAP_EWORKER,
                 "no neap executable at /nonexistent/neap");
-  refuse_option(h, executable, "/etc/passwd", NEAP_EWORKER,
+  refuse_option(h, launch.path, "/etc/passwd", NEAP_EWORKER,
                 "no neap executable at /etc/passwd");
 }
 
 static void an_executable_is_found_by_the_environment(void **state) {
   host *h = *state;
-  h->options.executable = NULL;
+  h->options.launch.path = NULL;
   setenv("NEAP_WORKER", "/nonexistent", 1);
   h->options.chain = &h->program;
   refuse(h, &h->options, NEAP_EWORKER, "no neap executable at /nonexistent");
   setenv("NEAP_WORKER", h->executable, 1);
   read_all(h);
   unsetenv("NEAP_WORKER");
+}
+
+static void a_worker_gets_the_environment_of_the_launch(void **state) {
+  host *h = *state;
+  static const char *const environment[] = {"A=1", "NEAP_TEST=told", NULL};
+  h->options.launch.environment = environment;
+  h->program.moment = AT_START;
+  plan(h, REQUIRE, 0, ANY_INDEX);
+  strcpy(h->program.text, "NEAP_TEST=told");
+  read_all(h);
 }
 
 static void closing_takes_anything(void **state) {
@@ -926,6 +937,7 @@ int main(int argc, char **argv) {
       test(no_worker_seals_or_sizes_a_segment),
       test(wrong_options_are_named),
       test(an_executable_is_found_by_the_environment),
+      test(a_worker_gets_the_environment_of_the_launch),
       test(closing_takes_anything),
       test(a_chain_may_be_empty_or_large),
       test(loaders_do_not_know_each_other),

@@ -50,8 +50,9 @@ static void open_watch(watch *w, const host *h, const char *word,
   s->buffer = &w->buffer;
   s->attach_ms = attach_ms;
   s->end_ms = NEAP__END_MS_MAX;
-  snprintf(s->path, sizeof s->path, "%s", h->executable);
-  snprintf(s->lua_dir, sizeof s->lua_dir, "%s", word);
+  const char *const arguments[] = {"test", "--worker", word, NULL};
+  const neap_launch launch = {.path = h->executable, .arguments = arguments};
+  assert_int_equal(neap__launcher_open(&s->launcher, &launch, NULL), NEAP_OK);
   s->inherit[NEAP__FD_CONTROL] =
       neap__descriptor_copy(w->control.fd, NEAP__FD_COUNT);
   s->inherit[NEAP__FD_SLOTS] =
