@@ -293,8 +293,18 @@ int32_t neap_pool_read_worker(const neap_pool *pool, int32_t worker,
                               neap_pool_stats *out);
 
 /*
- * Ends the workers and gives back what the pool holds, within stop_ms_max;
- * what the caller still holds stays valid until it is released. NULL is fine.
+ * Ends the workers, those that are busy by a kill after 100 ms. Gives back all
+ * but the slots that the caller still holds: their items stay valid. NULL is
+ * fine.
+ *
+ * A pool that is closed lives until the last of these slots is released; if
+ * none is held, it ends at once. As long as it lives,
+ *  - neap_pool_retain, _release, _held, _held_max and _length work as before;
+ *  - neap_pool_read_stats and _read_worker know of no workers any more;
+ *  - neap_pool_next, _get and _seek return NEAP_ECLOSED;
+ *  - neap_pool_shorten and another neap_pool_close do nothing.
+ * After that the handle is invalid. neap_pool_retain and _release of slot -1 do
+ * not look at it.
  */
 void neap_pool_close(neap_pool *pool);
 

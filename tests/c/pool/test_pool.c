@@ -490,7 +490,7 @@ static void a_slot_that_is_not_held_is_refused(void **state) {
   neap_pool_close(pool);
 }
 
-static void held_items_outlive_their_loader(void **state) {
+static void held_items_outlive_their_pool(void **state) {
   host *h = *state;
   h->program.kind = STRINGS;
   h->options.chunk = 5;
@@ -513,7 +513,13 @@ static void held_items_outlive_their_loader(void **state) {
   assert_int_equal(neap_pool_seek(pool, 1, 1, NULL), NEAP_ECLOSED);
   neap_pool_read_stats(pool, &stats);
   assert_int_equal(stats.held, 3);
+  assert_int_equal(stats.workers, 0);
   assert_int_equal(pid_of(pool, 0), 0);
+  neap_pool_shorten(pool, 1);
+  assert_int_equal(neap_pool_length(pool), h->options.length);
+  assert_int_equal(neap_pool_held(pool), 3);
+  assert_true(neap_pool_held_max(pool) > 3);
+  assert_int_equal(neap_pool_release(pool, runs[2].slot + 1000), NEAP_EINVAL);
   for (int k = 2; k >= 0; k--) {
     check_run(h, &runs[k]);
     neap_pool_release(pool, runs[k].slot);
@@ -522,6 +528,8 @@ static void held_items_outlive_their_loader(void **state) {
   check_run(h, &runs[0]);
   neap_pool_release(pool, runs[0].slot);
   assert_int_equal(map_count("memfd:neap-slots"), 0);
+  assert_int_equal(neap_pool_retain(pool, -1), NEAP_OK); /* looks at no pool */
+  assert_int_equal(neap_pool_release(pool, -1), NEAP_OK);
 }
 
 /* -- Sizes -- */
@@ -929,7 +937,7 @@ int main(int argc, char **argv) {
       test(held_items_have_a_limit),
       test(a_slot_is_held_until_its_last_release),
       test(a_slot_that_is_not_held_is_refused),
-      test(held_items_outlive_their_loader),
+      test(held_items_outlive_their_pool),
       test(items_may_have_any_size),
       test(memory_falls_after_a_large_item),
       test(memory_falls_after_a_cancelled_item),
