@@ -26,17 +26,50 @@ enum { LOOKS_A_CLOCK = 32 };
 
 /* -- Asking -- */
 
-static void ask(neap__consumer *c, uint32_t entry, int64_t epoch, int64_t first,
-                int32_t count) {
+static const bool may_move[NEAP__ASKED_STATES][NEAP__ASKED_STATES] = {
+    [NEAP__UNASKED] = {[NEAP__ASKED] = true},
+    [NEAP__ASKED] = {true, true, true, true},
+    [NEAP__SPLIT] =
+        {[NEAP__UNASKED] = true, [NEAP__SPLIT] = true, [NEAP__FAILED] = true},
+    [NEAP__FAILED] = {[NEAP__UNASKED] = true, [NEAP__ASKED] = true},
+};
+
+static void move(neap__consumer *c, uint32_t entry, enum neap__asked_state to) {
   neap__asked *a = &c->asked[entry];
+  NEAP_ASSERT(may_move[a->state][to]);
+  if (a->state == NEAP__UNASKED) c->busy++;
+  if (to == NEAP__UNASKED) c->busy--;
+  a->state = to;
+}
+
+/* Asks for a run, behind which the entry owes `rest` items more. */
+static void ask(neap__consumer *c, uint32_t entry, int64_t epoch, int64_t first,
+                int32_t count, int32_t rest) {
+  neap__asked *a = &c->asked[entry];
+  move(c, entry, rest > 0 ? NEAP__SPLIT : NEAP__ASKED);
   c->ticket = (c->ticket + 1) & ((1ull << NEAP__TICKET_BITS) - 1);
-  a->is_busy = true;
-  a->is_failing = false;
   a->ticket = c->ticket;
   a->epoch = epoch;
   a->first = first;
   a->count = count;
+  a->rest = rest;
+  a->skip = 0;
   neap__ring_open(c->ring, entry, a->ticket, epoch, first, count);
+}
+
+/* The failure of item `first`, the first of `rest`, is to be delivered next. */
+static void owe_failure(neap__consumer *c, uint32_t entry, int64_t first,
+                        int32_t rest) {
+  neap__asked *a = &c->asked[entry];
+  move(c, entry, NEAP__FAILED);
+  a->first = first;
+  a->count = 0;
+  a->rest = rest;
+  a->skip = 0;
+}
+
+static bool is_asked(const neap__consumer *c, uint32_t entry) {
+  return c->asked[entry].state != NEAP__UNASKED;
 }
 
 static uint32_t following(const neap__consumer *c, uint32_t entry) {
@@ -51,7 +84,7 @@ static bool is_beyond_span(neap__consumer *c, int32_t count) {
   c->oldest = c->next;
   for (uint32_t e = 0; e < c->ring->entry_count; e++) {
     const neap__asked *a = &c->asked[e];
-    if (a->is_busy && a->first < c->oldest) c->oldest = a->first;
+    if (is_asked(c, e) && a->first < c->oldest) c->oldest = a->first;
   }
   return end - c->oldest > c->span;
 }
@@ -65,16 +98,13 @@ static void ask_ahead(neap__consumer *c) {
     const int32_t count = neap__clamp(c->run_items, 1, left);
     if (count > room && c->busy > 0) return;
     if (c->busy > 0 && is_beyond_span(c, count)) return;
-    while (c->asked[c->tail].is_busy)
+    while (is_asked(c, c->tail))
       c->tail = following(c, c->tail);
     const uint32_t entry = c->tail;
     c->tail = following(c, entry);
     /* First, or a worker might take this entry, the newest, for the earliest */
     atomic_store(&c->ring->control->earliest, c->tail);
-    ask(c, entry, c->epoch, c->next, count);
-    c->asked[entry].rest = 0;
-    c->asked[entry].skip = 0;
-    c->busy++;
+    ask(c, entry, c->epoch, c->next, count, 0);
     c->ahead += count;
     c->next += count;
   }
@@ -166,54 +196,38 @@ static void split_lost(neap__consumer *c, uint32_t entry) {
   neap__asked *a = &c->asked[entry];
   const neap__fate fate = c->crew->ops->fate(c->crew, entry);
   const int32_t k = neap__clamp(fate.item, 0, a->count - 1) - a->skip;
+  const int64_t first = a->first + a->skip;
+  const int32_t count = a->count - a->skip;
   neap__ring_forget(c->ring, entry);
-  a->first += a->skip;
-  a->count -= a->skip;
   c->ahead -= a->skip;
-  a->skip = 0;
   if (k < 0) { /* a seek has jumped over it */
-    ask(c, entry, a->epoch, a->first, a->count);
+    ask(c, entry, a->epoch, first, count, a->rest);
     return;
   }
-  const int32_t all = a->count + a->rest;
   a->failure = fate;
-  a->rest = all - k;
-  if (k > 0) {
-    ask(c, entry, a->epoch, a->first, k);
-  } else {
-    a->count = 0;
-    a->is_failing = true;
-  }
+  const int32_t rest = count + a->rest - k;
+  if (k > 0)
+    ask(c, entry, a->epoch, first, k, rest);
+  else
+    owe_failure(c, entry, first, rest);
 }
 
-/* After a delivery: whether the entry owes more. The caller advances if not. */
-static bool go_on(neap__consumer *c, uint32_t entry, int32_t delivered) {
-  neap__asked *a = &c->asked[entry];
-  a->first += delivered;
-  a->skip = 0;
-  if (a->rest == 0) {
-    a->is_busy = false;
-    return false;
-  }
-  if (!a->is_failing) { /* the items before the failing one went first */
-    a->is_failing = true;
-    a->count = 0;
-    return true;
-  }
-  if (--a->rest == 0) {
-    a->is_busy = false;
-    return false;
-  }
-  const int32_t count = a->rest;
-  a->rest = 0;
-  ask(c, entry, a->epoch, a->first, count);
-  return true;
+/* After a delivery: what the entry still owes. */
+static void go_on(neap__consumer *c, uint32_t entry, int32_t delivered) {
+  const neap__asked *a = &c->asked[entry];
+  const int64_t first = a->first + delivered;
+  if (a->state == NEAP__SPLIT)
+    owe_failure(c, entry, first, a->rest);
+  else if (a->state == NEAP__FAILED && a->rest > 1)
+    ask(c, entry, a->epoch, first, a->rest - 1, 0);
+  else
+    move(c, entry, NEAP__UNASKED);
 }
 
 /* Whether there is something to deliver; damage is, as an error. */
 static bool is_ready(neap__consumer *c, uint32_t entry) {
   const neap__asked *a = &c->asked[entry];
-  if (a->is_failing) return true;
+  if (a->state == NEAP__FAILED) return true;
   const neap__mark mark = neap__ring_look(c->ring, entry);
   return mark.ticket != a->ticket ||
          (mark.state != NEAP__OPEN && mark.state != NEAP__CLAIMED);
@@ -224,7 +238,7 @@ static int64_t find_ready(neap__consumer *c, uint32_t wish) {
   if (wish != NEAP__ANY_ENTRY) return is_ready(c, wish) ? (int64_t)wish : -1;
   uint32_t e = c->tail;
   for (uint32_t k = 0; k < c->ring->entry_count; k++) {
-    if (c->asked[e].is_busy && is_ready(c, e)) return e;
+    if (is_asked(c, e) && is_ready(c, e)) return e;
     e = following(c, e);
   }
   return -1;
@@ -248,7 +262,7 @@ static bool is_hopeless(const neap__consumer *c, uint32_t wish) {
   if (wish != NEAP__ANY_ENTRY)
     return neap__ring_is_falsely_claimed(c->ring, wish);
   for (uint32_t e = 0; e < c->ring->entry_count; e++)
-    if (c->asked[e].is_busy && neap__ring_is_falsely_claimed(c->ring, e))
+    if (is_asked(c, e) && neap__ring_is_falsely_claimed(c->ring, e))
       return true;
   return false;
 }
@@ -291,7 +305,7 @@ static int deliver(neap__consumer *c, uint32_t wish, uint32_t *entry,
   for (;;) {
     int rc = await(c, wish, entry, error);
     if (rc != NEAP_OK) return rc;
-    if (c->asked[*entry].is_failing) {
+    if (c->asked[*entry].state == NEAP__FAILED) {
       fill_failure(&c->asked[*entry], run);
       return NEAP_OK;
     }
@@ -324,10 +338,8 @@ int neap__consumer_next(neap__consumer *c, neap_run *run, neap_error *error) {
   if (rc != NEAP_OK) return rc;
   const int32_t delivered = run->count + c->asked[entry].skip;
   c->ahead -= delivered;
-  if (!go_on(c, entry, delivered)) {
-    c->busy--;
-    if (c->is_ordered) c->head = following(c, c->head);
-  }
+  go_on(c, entry, delivered);
+  if (c->is_ordered && !is_asked(c, entry)) c->head = following(c, c->head);
   ask_ahead(c);
   neap__ring_rouse(c->ring, enough_to_rouse(c));
   return NEAP_OK;
@@ -342,24 +354,24 @@ int neap__consumer_get(neap__consumer *c, int64_t epoch, int64_t index,
     return neap__error_set(error, NEAP_EINVAL, 0,
                            "cannot read: index %lld is out of range",
                            (long long)index);
-  uint32_t entry = c->ring->entry_count;
-  ask(c, entry, epoch, index, 1);
-  c->asked[entry].rest = c->asked[entry].skip = 0;
+  const uint32_t aside = c->ring->entry_count;
+  uint32_t entry;
+  ask(c, aside, epoch, index, 1, 0);
   neap__ring_rouse(c->ring, 1);
-  rc = deliver(c, entry, &entry, run, error);
-  if (rc != NEAP_OK) neap__ring_cancel(c->ring, entry);
+  rc = deliver(c, aside, &entry, run, error);
+  if (rc != NEAP_OK) neap__ring_cancel(c->ring, aside);
+  move(c, aside, NEAP__UNASKED);
   return rc;
 }
 
 /* -- Seeking -- */
 
 static void drop(neap__consumer *c, uint32_t entry) {
-  neap__asked *a = &c->asked[entry];
-  if (!a->is_busy) return;
+  const neap__asked *a = &c->asked[entry];
+  if (!is_asked(c, entry)) return;
   neap__ring_cancel(c->ring, entry);
-  a->is_busy = a->is_failing = false;
   c->ahead -= a->count + a->rest;
-  c->busy--;
+  move(c, entry, NEAP__UNASKED);
 }
 
 /* Drops what lies before index, if index has been asked for already. */
@@ -399,7 +411,7 @@ void neap__consumer_shorten(neap__consumer *c, int64_t length) {
   if (length >= c->stop) return;
   for (uint32_t e = 0; e < c->ring->entry_count; e++) {
     const neap__asked *a = &c->asked[e];
-    if (a->is_busy && a->first + a->skip >= length) drop(c, e);
+    if (a->first + a->skip >= length) drop(c, e);
   }
   c->stop = length;
   if (c->next > length) c->next = length;

@@ -13,17 +13,48 @@
 #include "ring/lender.h"
 #include "ring/ring.h"
 
-/* What the consumer asked of an entry. */
+/*
+ * What the consumer asked of an entry:
+ *
+ *   UNASKED  nothing
+ *   ASKED    the run of `count` items from `first` on
+ *   SPLIT    the same, behind which `rest` items follow: one that failed, since
+ *            its workers died, and those of its run behind it
+ *   FAILED   item `first` failed, the first of `rest`: to be delivered next
+ *
+ *   move                 when
+ *   UNASKED -> ASKED     items are asked for
+ *   ASKED -> UNASKED     the run is delivered, or a seek drops it
+ *   ASKED -> ASKED       lost at an item that a seek has jumped over
+ *   ASKED -> SPLIT       lost at an item behind the first
+ *   ASKED -> FAILED      lost at the first item
+ *   SPLIT -> SPLIT       lost again, at an item behind the first
+ *   SPLIT -> FAILED      the items before are delivered, or lost at the first
+ *   SPLIT -> UNASKED     a seek drops it
+ *   FAILED -> ASKED      the failure is delivered, the items behind it follow
+ *   FAILED -> UNASKED    the failure is delivered and was the last item, or a
+ *                        seek drops it
+ *   never UNASKED -> SPLIT, UNASKED -> FAILED   no run was lost
+ *   never SPLIT -> ASKED                        the failure would be forgotten
+ *   never FAILED -> SPLIT, FAILED -> FAILED     nothing is open to be lost
+ */
+enum neap__asked_state {
+  NEAP__UNASKED,
+  NEAP__ASKED,
+  NEAP__SPLIT,
+  NEAP__FAILED,
+  NEAP__ASKED_STATES
+};
+
 typedef struct neap__asked {
-  bool is_busy;
-  bool is_failing; /* the next thing to deliver is the failure of `first` */
+  enum neap__asked_state state;
   uint64_t ticket;
   int64_t epoch;
   int64_t first;
   int32_t count;      /* asked of the worker now */
   int32_t rest;       /* items after them that this entry still owes */
   int32_t skip;       /* items at the start that a seek jumped over */
-  neap__fate failure; /* of the item after `count`, when rest counts it */
+  neap__fate failure; /* SPLIT, FAILED: of the first item of `rest` */
 } neap__asked;
 
 typedef struct neap__consumer {
@@ -44,7 +75,7 @@ typedef struct neap__consumer {
   uint64_t ticket;    /* of the last opening */
   uint32_t head;      /* the entry to deliver next, when ordered */
   uint32_t tail;      /* the entry to open next */
-  uint32_t busy;      /* entries that are busy */
+  uint32_t busy;      /* entries that are not UNASKED */
   int64_t ahead;      /* items asked for and not delivered */
   int64_t epoch;
   int64_t next;               /* the index to ask for next */
