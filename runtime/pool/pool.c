@@ -125,8 +125,8 @@ static int open_supervisor(neap_pool *pool, const neap_pool_options *options,
 }
 
 static bool is_debugging(void) {
-  const char *wish = secure_getenv("NEAP_DEBUG");
-  return wish != NULL && *wish != '\0' && strcmp(wish, "0") != 0;
+  const char *value = secure_getenv("NEAP_DEBUG");
+  return value != NULL && *value != '\0' && strcmp(value, "0") != 0;
 }
 
 /* What the consumer and the lender are to know of the options. */

@@ -80,11 +80,11 @@ static bool find_on_path(char *path, size_t size) {
   return false;
 }
 
-int neap__spawn_find(const char *wish, char *path, size_t size,
+int neap__spawn_find(const char *path_given, char *path, size_t size,
                      neap_error *error) {
-  if (wish == NULL) wish = secure_getenv("NEAP_WORKER");
-  if (wish != NULL) {
-    snprintf(path, size, "%s", wish);
+  if (path_given == NULL) path_given = secure_getenv("NEAP_WORKER");
+  if (path_given != NULL) {
+    snprintf(path, size, "%s", path_given);
     if (is_executable(path)) return NEAP_OK;
     return neap__error_set(error, NEAP_EWORKER, errno,
                            "cannot start workers: no neap executable at %s",
@@ -133,8 +133,9 @@ void neap__launcher_close(neap__launcher *launcher) {
 
 /* What becomes of a worker's descriptors. Returns an errno, or 0. */
 static int add_descriptors(posix_spawn_file_actions_t *actions,
-                           const int inherit[NEAP__FD_COUNT], int words) {
-  int failure = posix_spawn_file_actions_adddup2(actions, words, STDERR_FILENO);
+                           const int inherit[NEAP__FD_COUNT], int stderr_fd) {
+  int failure =
+      posix_spawn_file_actions_adddup2(actions, stderr_fd, STDERR_FILENO);
   for (int fd = NEAP__FD_CONTROL; fd < NEAP__FD_COUNT && failure == 0; fd++)
     failure = inherit[fd] >= 0
                   ? posix_spawn_file_actions_adddup2(actions, inherit[fd], fd)
@@ -154,7 +155,7 @@ static void reset_signals(posix_spawnattr_t *attributes) {
 
 /* Returns an errno, or 0. */
 static int start(const neap__launcher *launcher,
-                 const int inherit[NEAP__FD_COUNT], int words, pid_t *pid) {
+                 const int inherit[NEAP__FD_COUNT], int stderr_fd, pid_t *pid) {
   char *const *environment =
       launcher->environment != NULL ? launcher->environment : environ;
   posix_spawn_file_actions_t actions;
@@ -164,7 +165,7 @@ static int start(const neap__launcher *launcher,
   failure = posix_spawnattr_init(&attributes);
   if (failure == 0) {
     reset_signals(&attributes);
-    failure = add_descriptors(&actions, inherit, words);
+    failure = add_descriptors(&actions, inherit, stderr_fd);
     if (failure == 0)
       failure = posix_spawn(pid, launcher->path, &actions, &attributes,
                             launcher->arguments, environment);
@@ -175,10 +176,10 @@ static int start(const neap__launcher *launcher,
 }
 
 int neap__launcher_spawn(const neap__launcher *launcher,
-                         const int inherit[NEAP__FD_COUNT], int words,
+                         const int inherit[NEAP__FD_COUNT], int stderr_fd,
                          pid_t *pid, int *pidfd, neap_error *error) {
   *pidfd = -1;
-  const int failure = start(launcher, inherit, words, pid);
+  const int failure = start(launcher, inherit, stderr_fd, pid);
   if (failure != 0)
     return neap__error_set(error, NEAP_EWORKER, failure,
                            "cannot start workers: %s", launcher->path);

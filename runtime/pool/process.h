@@ -32,11 +32,11 @@ enum {
 };
 
 /*
- * The path of the neap executable: `wish` if it is not NULL, else NEAP_WORKER
- * of the environment, else beside the library, else on PATH. The environment
- * of a setuid program is its caller's, and is not believed.
+ * The path of the neap executable: `path_given` if it is not NULL, else
+ * NEAP_WORKER of the environment, else beside the library, else on PATH. The
+ * environment of a setuid program is its caller's, and is not believed.
  */
-int neap__spawn_find(const char *wish, char *path, size_t size,
+int neap__spawn_find(const char *path_given, char *path, size_t size,
                      neap_error *error);
 
 /* A copy of a neap_launch. Zero-filled is closed. */
@@ -53,12 +53,12 @@ void neap__launcher_close(neap__launcher *launcher);
 /*
  * Starts the program. From NEAP__FD_CONTROL on, inherit[fd] becomes its
  * descriptor fd, -1 for none; each must be NEAP__FD_COUNT or more, and so must
- * `words`, which becomes its stderr. No fork of the host's memory. Returns in
- * *pid its pid, in *pidfd a pidfd. The error's errno is ESRCH where it has died
- * already, and the host has reaped it.
+ * `stderr_fd`, which becomes its stderr. No fork of the host's memory. Returns
+ * in *pid its pid, in *pidfd a pidfd. The error's errno is ESRCH where it has
+ * died already, and the host has reaped it.
  */
 int neap__launcher_spawn(const neap__launcher *launcher,
-                         const int inherit[NEAP__FD_COUNT], int words,
+                         const int inherit[NEAP__FD_COUNT], int stderr_fd,
                          pid_t *pid, int *pidfd, neap_error *error);
 
 #endif

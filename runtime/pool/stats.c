@@ -18,12 +18,12 @@ int32_t neap_pool_read_worker(const neap_pool *pool, int32_t worker,
   if (pool->is_closed || worker < 0 ||
       (uint32_t)worker >= pool->ring.worker_count)
     return 0;
-  const neap__corner *corner = &pool->ring.corners[worker];
-  out->items = read_counter(&corner->items);
-  out->runs = read_counter(&corner->runs);
-  out->bytes = read_counter(&corner->bytes);
-  out->busy_ns = read_counter(&corner->busy_ns);
-  out->idle_ns = read_counter(&corner->idle_ns);
+  const neap__worker_record *record = &pool->ring.records[worker];
+  out->items = read_counter(&record->items);
+  out->runs = read_counter(&record->runs);
+  out->bytes = read_counter(&record->bytes);
+  out->busy_ns = read_counter(&record->busy_ns);
+  out->idle_ns = read_counter(&record->idle_ns);
   return atomic_load(&pool->supervisor.pids[worker]);
 }
 

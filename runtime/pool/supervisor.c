@@ -28,8 +28,8 @@ enum { LOOKS_A_TIMEOUT = 4, LOOK_MS_MIN = 10, LOOK_MS_MAX = 1000 };
 enum { PAUSES_MAX = 100 };
 /* How soon to try again to start a worker that could not be started. */
 enum { RESTART_MS = 1000 };
-/* How soon to try again whether the host's stderr takes words. */
-enum { MUFFLED_MS = 100 };
+/* How soon to try again whether the host's stderr takes output. */
+enum { BLOCKED_MS = 100 };
 
 /* -- Failing as a whole -- */
 
@@ -38,12 +38,12 @@ static void give_up(neap__supervisor *s, const neap_error *why) {
   if (!atomic_load(&s->has_failed)) s->failure = *why;
   atomic_store(&s->has_failed, 1);
   pthread_mutex_unlock(&s->lock);
-  neap__ring_alarm(s->ring);
+  neap__ring_wake_consumer(s->ring);
 }
 
-static void listen_to(neap__supervisor *s, neap__child *child) {
+static void receive_from(neap__supervisor *s, neap__child *child) {
   neap_error why;
-  if (neap__child_listen(child, &why)) give_up(s, &why);
+  if (neap__child_receive(child, &why)) give_up(s, &why);
 }
 
 /* Deaths of a run, now at this item and now at that, that count as one at the
@@ -108,7 +108,7 @@ static bool start(neap__supervisor *s, uint32_t w, neap_error *why) {
   while (rc != NEAP_OK && why->system == ESRCH &&
          ++tries < NEAP__VAIN_KILLS_MAX);
   if (rc != NEAP_OK) return false;
-  child->runs_before = atomic_load(&s->ring->corners[w].runs);
+  child->runs_before = atomic_load(&s->ring->records[w].runs);
   atomic_store(&s->pids[w], (int32_t)child->pid);
   if (neap__child_greet(child, (int32_t)w, why) != NEAP_OK) give_up(s, why);
   return true;
@@ -139,7 +139,7 @@ static void start_successor(neap__supervisor *s, uint32_t w) {
 static void count_vain_death(neap__supervisor *s, const death *dead,
                              bool was_ready) {
   neap__child *child = &s->children[dead->worker];
-  const int64_t runs = atomic_load(&s->ring->corners[dead->worker].runs);
+  const int64_t runs = atomic_load(&s->ring->records[dead->worker].runs);
   if (dead->had_work || runs != child->runs_before)
     child->vain_deaths = 0;
   else if (!was_ready || neap__ring_has_work(s->ring))
@@ -216,7 +216,7 @@ static int64_t look_at_items(neap__supervisor *s, int64_t now,
   return look_ns;
 }
 
-/* Gives up where a worker does not attach. Answers when to look again. */
+/* Gives up where a worker does not attach. Returns when to look again. */
 static int64_t look_at_starts(neap__supervisor *s, int64_t now,
                               int64_t paused_ns) {
   const int64_t most = LOOK_MS_MAX * 1000000ll; /* or pauses go unseen */
@@ -228,7 +228,7 @@ static int64_t look_at_starts(neap__supervisor *s, int64_t now,
     child->started_ns += paused_ns;
     if (child->started_ns > now) child->started_ns = now;
     const int64_t left_ns = child->started_ns + s->attach_ms * 1000000ll - now;
-    if (left_ns <= 0) listen_to(s, child); /* its word may be there */
+    if (left_ns <= 0) receive_from(s, child); /* its word may be there */
     if (child->state != NEAP__CHILD_STARTED) continue;
     look_ns = within(left_ns, 0, look_ns < most ? look_ns : most);
     if (left_ns > 0) continue;
@@ -241,7 +241,7 @@ static int64_t look_at_starts(neap__supervisor *s, int64_t now,
   return look_ns;
 }
 
-/* Tries again to start who could not be. Answers when to look again. */
+/* Tries again to start missing workers. Returns when to look again. */
 static int64_t look_at_successors(neap__supervisor *s, int64_t now) {
   int64_t look_ns = INT64_MAX;
   for (uint32_t w = 0; w < s->ring->worker_count; w++) {
@@ -301,9 +301,9 @@ static void give_up_starting(neap__supervisor *s, const neap__child *child,
 }
 
 /* A worker has died: its work goes on elsewhere, and a successor starts. */
-static void bury(neap__supervisor *s, uint32_t w) {
+static void recover(neap__supervisor *s, uint32_t w) {
   neap__child *child = &s->children[w];
-  if (child->socket >= 0) listen_to(s, child);
+  if (child->socket >= 0) receive_from(s, child);
   const bool was_ready = child->state == NEAP__CHILD_READY;
   const int status = neap__child_reap(child, s->inherit[NEAP__FD_STDERR]);
   atomic_store(&s->pids[w], 0);
@@ -317,39 +317,40 @@ static void bury(neap__supervisor *s, uint32_t w) {
 
 /* -- The thread -- */
 
-enum { PIDFD, SOCKET, WORDS, POLLS };
+enum { PIDFD, SOCKET, OUTPUT, POLLS };
 
 static struct pollfd *polls_of(neap__supervisor *s, uint32_t w) {
   return s->polls + 1 + w * POLLS;
 }
 
 /*
- * Waits for the bell, a death or a word. s->polls: the bell, then POLLS for
- * each worker; poll skips negative ones. Answers as poll does.
+ * Waits for the stop, a death, a message or output. s->polls: stop_fd, then
+ * POLLS for each worker; poll skips negative ones. Returns as poll does.
  */
-static int wait_for_news(neap__supervisor *s, int bell, int timeout_ms) {
+static int wait_for_news(neap__supervisor *s, int stop_fd, int timeout_ms) {
   const uint32_t count = s->ring->worker_count;
-  s->polls[0] = (struct pollfd){.fd = bell, .events = POLLIN};
+  s->polls[0] = (struct pollfd){.fd = stop_fd, .events = POLLIN};
   for (uint32_t w = 0; w < count; w++) {
     const neap__child *child = &s->children[w];
     struct pollfd *polls = polls_of(s, w);
     polls[PIDFD] = (struct pollfd){.fd = child->pidfd, .events = POLLIN};
     polls[SOCKET] = (struct pollfd){.fd = child->socket, .events = POLLIN};
-    polls[WORDS] = (struct pollfd){.fd = child->is_muffled ? -1 : child->words,
-                                   .events = POLLIN};
+    polls[OUTPUT] = (struct pollfd){
+        .fd = child->is_blocked ? -1 : child->output, .events = POLLIN};
   }
   return poll(s->polls, 1 + POLLS * count, timeout_ms);
 }
 
-/* Hears what came; who was muffled is tried again. When to do so, or -1. */
-static int hear(neap__supervisor *s) {
+/* Passes on what workers write to stderr. Returns when to try those again for
+   which the host's stderr is full, or -1. */
+static int forward_output(neap__supervisor *s) {
   int again_ms = -1;
   for (uint32_t w = 0; w < s->ring->worker_count; w++) {
     neap__child *child = &s->children[w];
-    if (child->words < 0) continue;
-    if (child->is_muffled || polls_of(s, w)[WORDS].revents != 0)
-      neap__child_hear(child, s->inherit[NEAP__FD_STDERR]);
-    if (child->is_muffled) again_ms = MUFFLED_MS;
+    if (child->output < 0) continue;
+    if (child->is_blocked || polls_of(s, w)[OUTPUT].revents != 0)
+      neap__child_forward(child, s->inherit[NEAP__FD_STDERR]);
+    if (child->is_blocked) again_ms = BLOCKED_MS;
   }
   return again_ms;
 }
@@ -384,7 +385,7 @@ static void end_children(neap__supervisor *s) {
       if (s->children[w].pid != 0 &&
           (is_blind || polls_of(s, w)[PIDFD].revents != 0))
         neap__child_reap(&s->children[w], s->inherit[NEAP__FD_STDERR]);
-    hear(s);
+    forward_output(s);
   }
   abandon_children(s);
 }
@@ -396,7 +397,7 @@ static void give_up_watching(neap__supervisor *s) {
   neap__error_set(&why, NEAP_ESYSTEM, errno, "cannot watch the workers");
   give_up(s, &why);
   while (!atomic_load(&s->is_stopping))
-    (void)!read(s->bell, &rings, sizeof rings);
+    (void)!read(s->stop_fd, &rings, sizeof rings);
 }
 
 static void *supervise(void *argument) {
@@ -410,18 +411,18 @@ static void *supervise(void *argument) {
     if (atomic_load(&s->is_stopping)) break;
   }
   while (!atomic_load(&s->is_stopping)) {
-    const int muffled_ms = hear(s), look_ms = look_at_clocks(s);
+    const int blocked_ms = forward_output(s), look_ms = look_at_clocks(s);
     const bool is_sooner =
-        muffled_ms >= 0 && (look_ms < 0 || muffled_ms < look_ms);
-    const int limit_ms = is_sooner ? muffled_ms : look_ms;
+        blocked_ms >= 0 && (look_ms < 0 || blocked_ms < look_ms);
+    const int limit_ms = is_sooner ? blocked_ms : look_ms;
     s->asked_ns = limit_ms < 0 ? INT64_MAX : limit_ms * 1000000ll;
-    if (wait_for_news(s, s->bell, limit_ms) < 0) {
+    if (wait_for_news(s, s->stop_fd, limit_ms) < 0) {
       if (errno != EINTR) give_up_watching(s);
       continue;
     }
     for (uint32_t w = 0; w < count && s->polls[0].revents == 0; w++) {
-      if (polls_of(s, w)[SOCKET].revents != 0) listen_to(s, &s->children[w]);
-      if (polls_of(s, w)[PIDFD].revents != 0) bury(s, w);
+      if (polls_of(s, w)[SOCKET].revents != 0) receive_from(s, &s->children[w]);
+      if (polls_of(s, w)[PIDFD].revents != 0) recover(s, w);
     }
   }
   end_children(s);
@@ -438,12 +439,12 @@ static int crew_start(neap__crew *crew, neap_error *error) {
   s->fates = calloc(s->ring->entry_count + 1, sizeof *s->fates);
   s->paces = calloc(s->ring->slot_count, sizeof *s->paces);
   s->polls = calloc(1 + POLLS * workers, sizeof *s->polls);
-  s->bell = neap__descriptor_raise(eventfd(0, EFD_CLOEXEC));
+  s->stop_fd = neap__descriptor_raise(eventfd(0, EFD_CLOEXEC));
   if (s->children == NULL || s->pids == NULL || s->fates == NULL ||
       s->paces == NULL || s->polls == NULL)
     return neap__error_set(error, NEAP_EMEMORY, 0,
                            "cannot start workers: memory is short");
-  if (s->bell < 0)
+  if (s->stop_fd < 0)
     return neap__error_set(error, NEAP_ESYSTEM, errno, "cannot start workers");
   for (uint32_t w = 0; w < workers; w++)
     s->children[w] = NEAP__NO_CHILD;
@@ -466,7 +467,7 @@ static void crew_stop(neap__crew *crew) {
   const uint64_t one = 1;
   atomic_store(&s->is_stopping, 1);
   neap__ring_stop(s->ring);
-  while (write(s->bell, &one, sizeof one) < 0 && errno == EINTR)
+  while (write(s->stop_fd, &one, sizeof one) < 0 && errno == EINTR)
     continue;
   pthread_join(s->thread, NULL);
   s->is_running = 0;
@@ -491,7 +492,7 @@ static int crew_failure(neap__crew *crew, neap_error *error) {
 }
 
 void neap__supervisor_fini(neap__supervisor *s) {
-  if (s->bell >= 0) close(s->bell);
+  if (s->stop_fd >= 0) close(s->stop_fd);
   for (int fd = 0; fd < NEAP__FD_COUNT; fd++)
     if (s->inherit[fd] >= 0) close(s->inherit[fd]);
   neap__launcher_close(&s->launcher);
@@ -510,7 +511,7 @@ static const neap__crew_ops supervisor_ops = {
 };
 
 void neap__supervisor_init(neap__supervisor *s) {
-  *s = (neap__supervisor){.crew = {&supervisor_ops}, .bell = -1};
+  *s = (neap__supervisor){.crew = {&supervisor_ops}, .stop_fd = -1};
   for (int fd = 0; fd < NEAP__FD_COUNT; fd++)
     s->inherit[fd] = -1;
   pthread_mutex_init(&s->lock, NULL);

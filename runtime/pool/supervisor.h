@@ -51,7 +51,7 @@ typedef struct neap__supervisor {
   int64_t looked_ns; /* when the clocks were looked at last, */
   int64_t asked_ns;  /* how long after that the next look was due, */
   int pauses;        /* and how many looks in a row came too late */
-  int bell;          /* an eventfd that rings for the end; -1 */
+  int stop_fd;       /* an eventfd that ends the thread; -1 */
   pthread_t thread;
   int is_running;
 } neap__supervisor;

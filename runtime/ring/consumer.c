@@ -116,7 +116,7 @@ static bool is_slow(const neap__consumer *c) {
 
 /* Entries that must be open before sleeping workers are woken: with quick
    runs half of the ring, so that they do not wake for each. */
-static uint32_t enough_to_rouse(const neap__consumer *c) {
+static uint32_t enough_to_wake(const neap__consumer *c) {
   if (is_slow(c)) return 1;
   const uint32_t half = c->ring->entry_count / 2;
   return half > 0 ? half : 1;
@@ -234,8 +234,9 @@ static bool is_ready(neap__consumer *c, uint32_t entry) {
 }
 
 /* An entry that is ready: the head, or the first of any when unordered. */
-static int64_t find_ready(neap__consumer *c, uint32_t wish) {
-  if (wish != NEAP__ANY_ENTRY) return is_ready(c, wish) ? (int64_t)wish : -1;
+static int64_t find_ready(neap__consumer *c, uint32_t awaited) {
+  if (awaited != NEAP__ANY_ENTRY)
+    return is_ready(c, awaited) ? (int64_t)awaited : -1;
   uint32_t e = c->tail;
   for (uint32_t k = 0; k < c->ring->entry_count; k++) {
     if (is_asked(c, e) && is_ready(c, e)) return e;
@@ -248,50 +249,50 @@ static int64_t find_ready(neap__consumer *c, uint32_t wish) {
  * Quick runs come sooner than a sleeper wakes: so look on for as long as one
  * run may take to count as quick, and only if there is a core for it.
  */
-static void linger(neap__consumer *c, uint32_t wish, int64_t since) {
+static void linger(neap__consumer *c, uint32_t awaited, int64_t since) {
   if (!c->has_cores || is_slow(c)) return;
-  for (int look = 1; find_ready(c, wish) < 0; look++) {
+  for (int look = 1; find_ready(c, awaited) < 0; look++) {
     if (look % LOOKS_A_CLOCK == 0 && neap__now_ns() - since > RUN_NS_SLOW)
       return;
     neap__pause();
   }
 }
 
-/* Whether what is wished for cannot come: nobody is at it. */
-static bool is_hopeless(const neap__consumer *c, uint32_t wish) {
-  if (wish != NEAP__ANY_ENTRY)
-    return neap__ring_is_falsely_claimed(c->ring, wish);
+/* Whether what is awaited cannot come: no worker is at it. */
+static bool is_hopeless(const neap__consumer *c, uint32_t awaited) {
+  if (awaited != NEAP__ANY_ENTRY)
+    return neap__ring_is_falsely_claimed(c->ring, awaited);
   for (uint32_t e = 0; e < c->ring->entry_count; e++)
     if (is_asked(c, e) && neap__ring_is_falsely_claimed(c->ring, e))
       return true;
   return false;
 }
 
-/* Sleeps until the entry wished for is ready, or cannot come. */
-static int sleep_for(neap__consumer *c, uint32_t wish, int64_t *found,
+/* Sleeps until the entry awaited is ready, or cannot come. */
+static int sleep_for(neap__consumer *c, uint32_t awaited, int64_t *found,
                      neap_error *error) {
   for (;;) {
-    neap__ring_wish(c->ring, wish);
-    *found = find_ready(c, wish);
+    neap__ring_wait_begin(c->ring, awaited);
+    *found = find_ready(c, awaited);
     if (*found >= 0) return NEAP_OK;
     const int rc = c->crew->ops->failure(c->crew, error);
     if (rc != NEAP_OK) return rc;
-    if (neap__ring_sleep(c->ring, wish)) continue;
-    if (is_hopeless(c, wish)) return damaged(error);
-    neap__ring_stir(c->ring);
+    if (neap__ring_wait_sleep(c->ring, awaited)) continue;
+    if (is_hopeless(c, awaited)) return damaged(error);
+    neap__ring_repair_hints(c->ring);
   }
 }
 
-/* Waits until the entry wished for is ready, and tells which. */
-static int await(neap__consumer *c, uint32_t wish, uint32_t *entry,
+/* Waits until the entry awaited is ready, and tells which. */
+static int await(neap__consumer *c, uint32_t awaited, uint32_t *entry,
                  neap_error *error) {
-  int64_t found = find_ready(c, wish);
+  int64_t found = find_ready(c, awaited);
   if (found < 0) {
     const int64_t since = neap__now_ns();
-    neap__ring_rouse(c->ring, 1);
-    linger(c, wish, since);
-    const int rc = sleep_for(c, wish, &found, error);
-    neap__ring_unwish(c->ring);
+    neap__ring_wake_workers(c->ring, 1);
+    linger(c, awaited, since);
+    const int rc = sleep_for(c, awaited, &found, error);
+    neap__ring_wait_end(c->ring);
     c->wait_ns += neap__now_ns() - since;
     if (rc != NEAP_OK) return rc;
   }
@@ -300,10 +301,10 @@ static int await(neap__consumer *c, uint32_t wish, uint32_t *entry,
 }
 
 /* Delivers something of an entry that was awaited, splitting lost runs. */
-static int deliver(neap__consumer *c, uint32_t wish, uint32_t *entry,
+static int deliver(neap__consumer *c, uint32_t awaited, uint32_t *entry,
                    neap_run *run, neap_error *error) {
   for (;;) {
-    int rc = await(c, wish, entry, error);
+    int rc = await(c, awaited, entry, error);
     if (rc != NEAP_OK) return rc;
     if (c->asked[*entry].state == NEAP__FAILED) {
       fill_failure(&c->asked[*entry], run);
@@ -333,15 +334,15 @@ int neap__consumer_next(neap__consumer *c, neap_run *run, neap_error *error) {
   ask_ahead(c);
   if (c->busy == 0) return NEAP_END;
   uint32_t entry;
-  const uint32_t wish = c->is_ordered ? c->head : NEAP__ANY_ENTRY;
-  rc = deliver(c, wish, &entry, run, error);
+  const uint32_t awaited = c->is_ordered ? c->head : NEAP__ANY_ENTRY;
+  rc = deliver(c, awaited, &entry, run, error);
   if (rc != NEAP_OK) return rc;
   const int32_t delivered = run->count + c->asked[entry].skip;
   c->ahead -= delivered;
   go_on(c, entry, delivered);
   if (c->is_ordered && !is_asked(c, entry)) c->head = following(c, c->head);
   ask_ahead(c);
-  neap__ring_rouse(c->ring, enough_to_rouse(c));
+  neap__ring_wake_workers(c->ring, enough_to_wake(c));
   return NEAP_OK;
 }
 
@@ -357,7 +358,7 @@ int neap__consumer_get(neap__consumer *c, int64_t epoch, int64_t index,
   const uint32_t aside = c->ring->entry_count;
   uint32_t entry;
   ask(c, aside, epoch, index, 1, 0);
-  neap__ring_rouse(c->ring, 1);
+  neap__ring_wake_workers(c->ring, 1);
   rc = deliver(c, aside, &entry, run, error);
   if (rc != NEAP_OK) neap__ring_cancel(c->ring, aside);
   move(c, aside, NEAP__UNASKED);

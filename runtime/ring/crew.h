@@ -36,7 +36,7 @@ typedef struct neap__crew_ops {
   /* The fate of an entry whose state is LOST, at its last opening. */
   neap__fate (*fate)(neap__crew *crew, uint32_t entry);
   /* NEAP_OK, or the status and the error for which the crew has given up. It
-     is called before each sleep of the consumer, who is woken when the crew
+     is called before each sleep of the consumer, which is woken when the crew
      gives up. */
   int (*failure)(neap__crew *crew, neap_error *error);
 } neap__crew_ops;

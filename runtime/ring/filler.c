@@ -73,23 +73,23 @@ int neap__filler_next(neap__filler *filler, neap_task *task,
     neap__ring_rest(ring, filler->number);
     now_ns = neap__now_ns();
   }
-  add(&ring->corners[filler->number].idle_ns, now_ns - since_ns);
+  add(&ring->records[filler->number].idle_ns, now_ns - since_ns);
   return NEAP_OK;
 }
 
 void neap__filler_publish(neap__filler *filler, neap_task *task,
                           uint64_t used) {
-  neap__corner *corner = &filler->ring->corners[filler->number];
+  neap__worker_record *record = &filler->ring->records[filler->number];
   neap__slot *slot = &filler->ring->slots[task->slot];
   const int64_t now_ns = neap__now_ns(), cost_ns = now_ns - task->began_ns;
   atomic_store_explicit(&slot->used, used, memory_order_relaxed);
   atomic_store_explicit(&slot->cost_ns, cost_ns, memory_order_relaxed);
   if (used > atomic_load_explicit(&slot->touched, memory_order_relaxed))
     atomic_store_explicit(&slot->touched, used, memory_order_relaxed);
-  add(&corner->items, task->count);
-  add(&corner->runs, 1);
-  add(&corner->bytes, (int64_t)used);
-  add(&corner->busy_ns, cost_ns);
+  add(&record->items, task->count);
+  add(&record->runs, 1);
+  add(&record->bytes, (int64_t)used);
+  add(&record->busy_ns, cost_ns);
   atomic_store_explicit(&slot->began_ns, 0, memory_order_relaxed);
   const enum neap__published published =
       neap__ring_publish(filler->ring, filler->number, (uint32_t)task->entry,

@@ -20,11 +20,11 @@ int main(int argc, char **argv) {
   const long clocks = limit_argument(argc, argv, 1, 3, usage);
   const long additions = limit_argument(argc, argv, 2, 3, usage);
   const long runs = limit_argument(argc, argv, 3, 3, usage);
-  neap__corner *const corner = limit_share(sizeof *corner);
+  neap__worker_record *const record = limit_share(sizeof *record);
   neap__slot *const slot = limit_share(sizeof *slot);
-  _Atomic int64_t *const counters[] = {&corner->items,   &corner->runs,
-                                       &corner->bytes,   &corner->busy_ns,
-                                       &corner->idle_ns, &slot->began_ns};
+  _Atomic int64_t *const counters[] = {&record->items,   &record->runs,
+                                       &record->bytes,   &record->busy_ns,
+                                       &record->idle_ns, &slot->began_ns};
   const long count = sizeof counters / sizeof *counters;
 
   const double since = limit_now_s();

@@ -58,7 +58,7 @@ enum moment { AT_ITEM, AT_START, WHEN_READY };
 enum target {
   ENTRIES,
   SLOT_WORDS,
-  CORNERS,
+  RECORDS,
   HINTS,
   SIGNS, /* stop, wanted, earliest */
   HEADER,
@@ -163,9 +163,9 @@ static inline void scribble(enum target target, uint64_t seed) {
     from = (void *)ring.slots;
     count = ring.slot_count * sizeof *ring.slots;
     break;
-  case CORNERS:
-    from = (void *)ring.corners;
-    count = ring.worker_count * sizeof *ring.corners;
+  case RECORDS:
+    from = (void *)ring.records;
+    count = ring.worker_count * sizeof *ring.records;
     break;
   case HINTS:
     from = (void *)control->open;

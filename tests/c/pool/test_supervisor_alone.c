@@ -78,7 +78,7 @@ static bool has_failed(watch *w) {
 static void open_entry(watch *w, int number) {
   neap__ring_open(&w->ring, (uint32_t)number % RUNS, (uint64_t)number + 1, 1,
                   number, 1);
-  neap__ring_rouse(&w->ring, 1);
+  neap__ring_wake_workers(&w->ring, 1);
 }
 
 static bool is_claimed(const watch *w, int number) {
