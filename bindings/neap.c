@@ -203,6 +203,7 @@ static int run(lua_State *L) {
 
 /* neap.main reports errors of scripts; what arrives here is neap's own. */
 static int explain(lua_State *L) {
+  if (luaL_callmeta(L, 1, "__tostring")) lua_replace(L, 1);
   const char *message = lua_tostring(L, 1);
   luaL_traceback(L, L, message == NULL ? "(no message)" : message, 1);
   return 1;

@@ -6,11 +6,11 @@
 -- one word here.
 -- @module neap
 
+local array = require("neap.tensor.array")
+local borrow = require("neap.value.borrow")
 local check = require("neap.base.check")
 local errors = require("neap.base.errors")
-local hold = require("neap.value.hold")
 local sequence = require("neap.sequence.sequence")
-local tensor = require("neap.tensor.tensor")
 
 local SOURCES = { "range", "from", "from_iter", "rep", "idx" }
 local ADAPTERS = {
@@ -23,11 +23,11 @@ local ADAPTERS = {
 local neap = {
   _VERSION = "neap " .. require("neap.base.version"),
   errors = errors.mode,
-  tensor = tensor.new,
-  empty = tensor.empty,
+  tensor = array.new,
+  empty = array.empty,
   stack = require("neap.tensor.stack"),
-  keep = hold.keep,
-  release = hold.release,
+  keep = borrow.keep,
+  release = borrow.release,
   mix = require("neap.adapter.mix"),
 }
 

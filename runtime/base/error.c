@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Filling the caller's neap_error: the one way that a failure is told. */
+/* Fills the caller's neap_error, the one way in which C reports a failure. */
 #include "base/error.h"
 
 #include <stdarg.h>
@@ -40,6 +40,8 @@ const char *neap_status_name(int status) {
   case NEAP_EWORKER: return "NEAP_EWORKER";
   case NEAP_EHELD: return "NEAP_EHELD";
   case NEAP_ECLOSED: return "NEAP_ECLOSED";
+  case NEAP_EDEATH: return "NEAP_EDEATH";
+  case NEAP_ETIMEOUT: return "NEAP_ETIMEOUT";
   }
   return "not a status of neap";
 }

@@ -52,7 +52,9 @@ enum {
   NEAP_EDAMAGED = -5, /* a slot holds what no writer writes */
   NEAP_EWORKER = -6,  /* workers could not start, or keep dying */
   NEAP_EHELD = -7,    /* the caller holds all the slots that may be held */
-  NEAP_ECLOSED = -8   /* used after neap_pool_close(), or in a forked child */
+  NEAP_ECLOSED = -8,  /* used after neap_pool_close(), or in a forked child */
+  NEAP_EDEATH = -9,   /* workers died of an item */
+  NEAP_ETIMEOUT = -10 /* an item took longer than timeout_ns */
 };
 
 typedef struct neap_error {
@@ -140,7 +142,8 @@ typedef struct neap_run {
   int64_t epoch;
   int64_t first;           /* index of its first item */
   int32_t count;           /* items */
-  int32_t slot;            /* -1: no slot; the run is one failure, below */
+  int32_t slot;            /* -1: no slot; its one item failed, and the last
+                              three fields say how (neap_run_failure) */
   const neap_value *cells; /* count of them */
   const uint8_t *base;     /* the slot */
   uint64_t bytes;          /* of the slot, readable */
@@ -250,6 +253,15 @@ int neap_pool_next(neap_pool *pool, neap_run *run, neap_error *error);
 /* A run of one item, at any index, aside from the iteration. */
 int neap_pool_get(neap_pool *pool, int64_t epoch, int64_t index, neap_run *run,
                   neap_error *error);
+/*
+ * Explains a run without a slot: why its item did not come. The other items are
+ * not affected. options: those that the pool was opened with; only the limits
+ * of an item are read.
+ * Returns: NEAP_EDEATH, NEAP_ETIMEOUT, or NEAP_EMEMORY for an item that found
+ * no memory; NEAP_OK where the run has a slot.
+ */
+int neap_run_failure(const neap_run *run, const neap_pool_options *options,
+                     neap_error *error);
 /*
  * Holds a slot once more; each hold wants its release.
  * Returns: NEAP_OK, also for a slot of -1; NEAP_EINVAL, and does nothing, where

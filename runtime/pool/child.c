@@ -28,9 +28,12 @@ enum { PIPE_BYTES_MAX = 1 << 20 };
 
 /* -- Starting -- */
 
+/* The number goes first: a child that another thread forks off meanwhile must
+   not close it once more. */
 static void shut(int *fd) {
-  if (*fd >= 0) close(*fd);
+  const int shut_fd = *fd;
   *fd = -1;
+  if (shut_fd >= 0) close(shut_fd);
 }
 
 /*

@@ -365,7 +365,11 @@ static void abandon_children(neap__supervisor *s) {
     if (s->children[w].pid != 0) neap__child_abandon(&s->children[w]);
 }
 
-/* The ring has told the workers to end: waits, kills, and waits again. */
+/*
+ * The ring has told the workers to end: waits, kills, and waits again. What
+ * they still say is taken, or poll() would return at once for as long as it is
+ * there.
+ */
 static void end_children(neap__supervisor *s) {
   int64_t until = neap__now_ns() + NEAP__STOP_MS_MAX * 1000000ll;
   bool is_killing = false;
@@ -381,10 +385,13 @@ static void end_children(neap__supervisor *s) {
         is_killing ? NEAP__STOP_MS_MAX : (int)((until - now) / 1000000) + 1;
     const bool is_blind = wait_for_news(s, -1, limit_ms) < 0 && errno != EINTR;
     if (is_blind) kill_children(s); /* each is waited for below */
-    for (uint32_t w = 0; w < s->ring->worker_count; w++)
-      if (s->children[w].pid != 0 &&
-          (is_blind || polls_of(s, w)[PIDFD].revents != 0))
-        neap__child_reap(&s->children[w], s->inherit[NEAP__FD_STDERR]);
+    for (uint32_t w = 0; w < s->ring->worker_count; w++) {
+      neap__child *child = &s->children[w];
+      if (child->pid == 0) continue;
+      if (polls_of(s, w)[SOCKET].revents != 0) receive_from(s, child);
+      if (is_blind || polls_of(s, w)[PIDFD].revents != 0)
+        neap__child_reap(child, s->inherit[NEAP__FD_STDERR]);
+    }
     forward_output(s);
   }
   abandon_children(s);
@@ -496,6 +503,7 @@ void neap__supervisor_fini(neap__supervisor *s) {
   for (int fd = 0; fd < NEAP__FD_COUNT; fd++)
     if (s->inherit[fd] >= 0) close(s->inherit[fd]);
   neap__launcher_close(&s->launcher);
+  if (s->children != NULL) abandon_children(s); /* in a forked child */
   free(s->children);
   free(s->pids);
   free(s->fates);

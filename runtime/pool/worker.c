@@ -127,6 +127,13 @@ static bool end_with_host(void) {
          fcntl(NEAP__FD_SOCKET, F_SETFL, O_ASYNC) == 0;
 }
 
+/* Its end of the socket is closed: a host says no more than hello. */
+static bool has_host_hung_up(void) {
+  char word;
+  return recv(NEAP__FD_SOCKET, &word, sizeof word, MSG_PEEK | MSG_DONTWAIT) ==
+         0;
+}
+
 static int greet(neap_worker *worker, neap_error *error) {
   neap__hello hello;
   if (recv(NEAP__FD_SOCKET, &hello, sizeof hello, 0) != sizeof hello)
@@ -136,7 +143,8 @@ static int greet(neap_worker *worker, neap_error *error) {
   if (!end_with_host())
     return neap__error_set(error, NEAP_ESYSTEM, errno,
                            "cannot work: the host's death would go unnoticed");
-  if (getppid() != hello.host_pid) _exit(1); /* the host died before that */
+  if (getppid() != hello.host_pid || has_host_hung_up())
+    _exit(1); /* the host died before that, or gave this process up */
   worker->filler.number = (uint32_t)hello.worker;
   return NEAP_OK;
 }

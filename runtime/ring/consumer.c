@@ -271,13 +271,17 @@ static bool is_hopeless(const neap__consumer *c, uint32_t awaited) {
 /* Sleeps until the entry awaited is ready, or cannot come. */
 static int sleep_for(neap__consumer *c, uint32_t awaited, int64_t *found,
                      neap_error *error) {
+  int64_t repaired_ns = neap__now_ns();
   for (;;) {
     neap__ring_wait_begin(c->ring, awaited);
     *found = find_ready(c, awaited);
     if (*found >= 0) return NEAP_OK;
     const int rc = c->crew->ops->failure(c->crew, error);
     if (rc != NEAP_OK) return rc;
-    if (neap__ring_wait_sleep(c->ring, awaited)) continue;
+    neap__ring_wait_sleep(c->ring, awaited);
+    const int64_t now = neap__now_ns(); /* the host's signals wake it, too */
+    if (now - repaired_ns < NEAP__SLEEP_MS_MAX * 1000000ll) continue;
+    repaired_ns = now;
     if (is_hopeless(c, awaited)) return damaged(error);
     neap__ring_repair_hints(c->ring);
   }
@@ -375,9 +379,11 @@ static void drop(neap__consumer *c, uint32_t entry) {
   move(c, entry, NEAP__UNASKED);
 }
 
-/* Drops what lies before index, if index has been asked for already. */
+/* Drops what lies before index, if index has been asked for already, and
+   nothing behind it has been dropped. */
 static bool skip_to(neap__consumer *c, int64_t epoch, int64_t index) {
-  if (!c->is_ordered || epoch != c->epoch || c->busy == 0 || index >= c->next ||
+  if (!c->is_ordered || epoch != c->epoch || c->busy == 0 ||
+      c->stop < c->length || index >= c->next ||
       index < c->asked[c->head].first)
     return false;
   for (;;) {

@@ -351,10 +351,10 @@ void neap__ring_wait_begin(neap__ring *ring, uint32_t entry) {
                entry == NEAP__ANY_ENTRY ? entry : entry + 1);
 }
 
-bool neap__ring_wait_sleep(neap__ring *ring, uint32_t entry) {
-  return neap__futex_wait_ms(&ring->control->wanted,
-                             entry == NEAP__ANY_ENTRY ? entry : entry + 1,
-                             NEAP__SLEEP_MS_MAX);
+void neap__ring_wait_sleep(neap__ring *ring, uint32_t entry) {
+  neap__futex_wait_ms(&ring->control->wanted,
+                      entry == NEAP__ANY_ENTRY ? entry : entry + 1,
+                      NEAP__SLEEP_MS_MAX);
 }
 
 void neap__ring_repair_hints(neap__ring *ring) {

@@ -207,14 +207,14 @@ void neap__slot_release(neap__ring *ring, uint32_t slot);
 void neap__ring_wake_workers(neap__ring *ring, uint32_t enough);
 /*
  * Says what the consumer waits for (an entry, or NEAP__ANY_ENTRY), and sleeps
- * until woken or, false, for NEAP__SLEEP_MS_MAX. By then a worker gone wild may
- * have written over hints or over the word that says it: the repair sets hints
- * anew and wakes all workers, and the consumer looks again. A claim is false if
- * its owner does not exist or is at rest: a worker has written over the entry's
- * word.
+ * until woken, until a signal, or for NEAP__SLEEP_MS_MAX. After that time a
+ * worker gone wild may have written over hints or over that word: repair sets
+ * hints anew and wakes all workers, and the consumer looks again. A claim is
+ * false if its owner does not exist or is at rest: a worker has written over
+ * the entry's word.
  */
 void neap__ring_wait_begin(neap__ring *ring, uint32_t entry);
-bool neap__ring_wait_sleep(neap__ring *ring, uint32_t entry);
+void neap__ring_wait_sleep(neap__ring *ring, uint32_t entry);
 void neap__ring_repair_hints(neap__ring *ring);
 bool neap__ring_is_falsely_claimed(const neap__ring *ring, uint32_t entry);
 void neap__ring_wait_end(neap__ring *ring);

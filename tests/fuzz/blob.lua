@@ -16,10 +16,10 @@ end
 
 local ffi = require("ffi")
 require("neap")
+local array = require("neap.tensor.array")
 local blob = require("neap.travel.blob")
 local class = require("neap.base.class")
 local format = require("neap.travel.format")
-local tensor = require("neap.tensor.tensor")
 
 local TAG = format.tags
 
@@ -84,9 +84,13 @@ local modules = {
     ctype = Kind,
   },
   math = math, bit = bit,
-  ["neap.chain"] = require("neap.travel.chain"),
+  ["neap.chain"] = require("neap.travel.tensor"),
   ["neap.sequence"] = require("neap.sequence.sequence"),
 }
+
+-- The corpus has tensors and sequences under these names.
+format.kinds["neap.chain"] = format.kinds["neap.travel.tensor"]
+format.kinds["neap.sequence"] = format.kinds["neap.sequence.sequence"]
 
 local own_require = require
 
@@ -121,7 +125,7 @@ end
 -- -- Seeds -------------------------------------------------------------------
 
 local function honest()
-  local t = tensor.new("i16", { 2, 2 }, { 1, 2, 3, 4 })
+  local t = array.new("i16", { 2, 2 }, { 1, 2, 3, 4 })
   local key, knot = 7LL, { 1, 2 }
   local counter, pair = make_function("counter"), make_function("pair")
   debug.setupvalue(pair, 1, counter)

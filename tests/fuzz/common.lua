@@ -69,9 +69,9 @@ function look.table(t, budget)
 end
 
 function look.cdata(x, budget)
-  local tensor = package.loaded["neap.tensor.tensor"]
+  local array = package.loaded["neap.tensor.array"]
   assert(#tostring(ffi.typeof(x)) > 0)
-  if tensor.is(x) then
+  if array.is(x) then
     budget:spend(look_at_tensor(x))
   end
 end
@@ -103,11 +103,12 @@ function common.look(x)
 end
 
 --- Reads, and looks at what was read: once more after a collection, if told.
--- What cannot be read must be refused in words that match.
--- @return whether it could be read, and what f answers
+-- What cannot be read must raise an error whose text matches `refusal`.
+-- @return whether it could be read, and what f returns
 function common.read(collects, refusal, f, ...)
   local ok, x, more = pcall(f, ...)
   if not ok then
+    x = tostring(x)
     assert(x:find(refusal), x)
     return false
   end

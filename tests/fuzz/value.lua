@@ -9,17 +9,17 @@ if is_mistaken then -- any bits are a number
 end
 
 local ffi = require("ffi")
+local array = require("neap.tensor.array")
+local borrow = require("neap.value.borrow")
 local errors = require("neap.base.errors")
-local hold = require("neap.value.hold")
 local lib = require("neap.base.lib")
-local tensor = require("neap.tensor.tensor")
 local value = require("neap.value.value")
 
 local ITEMS = 4
 local CELL = ffi.sizeof("neap_value")
 
 local run = ffi.new("neap_run", { count = ITEMS })
-local loan = hold.new(nil)
+local loan = borrow.new(nil)
 
 -- Whether the item could be read.
 local function read_item(k, collects)
@@ -48,7 +48,7 @@ end
 -- -- Seeds -------------------------------------------------------------------
 
 local function items()
-  local t = tensor.new("f32", { 2, 3 }, { 1, 2, 3, 4, 5, 6 })
+  local t = array.new("f32", { 2, 3 }, { 1, 2, 3, 4, 5, 6 })
   local deep = "core"
   for _ = 1, 100 do
     deep = { deep }
@@ -57,9 +57,9 @@ local function items()
     { 1, -0.5, 0 / 0, math.huge },
     { true, nil, -1LL, 18446744073709551615ULL },
     { "", "text", ("long"):rep(20), "a\0b" },
-    { t, t[2], { t, again = t }, tensor.new("bool", {}, true) },
-    { tensor.new("f64", { 4 }, 1), tensor.new("u8", { 1, 1, 1, 1, 1, 1, 1, 3 }),
-      tensor.new("bf16", { 0, 2 }), tensor.new("i64", { 2 }, -1) },
+    { t, t[2], { t, again = t }, array.new("bool", {}, true) },
+    { array.new("f64", { 4 }, 1), array.new("u8", { 1, 1, 1, 1, 1, 1, 1, 3 }),
+      array.new("bf16", { 0, 2 }), array.new("i64", { 2 }, -1) },
     { {}, { 1, "two", { 3 } }, { a = 1, [1.5] = "half", [true] = {} }, deep },
   }
 end

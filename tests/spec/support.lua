@@ -67,6 +67,38 @@ function support.await(seconds, f)
   return f()
 end
 
+-- -- Finalizers --------------------------------------------------------------
+
+local PAUSE, STEPS = 200, 200 -- LuaJIT's own settings of the collector
+
+--- Calls f while the collector runs all the time, and `finalize` with it, again
+-- and again, wherever the code stands; in the interpreter, for more of that.
+function support.among_finalizers(finalize, f)
+  local is_over, is_within = false, false
+  local function arm()
+    ffi.gc(ffi.new("char[16]"), function()
+      if not is_over and not is_within then
+        is_within = true
+        finalize()
+        is_within = false
+        arm()
+      end
+    end)
+  end
+  for _ = 1, 10 do
+    arm()
+  end
+  collectgarbage("setpause", 10)
+  collectgarbage("setstepmul", 1000)
+  jit.off()
+  local ok, e = pcall(f)
+  jit.on()
+  collectgarbage("setpause", PAUSE)
+  collectgarbage("setstepmul", STEPS)
+  is_over = true
+  assert(ok, e)
+end
+
 -- -- Leaks -------------------------------------------------------------------
 
 local entry = ffi.typeof([[

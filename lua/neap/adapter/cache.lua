@@ -2,10 +2,10 @@
 --- Keeps the items read last, so that reading them again is free.
 -- @module neap.adapter.cache
 
+local borrow = require("neap.value.borrow")
 local check = require("neap.base.check")
 local class = require("neap.base.class")
 local compiler = require("neap.sequence.compile")
-local hold = require("neap.value.hold")
 local sequence = require("neap.sequence.sequence")
 
 local Cache = class("adapter.cache", sequence.class)
@@ -77,7 +77,7 @@ function Cache:get(i, e)
     end
     return x
   end
-  x = hold.keep(compiler.compile(self.source)(i, e))
+  x = borrow.keep(compiler.compile(self.source)(i, e))
   add(self, kept, i, x)
   return x
 end

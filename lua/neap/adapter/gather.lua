@@ -3,13 +3,13 @@
 -- @module neap.adapter.gather
 
 local ffi = require("ffi")
+local array = require("neap.tensor.array")
 local check = require("neap.base.check")
 local class = require("neap.base.class")
 local lazy = require("neap.adapter.lazy_gather")
 local lib = require("neap.base.lib")
 local Index = require("neap.sequence.index")
 local sequence = require("neap.sequence.sequence")
-local tensor = require("neap.tensor.tensor")
 
 local Gather = class("adapter.gather", Index)
 
@@ -37,7 +37,7 @@ function Gather:describe()
 end
 
 local function copy_indexes(indexes, n)
-  local kept = tensor.empty("f64", { #indexes })
+  local kept = array.empty("f64", { #indexes })
   local to = ffi.cast("double *", kept:ptr())
   for k = 1, #indexes do
     local j, why = lazy.place(indexes[k], n)

@@ -1,22 +1,23 @@
 -- SPDX-License-Identifier: MIT
 --- Computes items ahead in worker processes.
 --
--- A prefetch is a node like others; a *pool* runs behind it (neap.pool), and
--- its own iteration (neap.reader) takes what the workers have computed. In a
--- worker, and with workers = 0, a prefetch is its source.
+-- A prefetch is a node like others. Its workers are a neap.prefetch.pool; its
+-- loops and reads are a neap.prefetch.iteration. In a worker, and with
+-- workers = 0, a prefetch is its source.
 -- @module neap.adapter.prefetch
 
 local check = require("neap.base.check")
 local class = require("neap.base.class")
+local Iteration = require("neap.prefetch.iteration")
 local lib = require("neap.base.lib")
 local Pool = require("neap.prefetch.pool")
-local reader = require("neap.prefetch.reader")
 local sequence = require("neap.sequence.sequence")
 
 local C = lib.C
 local Prefetch = class("adapter.prefetch", sequence.class)
 
 Prefetch.keeps_seeds = true -- its workers' chain is packed
+Prefetch.transient = { getter = true, record = true, iteration = true }
 
 local OPTIONS = {
   workers = "integer", buffered = "count", chunk = "chunk", order = "boolean",
@@ -27,84 +28,54 @@ local OPTIONS = {
 -- -- Reading ----------------------------------------------------------------
 
 function Prefetch:iterate(options)
-  local pool = self.pool
-  if not pool then
+  local iteration = self.iteration
+  if not iteration then
     return sequence.class.iterate(self, options)
   elseif self:is_in_place() then
-    return reader.in_place(pool, sequence.class.iterate(self, options))
+    return iteration:each_in_place(sequence.class.iterate(self, options))
   end
-  pool:run_workers()
-  local loop = reader.new(self, self.epoch or 1, reader.start(pool),
-    options and options.on_error == "skip" and self:new_record())
-  return options and options.keep and reader.kept_step or reader.step, loop
-end
-
--- Reads in order are an iteration: items are computed ahead for them too.
-local function stream(node, i, epoch)
-  local pool = node.pool
-  local loop = pool.stream
-  if pool.last ~= i - 1 or node.options.order == false then
-    return nil
-  elseif not loop or loop.wanted ~= i or loop.epoch ~= epoch then
-    loop = reader.new(node, epoch, i, false, true)
-    pool.stream = loop
-  end
-  return loop
+  return iteration:each(self, options)
 end
 
 function Prefetch:get(i, e)
-  local pool, epoch = self.pool, self.epoch or e
-  pool:run_workers()
-  local loop = i > 1 and stream(self, i, epoch)
-  pool.last = i
-  if not loop then
-    local x, is_failure = pool:get(i, epoch, self:stage_name())
-    if is_failure then
-      error(x, 0)
-    end
-    return x
-  end
-  local _, x = reader.kept_step(loop)
-  return x
+  return self.iteration:get(self, i, self.epoch or e)
 end
 
 -- -- As a node ---------------------------------------------------------------
 
 --- Whether items are computed in this process.
 function Prefetch:is_in_place()
-  return not self.pool or self.pool.workers == 0
+  return not self.iteration or self.iteration.pool.workers == 0
 end
 
--- Its workers know of no retry above it; nor may what is read in place.
+-- Its workers do not know of a retry above it; so items that are computed in
+-- place must not depend on one.
 function Prefetch.expect_tries() end
 
---- The source, after on_start has run here, once.
-function Prefetch:start()
-  local pool = self.pool
-  if pool and self.options.on_start and not pool.has_started then
-    self.options.on_start(1)
-    pool.has_started = true
+-- Workers send lists in place of sequences, and so must this process: in place
+-- of items, and of what is in items, where there may be any. Only the second is
+-- worth the memory of a stage's line.
+local function emit_listed(self, g, i, x)
+  local y, source = g:name(), self.source
+  if source:count_stages("split") > 0 then
+    g:staged(source, i, "local %s = %s(%s)", y, g:own(sequence.listed_within),
+      x)
+  else
+    g:line("local %s = %s(%s)", y, g:own(sequence.listed), x)
   end
-  return self.source
-end
-
--- Workers send lists for sequences, and so must this process: those that are
--- items, and those within items, where there may be any.
-local function listing(source)
-  return source:count_stages("split") > 0 and sequence.listed_within
-    or sequence.listed
+  return y
 end
 
 function Prefetch:emit(g, i, e)
   if self:is_in_place() then
-    if self.pool then
-      g:line("%s(%s)", g:own(Pool.check_open), g:constant(self.pool))
+    if self.iteration then
+      local pool = self.iteration.pool
+      pool:start_in_place()
+      g:line("%s(%s)", g:own(Pool.check_open), g:constant(pool))
     end
-    local x = g:value(self:start(), i, self.epoch and g:constant(self.epoch)
+    local x = g:value(self.source, i, self.epoch and g:constant(self.epoch)
       or e)
-    local y = g:name()
-    g:line("local %s = %s(%s)", y, g:own(listing(self.source)), x)
-    return y
+    return emit_listed(self, g, i, x)
   end
   return sequence.class.emit(self, g, i, e)
 end
@@ -117,58 +88,52 @@ end
 --- The same workers at another epoch.
 function Prefetch:at_epoch(n)
   return Prefetch:make({
-    source = self.source, options = self.options, length = self.length,
-    epoch = n, where = self.where, pool = self.pool,
+    source = self.source, length = self.length, epoch = n,
+    where = self.where, iteration = self.iteration,
   })
 end
 
--- -- What its handles answer besides -----------------------------------------
+-- -- Methods of its handles -------------------------------------------------
 
 local methods = setmetatable({}, { __index = sequence.class.methods })
 Prefetch.methods = methods
 
-local function pool_of(s)
-  return check.self(s, "prefetch").pool
+local function iteration_of(s)
+  return check.self(s, "prefetch").iteration
 end
 
---- Ends the workers now; items that are kept stay valid.
+--- Ends the workers now. Items that are kept stay valid.
 function methods.close(s)
-  local pool = pool_of(s)
-  if pool:has_workers() then
-    reader.stop(pool)
-  end
-  pool:close()
+  iteration_of(s):close()
 end
 
---- The index of the next item that iteration will deliver. Reads by index are
--- none.
+--- The index of the next item that iteration will deliver. Reads by index do
+-- not change it.
 function methods.position(s)
-  return reader.position(pool_of(s))
+  return iteration_of(s):position()
 end
 
 --- Lets the next each() begin at item i.
 function methods.seek(s, i)
-  local pool = pool_of(s)
+  local iteration, last = iteration_of(s), s:len() + 1
   check.integer(2, i)
-  if pool:is_closed() then
+  if iteration.pool:is_closed() then
     check.raise("cannot seek: the prefetch is closed")
-  elseif i < 1 or i > pool.length + 1 then
-    check.fail(2, ("index %d is out of range 1..%.0f"):format(i,
-      pool.length + 1))
+  elseif i < 1 or i > last then
+    check.fail(2, ("index %d is out of range 1..%.0f"):format(i, last))
   end
-  pool.start = i
-  reader.place(pool, i)
+  iteration:seek(i)
 end
 
 --- Counters: items, runs, bytes, seconds busy, idle and waited, restarts and
 -- retries, and the same for each worker.
 function methods.stats(s)
-  return pool_of(s):stats()
+  return iteration_of(s).pool:stats()
 end
 
 -- -- Making ------------------------------------------------------------------
 
--- The limits of neap_pool_open(), told where the prefetch is made.
+-- The limits of neap_pool_open(), checked where the prefetch is made.
 local WORKERS_MAX = C.NEAP_WORKERS_MAX
 local SLOT_BITS_MIN, SLOT_BITS_MAX = C.NEAP_SLOT_BITS_MIN, C.NEAP_SLOT_BITS_MAX
 
@@ -200,7 +165,7 @@ local function prefetch(source, options)
   source = check.sequence(1, source)
   options = check.options(2, options, OPTIONS)
   check_limits(options)
-  local pool = Pool.make(options, source.length)
+  local pool = Pool.make(options)
   if pool.workers > 0 then
     local ok, text = pcall(pool.pack, pool, source)
     if not ok then
@@ -208,8 +173,8 @@ local function prefetch(source, options)
     end
   end
   return sequence.wrap(Prefetch:make({
-    source = source, options = options, length = source.length,
-    epoch = false, pool = pool,
+    source = source, length = source.length, epoch = false,
+    iteration = Iteration.make(pool),
   }))
 end
 

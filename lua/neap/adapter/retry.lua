@@ -16,7 +16,7 @@ local function attempt(self, getter, i, e)
     ok, x = errors.try(getter, i, e)
     if ok then
       return x
-    elseif x.kind == "end" or not errors.is_of_item(x) then
+    elseif x.kind == "end" or x.is_final or not errors.is_of_item(x) then
       break
     elseif tries < self.times and self.delay > 0 then
       clock.sleep(self.delay)
@@ -27,14 +27,16 @@ end
 
 function Retry:emit(g, i, e)
   local x = g:name()
-  self:expect_tries(1)
+  self:expect_tries(1, 0)
+  self.source:expect_rereads(1)
   g:line("local %s = %s(%s, %s, %s, %s)", x, g:own(attempt),
     g:constant(self), g:constant(g.compile(self.source)), i, e)
   return x
 end
 
-function Retry:expect_tries(count)
-  self.source:expect_tries(count * (self.times + 1))
+function Retry:expect_tries(count, delay)
+  self.source:expect_tries(count * (self.times + 1),
+    math.max(delay, self.delay))
 end
 
 function Retry:set(i, value, e)

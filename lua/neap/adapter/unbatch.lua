@@ -2,9 +2,9 @@
 --- The items of batches, one by one.
 -- @module neap.adapter.unbatch
 
+local borrow = require("neap.value.borrow")
 local check = require("neap.base.check")
 local class = require("neap.base.class")
-local hold = require("neap.value.hold")
 local sequence = require("neap.sequence.sequence")
 local traverse = require("neap.base.traverse")
 
@@ -39,7 +39,7 @@ function Unbatch:emit(g, i, e)
   g:open("if %s.at ~= %s or %s.epoch ~= %s then", state, at, state, e)
   local batch = g:value(self.source, at, e)
   g:line("%s.batch, %s.at, %s.epoch = %s(%s), %s, %s", state, state, state,
-    g:own(hold.keep), batch, at, e)
+    g:own(borrow.keep), batch, at, e)
   g:close()
   g:staged(self, i, "local %s = %s(%s.batch, %s - (%s - 1) * %s)", x,
     g:own(item_of), state, i, at, g:constant(self.k))

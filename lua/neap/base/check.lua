@@ -42,10 +42,12 @@ function check.where()
   return ("%s:%d"):format(info.short_src, info.currentline)
 end
 
---- A message with the line that called neap before it.
+--- Returns a message, or a failure's, after the line that called neap, once.
 function check.located(message)
-  local where = check.where()
-  return where == "?" and message or where .. ": " .. message
+  message = tostring(message)
+  local where = check.where() .. ": "
+  local is_whole = where == "?: " or message:sub(1, #where) == where
+  return is_whole and message or where .. message
 end
 
 --- Raises a message at the line that called neap.

@@ -1,16 +1,18 @@
 -- SPDX-License-Identifier: MIT
---- What an item's failure becomes: one object that says what happened, to
--- which item, in which stage, and where.
+--- Errors: one object that says what happened, to which item, in which stage,
+-- and where.
 --
--- The evaluator calls the user's functions from generated code; its line
--- tells the stage, and a local of it the index at that stage. So an error
--- costs nothing until it is raised. What keeps all items from being read is an
--- error of the same class without a stage and an index, and never passed over.
+-- Generated code calls the user's functions. The line of the call tells the
+-- stage, and a local variable there holds the index at that stage. So an error
+-- costs nothing until it is raised. An error that keeps all items from being
+-- read is of the same class, without a stage and an index.
 -- @module neap.base.errors
 
 local check = require("neap.base.check")
 local class = require("neap.base.class")
+local lib = require("neap.base.lib")
 
+local C = lib.C
 local Error = class("base.errors")
 
 local FRAMES_MAX = 10 -- of each end of the stack that a traceback shows
@@ -18,12 +20,59 @@ local FRAMES_MAX = 10 -- of each end of the stack that a traceback shows
 local errors = { class = Error, NO_MEMORY = "not enough memory" }
 local mode = "wrap"
 
--- Generated function -> name of the stage that it is, whose index is the local
--- i; or, if other stages stand in it, the names of all, the whole's first; and
--- at 0, where these stand: line -> {stage = which, index = a local's name}.
+-- -- Kinds -------------------------------------------------------------------
+
+--- Every kind of error, as docs/reference/lua.md lists them. `status` is the
+-- status of C that means this kind. `is_of_all`: the error keeps all items from
+-- being read; it has no index, and is never skipped, rescued or retried.
+errors.KINDS = {
+  { name = "item", text = "a function of the chain raised, or returned what "
+    .. "cannot be sent" },
+  { name = "end", text = "an iterator ended before this item" },
+  { name = "room", text = "the item is larger than a slot" },
+  { name = "death", status = C.NEAP_EDEATH,
+    text = "workers died of the item" },
+  { name = "timeout", status = C.NEAP_ETIMEOUT,
+    text = "the item took longer than `timeout`" },
+  { name = "memory", status = C.NEAP_EMEMORY,
+    text = "workers found no memory for the item" },
+  { name = "damaged", status = C.NEAP_EDAMAGED,
+    text = "a worker wrote over the item" },
+  { name = "worker", is_of_all = true, status = C.NEAP_EWORKER,
+    text = "workers cannot be started or kept" },
+  { name = "held", is_of_all = true, status = C.NEAP_EHELD,
+    text = "the script holds all slots that may be held" },
+  { name = "closed", is_of_all = true, status = C.NEAP_ECLOSED,
+    text = "the prefetch is closed, or is another process's" },
+  { name = "busy", is_of_all = true,
+    text = "a finalizer reads while an item is read" },
+  { name = "iterator", is_of_all = true,
+    text = "an iterator raises again and again" },
+}
+
+local is_of_all = {} -- name of a kind -> whether it is
+local of_status = { [false] = {}, [true] = {} } -- is_of_all -> status -> name
+
+for _, kind in ipairs(errors.KINDS) do
+  is_of_all[kind.name] = kind.is_of_all or false
+  if kind.status then
+    of_status[is_of_all[kind.name]][kind.status] = kind.name
+  end
+end
+
+--- Whether an error costs one item alone, and may be skipped.
+function errors.is_of_item(e)
+  return not is_of_all[e.kind]
+end
+
+-- -- Stages ------------------------------------------------------------------
+
+-- Generated function -> name of its stage, whose index is the local i. If the
+-- function contains other stages: the names of all, its own first; and at 0,
+-- where they are: line -> {stage = which, index = the name of a local}.
 local stages = setmetatable({}, { __mode = "k" })
 
---- Sets how errors are raised: "wrap" or "passthrough"; answers the mode.
+--- Sets how errors are raised: "wrap" or "passthrough". Returns the mode.
 function errors.mode(wanted)
   if wanted ~= nil then
     if wanted ~= "wrap" and wanted ~= "passthrough" then
@@ -35,10 +84,11 @@ function errors.mode(wanted)
   return mode
 end
 
---- Says which line of a generated function runs which stage.
+--- Registers which line of a generated function runs which stage.
 -- @tparam function func
 -- @tparam table lines line -> {stage = k, index = a local's name}
--- @tparam table names of the stages, from 2; 1 is the whole's; kept, added to
+-- @tparam table names of the stages, from 2; 1 is the function's own. This
+--   module keeps the table and adds to it.
 function errors.register(func, lines, names)
   names[0] = lines
   stages[func] = #names > 1 and names or names[1]
@@ -82,8 +132,9 @@ local function local_named(level, name)
   end
 end
 
--- Which stages were running, as fields of an error: the one that failed, from
--- the innermost generated frame, and the one that was read, from the outermost.
+-- Finds the stages that were running, as fields of an error: the one that
+-- failed, from the innermost generated frame, and the one that was read, from
+-- the outermost.
 local function find_stages(level)
   local found = {}
   while true do
@@ -110,8 +161,8 @@ local function find_stages(level)
   return found
 end
 
--- What a frame runs; a function that generated code calls has a name there
--- that says nothing.
+-- Names what a frame runs. Generated code calls functions by names that mean
+-- nothing to the user.
 local function name_of(info)
   if info.what == "main" then
     return "main chunk"
@@ -121,7 +172,7 @@ local function name_of(info)
   return "'" .. info.name .. "'"
 end
 
--- The stack, without neap's own frames; of a deep one its two ends.
+-- Shows the stack without neap's own frames; of a deep stack, both ends.
 local function traceback(level)
   local lines = {}
   while true do
@@ -156,42 +207,44 @@ local function text_of(cause)
   return ("(a %s whose __tostring fails)"):format(type(cause))
 end
 
---- What an evaluation's failure becomes: at the place where it is raised.
+--- Makes an error object of a value that was raised, where it was raised.
 function errors.handler(cause)
   local is_error = errors.is(cause)
   if is_error and (not cause.worker or cause.outer_stage) then
     return cause
   end
   local found = find_stages(2)
-  if is_error then -- a worker knows of the stages below the prefetch alone
+  if is_error then -- a worker knows the stages below the prefetch only
     cause.outer_stage, cause.outer_index = found.outer_stage, found.outer_index
     return cause
   end
+  local message, status = text_of(cause), lib.status_of(cause)
   return Error:new({
-    kind = "item",
-    message = text_of(cause),
+    kind = "item", status = status,
+    message = message,
     index = found.index, stage = found.stage,
     outer_index = found.outer_index, outer_stage = found.outer_stage,
     traceback = traceback(2),
-    cause = cause,
+    cause = status and message or cause,
   })
 end
 
--- It may run where the stack has overflowed, and then has room for few calls:
--- not for what LuaJIT does while it records a trace (see luajit.guard).
+-- The handler also runs where the stack has overflowed. Then there is room for
+-- a few calls, and for none while LuaJIT records a trace (see luajit.guard).
 for _, f in ipairs({
   errors.handler, text_of, traceback, name_of, find_stages, local_named,
-  check.is_ours,
+  check.is_ours, lib.status_of,
 }) do
   jit.off(f)
 end
 
--- LuaJIT compiles no return through xpcall, unless the call is in the trace as
--- well; one that tries to is given up, and after some times for good. So no
--- trace must begin in what xpcall calls: a function that has "..." is not
--- counted when it is entered, nor is one of C's, by which it ends. And none
--- must come there that began below: where a trace that has left the functions
--- that it began in meets a second "...", it ends, and the interpreter returns.
+-- LuaJIT compiles a return through xpcall only if the call is in the same
+-- trace. It aborts other traces that return through it, and after some aborts
+-- never compiles that code again. So no trace may begin in the function that
+-- xpcall calls: LuaJIT does not count entries to functions with "...", nor to
+-- the C function that it ends with. And no trace from below may reach the
+-- return: a trace that has left the functions it began in ends at a second
+-- "...".
 local function inner(f, ...)
   return (f(...))
 end
@@ -200,7 +253,7 @@ local function enter(f, ...)
   return select(1, (inner(f, ...)))
 end
 
---- Makes an error that tells of no stage one of item i of a chain's function.
+--- Gives an error without a stage the stage of a chain's function, and item i.
 function errors.of_item(e, f, i)
   local names = stages[f]
   if names and e.kind == "item" and not e.stage then
@@ -209,8 +262,8 @@ function errors.of_item(e, f, i)
   return e
 end
 
--- Where the stack overflows or memory is short, no handler runs: what is left
--- to tell is which item was read. LuaJIT does not collect before it gives up.
+-- No handler runs where the stack overflows or memory is short: then only the
+-- item that was read is known. LuaJIT does not collect before it gives up.
 local function without_handler(cause, f, i)
   if cause == errors.NO_MEMORY then
     collectgarbage()
@@ -221,7 +274,7 @@ local function without_handler(cause, f, i)
   }), f, i)
 end
 
---- Evaluates: true and what f(...) answers, one value; or false and the error.
+--- Evaluates f(...): true and its first result, or false and the error.
 function errors.try(f, ...)
   local ok, x = xpcall(enter, errors.handler, f, ...)
   if not ok and not errors.is(x) then
@@ -230,31 +283,34 @@ function errors.try(f, ...)
   return ok, x
 end
 
-
---- Makes an error object; fields as Error's.
+--- Makes an error object of its fields.
 function errors.make(fields)
   return Error:new(fields)
 end
 
--- Kinds of errors that keep all items from being read, whichever is asked for:
--- "iterator" is of one that raises all the time.
-local OF_ALL_ITEMS = {
-  worker = true, held = true, closed = true, iterator = true,
-}
-
---- Raises what is no single item's failure, as reading and iterating do alike.
--- @tparam string kind "worker", "held" or "closed"
--- @tparam string message told at the line that called neap
-function errors.refuse(kind, message)
-  error(Error:new({ kind = kind, message = check.located(message) }), 0)
+--- Makes the error of item i from a failure of C; nil if no kind of error of a
+-- single item has the failure's status.
+function errors.of_failure(failure, i, stage)
+  local kind = of_status[false][lib.status_of(failure)]
+  return kind and Error:new({
+    kind = kind, status = failure.status, message = failure.message,
+    index = i, stage = stage,
+  })
 end
 
---- Whether an error costs one item alone, and may be skipped.
-function errors.is_of_item(e)
-  return not OF_ALL_ITEMS[e.kind]
+--- Raises why no item can be read, at the line that called neap. The kind is
+-- what the status says, or `kind`, or "worker".
+-- @param why a failure of C's, or a message
+-- @tparam[opt] string kind
+function errors.refuse(why, kind)
+  local status = lib.status_of(why)
+  error(Error:new({
+    kind = of_status[true][status] or kind or "worker", status = status,
+    message = check.located(why),
+  }), 0)
 end
 
---- What a user's function gets of what the handler made, as the mode says.
+--- Returns what to raise for an error, by the mode.
 function errors.as_raised(e)
   if mode == "passthrough" and errors.is(e) and e.cause ~= nil then
     return e.cause
@@ -262,7 +318,7 @@ function errors.as_raised(e)
   return e
 end
 
---- Raises what the handler made, as the mode says.
+--- Raises an error, by the mode.
 function errors.raise(e)
   error(errors.as_raised(e), 0)
 end

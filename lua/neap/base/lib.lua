@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- Finds libneap, declares it to the FFI with its own words, and turns its
--- statuses into Lua errors.
+--- Finds libneap, declares its functions to the FFI from the text that the
+-- library carries, and turns its statuses into Lua errors.
 -- @module neap.base.lib
 
 local ffi = require("ffi")
@@ -23,9 +23,9 @@ local function in_process()
   return ffi.C.neap_abi and ffi.C
 end
 
--- The executable carries the library; a plain LuaJIT loads it: from where
--- NEAP_LIBRARY says, from beside these modules (a build tree, an installed
--- tree), or from where the system looks.
+-- The executable contains the library. A plain LuaJIT loads it from the path in
+-- NEAP_LIBRARY, from beside these modules (in a build tree or an installed
+-- tree), or from the system's folders.
 local function find()
   local found, here = pcall(in_process)
   if found then
@@ -50,7 +50,7 @@ end
 
 local C, C_path = find()
 
--- The library may be of any version: one without neap_version(), too.
+-- An old library has no neap_version().
 local function version_of_library()
   return ffi.string(C.neap_version())
 end
@@ -61,13 +61,13 @@ local function resolve(path)
 end
 
 local function refuse(why, ...)
-  local is_told, told = pcall(version_of_library)
+  local has_version, version = pcall(version_of_library)
   local is_found, path = pcall(resolve, C_path)
   error(("cannot use libneap: %s\n  the library: neap %s, %s\n"
     .. "  the Lua modules: neap %s, %s\n"
     .. "help: use the neap executable, or libneap.so (NEAP_LIBRARY), that came "
     .. "with these modules"):format(why:format(...),
-      is_told and told or "(unknown)", is_found and path or C_path,
+      has_version and version or "(unknown)", is_found and path or C_path,
       require("neap.base.version"), lib.lua_dir), 0)
 end
 
@@ -83,24 +83,45 @@ for name in declarations:gmatch("\ntypedef struct (neap_[%w_]+) {") do
   end
 end
 
---- The library; `lib.C.neap_...`.
+--- The library: `lib.C.neap_...`.
 lib.C = C
 
 --- The neap_error to pass as the last argument of a call.
 lib.error = ffi.new("neap_error")
 
---- Answers a status of 0 or more, and raises the text of any other.
+-- What C reports, as a value to raise: `status`, `message`. neap.errors makes
+-- an error object of it where the item is known.
+local Failure = {}
+
+function Failure.__tostring(failure)
+  return failure.message
+end
+
+--- Makes a failure: of a status and a message, or of what lib.error holds.
+function lib.failure(status, message)
+  return setmetatable({
+    status = status or lib.error.status,
+    message = message or ffi.string(lib.error.text),
+  }, Failure)
+end
+
+--- The status of a value that was raised; nil if it is not a failure of C's.
+function lib.status_of(value)
+  return getmetatable(value) == Failure and value.status or nil
+end
+
+--- Returns a status of 0 or more, and raises any other as a failure.
 function lib.check(status)
   if status < 0 then
-    error(ffi.string(lib.error.text), 0)
+    error(lib.failure(), 0)
   end
   return status
 end
 
 local word = ffi.typeof("intptr_t")
 
---- Bytes from one address to another. LuaJIT's own difference of two pointers
--- is cut to 32 bits.
+--- Returns the bytes from one address to another. LuaJIT computes the
+-- difference of two pointers in 32 bits.
 function lib.distance(from, to)
   return tonumber(ffi.cast(word, to) - ffi.cast(word, from))
 end

@@ -1,25 +1,25 @@
 -- SPDX-License-Identifier: MIT
---- What runs behind a prefetch: a loader of libneap with its workers, which
--- start with the first read.
+--- The worker processes of a prefetch: what they get, how they start and end,
+-- and the runs of items that come from them.
 --
--- All prefetches that differ in their epoch alone share one, and so where the
--- iteration stands; what iterates is neap.reader.
+-- All epochs of a prefetch share one pool. Its workers start with the first
+-- read. What reads in order is neap.prefetch.iteration.
 -- @module neap.prefetch.pool
 
 local ffi = require("ffi")
+local borrow = require("neap.value.borrow")
 local chain = require("neap.travel.chain")
 local class = require("neap.base.class")
 local errors = require("neap.base.errors")
 local exact = require("neap.base.exact")
 local failure = require("neap.prefetch.failure")
+local generation = require("neap.tensor.generation")
 local heap = require("neap.tensor.heap")
-local hold = require("neap.value.hold")
-local lease = require("neap.tensor.lease")
 local lib = require("neap.base.lib")
 
 local C = lib.C
 local INT32_MAX = 2 ^ 31 - 1
-local BUFFERED = 16 -- unless told
+local BUFFERED = 16 -- by default
 
 local Pool = class("prefetch.pool")
 
@@ -35,32 +35,23 @@ local function buffered_of(options)
   return math.min(options.buffered or BUFFERED, INT32_MAX)
 end
 
---- A pool for the options of a prefetch; nothing runs yet.
-function Pool.make(options, length)
+--- A pool for the options of a prefetch. Nothing runs yet.
+function Pool.make(options)
   return Pool:new({
-    options = options, length = length,
-    workers = worker_count(options.workers),
-    chain = false, -- what the workers get: text, which goes when they have it,
-    -- their span, and the tensors that the text refers to
-    loader = false, handle = false, was_closed = false,
-    has_started = false, -- on_start, in this process
-    start = 1, -- where the next each() begins
-    place = 1, -- the position, where no loop that the loader serves tells it
-    mark = false, -- what such a loop wanted when the place was set
-    reader = false, -- the iteration that the loader serves
-    run = false, loan = false, -- for single reads, once workers run
-    stream = false, -- the iteration that single reads in order become
-    last = 0, -- index of the single read before
+    options = options,
+    workers = worker_count(options.workers), -- 0: items are computed here
+    chain = false, -- what the workers get; see pack()
+    opened = false, -- the pool of C, from the first read on; see open()
   })
 end
 
 -- -- What the workers get ----------------------------------------------------
 
-local AHEAD_MAX = 2 ^ 20 -- entries of a ring, by the items of a run
+local AHEAD_MAX = 2 ^ 20 -- entries of a ring times the items of a run
 local SPAN = 4 -- times buffered
 
--- Where order does not matter: how far the first item that is in work and the
--- last may be apart. Workers that read an iterator can go back no further.
+-- Without order: how far the first and the last item in work may be apart.
+-- Workers that read an iterator cannot go back further.
 local function span_of(pool, source)
   if pool.options.order ~= false or source:count_stages("from_iter") == 0 then
     return 0
@@ -68,46 +59,49 @@ local function span_of(pool, source)
   return math.min(SPAN * buffered_of(pool.options), AHEAD_MAX)
 end
 
--- How many of the items that it computed last a worker may be asked for again,
--- by a loop that goes on where one was left, or after a death: what is ahead,
--- and a run, which is being read.
+-- How many of its last items a worker may be asked for again, by a loop that
+-- goes on where another was left, or after a death: the items ahead, and those
+-- of the run that is being read.
 local function rereads_of(pool, span)
-  local buffered = buffered_of(pool.options)
-  local ahead, told = math.min(math.max(buffered, span), AHEAD_MAX),
-    pool.options.chunk
-  local longest = type(told) == "number" and math.min(told, ahead)
+  local chunk, buffered = pool.options.chunk, buffered_of(pool.options)
+  local ahead = math.min(math.max(buffered, span), AHEAD_MAX)
+  local longest = type(chunk) == "number" and math.min(chunk, ahead)
     or ahead / (2 * pool.workers)
   return ahead + math.ceil(longest)
 end
 
---- Packs what the workers compute, and how they are asked for it.
+--- Packs what the workers compute.
 function Pool:pack(source)
   local span = span_of(self, source)
   local text, kept = chain.pack({
     node = source, on_start = self.options.on_start, errors = errors.mode(),
     rereads = rereads_of(self, span),
   }, "the chain")
-  self.chain = { span = span, text = text, kept = kept }
+  self.chain = {
+    text = text, -- until the workers have it
+    kept = kept, -- the tensors that the text refers to
+    span = span, length = source.length,
+  }
 end
 
 -- -- Opening and closing -----------------------------------------------------
 
--- When a Lua state ends, finalizers run in no order, and a user's may still use
--- a prefetch: its handle tells whether the loader has been closed already.
+-- The pool is NULL once it is closed: also by the finalizer, since a user's
+-- finalizer may read a prefetch after that, when a Lua state ends.
 ffi.cdef([[
   typedef struct neap_pool_owner {
-    neap_pool *loader;
-    uint64_t *word; /* the lease of single reads */
+    neap_pool *pool;
+    uint64_t *counter; /* generations of single reads */
   } neap_pool_owner;
 ]])
 
-local function close_handle(handle)
-  local loader, word = handle.loader, handle.word
-  handle.loader, handle.word = nil, nil
-  if word ~= nil then
-    lease.give(word)
+local function close_owned(owner)
+  local pool, counter = owner.pool, owner.counter
+  owner.pool, owner.counter = nil, nil
+  if counter ~= nil then
+    generation.give(counter)
   end
-  C.neap_pool_close(loader)
+  C.neap_pool_close(pool)
 end
 
 local TIMEOUT_MAX = 2 ^ 30 -- seconds; more is for ever
@@ -119,80 +113,98 @@ local function timeout_ns(seconds)
   return math.max(1, seconds * 1e9)
 end
 
-local function open(pool)
-  local o, text = pool.options, pool.chain.text
-  local arguments = ffi.new("const char *[4]", "neap", "--worker", lib.lua_dir)
-  local settings = ffi.new("neap_pool_options", {
-    chain = text, chain_bytes = #text, launch = { arguments = arguments },
-    length = pool.length == math.huge and C.NEAP_ENDLESS or pool.length,
-    workers = math.min(pool.workers, INT32_MAX),
+local function settings_of(self, arguments)
+  local o, chunk, sent = self.options, self.options.chunk, self.chain
+  return ffi.new("neap_pool_options", {
+    chain = sent.text, chain_bytes = #sent.text,
+    launch = { arguments = arguments },
+    length = sent.length == math.huge and C.NEAP_ENDLESS or sent.length,
+    workers = math.min(self.workers, INT32_MAX),
     buffered = buffered_of(o),
-    chunk = o.chunk and o.chunk ~= "auto" and math.min(o.chunk, INT32_MAX) or 0,
+    chunk = type(chunk) == "number" and math.min(chunk, INT32_MAX) or 0,
     retries = math.min(o.retries or 2, INT32_MAX),
-    ordered = o.order == false and 0 or 1, span = pool.chain.span,
+    ordered = o.order == false and 0 or 1, span = sent.span,
     heap_fd = heap.fd(), slot_bytes = o.slot_bytes or 2 ^ 30,
     timeout_ns = timeout_ns(o.timeout), memory_bytes = o.memory or 0,
   })
-  local out = ffi.new("neap_pool *[1]")
-  lib.check(C.neap_pool_open(settings, out, lib.error))
-  pool.loader = out[0]
-  pool.handle = ffi.gc(ffi.new("neap_pool_owner", out[0]), close_handle)
-  pool.chain.text = false
-  pool.run, pool.loan = ffi.new("neap_run"), hold.new(pool.loader)
-  pool.handle.word = pool.loan.lease
 end
 
---- Whether there are no workers any more.
+local function open(self)
+  local arguments = ffi.new("const char *[4]", "neap", "--worker", lib.lua_dir)
+  local settings, out = settings_of(self, arguments), ffi.new("neap_pool *[1]")
+  lib.check(C.neap_pool_open(settings, out, lib.error))
+  local owner = ffi.gc(ffi.new("neap_pool_owner", out[0]), close_owned)
+  local borrowed = borrow.new(out[0])
+  owner.counter = borrowed.counter
+  self.chain.text = false
+  self.opened = {
+    pool = out[0], owner = owner, settings = settings, arguments = arguments,
+    run = ffi.new("neap_run"), borrow = borrowed, -- of single reads
+  }
+end
+
+-- What `opened` is after close().
+local CLOSED = { pool = false, owner = ffi.new("neap_pool_owner") }
+
+--- Whether the prefetch was closed.
 function Pool:is_closed()
-  return self.was_closed or self.handle and self.handle.loader == nil
+  return self.opened and self.opened.owner.pool == nil
 end
 
 function Pool:check_open()
   if self:is_closed() then
-    errors.refuse("closed", "cannot read: the prefetch is closed")
+    errors.refuse(lib.failure(C.NEAP_ECLOSED,
+      "cannot read: the prefetch is closed"))
   end
 end
 
 --- Whether workers run.
 function Pool:has_workers()
-  return self.loader and not self:is_closed()
+  return self.opened and not self:is_closed()
 end
 
---- Sees to it that workers run.
+--- Starts the workers unless they run.
 function Pool:run_workers()
   self:check_open()
-  if not self.loader then
+  if not self.opened then
     local ok, why = pcall(open, self)
     if not ok then
-      errors.refuse("worker", why)
+      errors.refuse(why)
     end
   end
 end
 
---- Ends the workers; what is held of their items stays valid.
+--- Runs on_start in this process, once: for items that are computed here.
+function Pool:start_in_place()
+  local options = self.options
+  if options.on_start then
+    options.on_start(1)
+    options.on_start = nil
+  end
+end
+
+--- Ends the workers. Items that are kept stay valid.
 function Pool:close()
   if self:has_workers() then
-    close_handle(ffi.gc(self.handle, nil))
+    close_owned(ffi.gc(self.opened.owner, nil))
   end
-  self.was_closed, self.loader = true, false
+  self.opened = CLOSED
 end
 
 -- -- Reading -----------------------------------------------------------------
 
-local KINDS = { [C.NEAP_EHELD] = "held", [C.NEAP_ECLOSED] = "closed" }
-
--- Reads a run; a shortage of slots lets the collector look for kept items
--- that nobody uses any more: twice, since owners are let go a cycle later.
+-- Reads a run. Where slots are short, collects kept items that are no longer in
+-- use: twice, since their owners are collected a cycle later.
 local function read_run(pool, read, ...)
-  local status = read(pool.loader, ...)
+  local status = read(pool.opened.pool, ...)
   if status == C.NEAP_EHELD then
     collectgarbage()
     collectgarbage()
     pool:check_open() -- a finalizer may have closed it
-    status = read(pool.loader, ...)
+    status = read(pool.opened.pool, ...)
   end
   if status < 0 then
-    errors.refuse(KINDS[status] or "worker", ffi.string(lib.error.text))
+    errors.refuse(lib.failure())
   end
   return status
 end
@@ -202,42 +214,44 @@ function Pool:seek(epoch, i)
   read_run(self, C.neap_pool_seek, epoch, exact.from_zero(i), lib.error)
 end
 
---- The next run of the iteration; false at its end.
+--- Gets the next run of the iteration. False at its end.
 function Pool:next_run(run)
   return read_run(self, C.neap_pool_next, run, lib.error) == C.NEAP_OK
 end
 
---- Lets the iteration end with the items before item i, once all have come.
+--- Ends the iteration before item i.
 function Pool:end_before(i)
-  C.neap_pool_shorten(self.loader, exact.from_zero(i))
+  C.neap_pool_shorten(self.opened.pool, exact.from_zero(i))
 end
 
---- Gives a run's slot back; -1 is fine.
+--- Releases a run's slot; -1 is fine.
 function Pool:release(slot)
-  C.neap_pool_release(self.loader, slot)
+  C.neap_pool_release(self.opened.pool, slot)
 end
 
--- The item of a run, or its error, with tensors that stay valid.
-local function read_kept(run, loan, stage, limits)
-  local x, is_failure = failure.read(run, 0, loan, stage, limits)
+-- Reads the item of a run, or its error. Tensors in either stay valid.
+local function read_kept(opened, stage)
+  local x, is_failure = failure.read(opened.run, 0, opened.borrow, stage,
+    opened.settings)
   if is_failure then
-    hold.copy_out(x, hold.ERROR_BYTES_MAX)
-  elseif loan.has_tensors then
-    hold.keep(x)
+    borrow.copy_out(x, borrow.ERROR_BYTES_MAX)
+  elseif opened.borrow.has_tensors then
+    borrow.keep(x)
   end
   return x, is_failure
 end
 
---- Item i in a run of its own, kept.
+--- Reads item i in a run of its own, aside from the iteration; kept.
 -- @return the item, or an error
 -- @treturn boolean whether it is an error
 function Pool:get(i, epoch, stage)
-  local run, loan = self.run, self.loan
+  local opened = self.opened
+  local run, borrowed = opened.run, opened.borrow
   read_run(self, C.neap_pool_get, epoch, exact.from_zero(i), run, lib.error)
-  loan:aim(run.slot)
-  local ok, x, is_failure = pcall(read_kept, run, loan, stage, self.options)
-  loan:aim(-1)
-  C.neap_pool_release(loan.loader, run.slot)
+  borrowed:aim(run.slot)
+  local ok, x, is_failure = pcall(read_kept, opened, stage)
+  borrowed:aim(-1)
+  C.neap_pool_release(opened.pool, run.slot)
   return x, is_failure or not ok
 end
 
@@ -251,7 +265,7 @@ local function stats_table(stats)
   }
 end
 
---- What p:stats() answers.
+--- Returns the table of p:stats().
 function Pool:stats()
   local stats = ffi.new("neap_pool_stats")
   if not self:has_workers() then
@@ -260,13 +274,13 @@ function Pool:stats()
     none.workers = {}
     return none
   end
-  C.neap_pool_read_stats(self.loader, stats)
+  C.neap_pool_read_stats(self.opened.pool, stats)
   local all = stats_table(stats)
   all.wait = tonumber(stats.consumer_wait_ns) / 1e9
   all.restarts, all.retries = tonumber(stats.restarts), tonumber(stats.retries)
   all.held, all.workers = stats.held, {}
   for w = 1, stats.workers do
-    local pid = C.neap_pool_read_worker(self.loader, w - 1, stats)
+    local pid = C.neap_pool_read_worker(self.opened.pool, w - 1, stats)
     all.workers[w] = stats_table(stats)
     all.workers[w].pid = pid
   end

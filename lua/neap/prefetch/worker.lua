@@ -4,14 +4,14 @@
 -- @module neap.prefetch.worker
 
 local ffi = require("ffi")
+local array = require("neap.tensor.array")
 local chain = require("neap.travel.chain")
 local compiler = require("neap.sequence.compile")
 local errors = require("neap.base.errors")
-local lease = require("neap.tensor.lease")
+local generation = require("neap.tensor.generation")
 local lib = require("neap.base.lib")
 local luajit = require("neap.base.luajit")
 local place = require("neap.value.place")
-local tensor = require("neap.tensor.tensor")
 local value = require("neap.value.value")
 
 local C = lib.C
@@ -53,6 +53,7 @@ local function send_failure(worker, k, e, number)
     kind = e.kind, message = e.message, index = e.index, stage = e.stage,
     outer_index = e.outer_index, outer_stage = e.outer_stage,
     worker = number, traceback = e.traceback, cause = e.cause,
+    status = e.status,
   }
   if value.write_failure(k, fields) then
     return
@@ -133,14 +134,14 @@ end
 
 local function serve(worker, getter, number)
   local task = ffi.new("neap_task")
-  local word = lease.take()
+  local word = generation.take()
   place.enable()
-  tensor.set_allocator(allocator(worker, word))
+  array.set_allocator(allocator(worker, word))
   while lib.check(C.neap_worker_next(worker, task, lib.error)) == C.NEAP_OK do
     value.begin(task.base, tonumber(task.bytes), task.count)
     run_task(worker, task, getter, number)
     local used = value.finish()
-    lease.bump(word)
+    generation.bump(word)
     place.reset()
     C.neap_worker_publish(worker, task, used)
   end
@@ -160,17 +161,11 @@ local function start(worker)
   return compiler.compile(sent.node), number
 end
 
-local function explain(message)
-  local e = errors.handler(message)
-  e.kind = "start"
-  return e
-end
-
 local function run()
   local out = ffi.new("neap_worker *[1]")
   lib.check(C.neap_worker_attach(out, lib.error))
   local worker = out[0]
-  local ok, getter, number = xpcall(start, explain, worker)
+  local ok, getter, number = xpcall(start, errors.handler, worker)
   if not ok then
     local why = getter == NO_MEMORY and NO_MEMORY_AT_START or tostring(getter)
     C.neap_worker_ready(worker, "cannot start workers: " .. why, lib.error)

@@ -7,6 +7,7 @@
 -- @module neap.sequence.sequence
 
 local ffi = require("ffi")
+local array = require("neap.tensor.array")
 local blob = require("neap.travel.blob")
 local check = require("neap.base.check")
 local class = require("neap.base.class")
@@ -14,7 +15,6 @@ local compiler = require("neap.sequence.compile")
 local errors = require("neap.base.errors")
 local exact = require("neap.base.exact")
 local seeds = require("neap.sequence.seeds")
-local tensor = require("neap.tensor.tensor")
 local traverse = require("neap.base.traverse")
 local item_value = require("neap.value.value")
 
@@ -54,14 +54,14 @@ end
 function sequence.node(value)
   if sequence.is(value) then
     return nodes[value.id]
-  elseif is_list(value) or tensor.is(value) and value.ndim > 0 then
+  elseif is_list(value) or array.is(value) and value.ndim > 0 then
     return require("neap.source.from").node(value)
   end
 end
 
 --- How a value that is no sequence shows in a message.
 function sequence.unfit(value)
-  if tensor.is(value) then
+  if array.is(value) then
     return value.ndim == 0 and "a tensor without dimensions" or "a tensor"
   elseif type(value) ~= "table" then
     return check.got(value)
@@ -174,10 +174,10 @@ function Sequence.reach()
 end
 
 --- Tells the iterators below that the items they raise for are read again, so
--- often in all.
-function Sequence:expect_tries(count)
+-- often in all, with a delay in seconds between.
+function Sequence:expect_tries(count, delay)
   for _, source in ipairs(self.sources or { self.source }) do
-    source:expect_tries(count)
+    source:expect_tries(count, delay)
   end
 end
 

@@ -3,10 +3,10 @@
 -- function of the index.
 -- @module neap.source.from
 
+local array = require("neap.tensor.array")
 local check = require("neap.base.check")
 local class = require("neap.base.class")
 local sequence = require("neap.sequence.sequence")
-local tensor = require("neap.tensor.tensor")
 
 local From = class("source.from", sequence.class)
 
@@ -15,7 +15,7 @@ function From:emit(g, i)
     return g:call(self, i, self.values, { i })
   end
   local x = g:name()
-  if tensor.is(self.values) then -- which may be one that was released
+  if array.is(self.values) then -- which may be one that was released
     g:staged(self, i, "local %s = %s[%s]", x, g:constant(self.values), i)
   else
     g:line("local %s = %s[%s]", x, g:constant(self.values), i)
@@ -32,7 +32,7 @@ function From:set(i, value)
 end
 
 function From:describe()
-  if tensor.is(self.values) then
+  if array.is(self.values) then
     return ("from(tensor %s %s)"):format(self.values.dtype,
       table.concat(self.values.shape, "x"))
   end

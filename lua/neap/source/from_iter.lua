@@ -2,10 +2,11 @@
 --- An iterator as a sequence: read forwards, with a memory of its last items.
 -- @module neap.source.from_iter
 
+local borrow = require("neap.value.borrow")
 local check = require("neap.base.check")
 local class = require("neap.base.class")
+local clock = require("neap.base.clock")
 local errors = require("neap.base.errors")
-local hold = require("neap.value.hold")
 local sequence = require("neap.sequence.sequence")
 local traverse = require("neap.base.traverse")
 
@@ -16,13 +17,13 @@ FromIter.transient = { getter = true, record = true, state = true }
 -- -- Stepping ----------------------------------------------------------------
 --
 -- `state` is where the iterator stands: its function, state and control value,
--- how many indexes it has passed, and the last of their items.
+-- how many indexes it has passed, and the items of those that are not gone.
 --
 -- Each process reads an iterator of its own, and perhaps some indexes only; so
 -- what an index has must not depend on which others were asked for. Each index
--- takes one call that returns, or as many calls that raise as whoever reads it
--- would make: `tries`, more than one under a retry. Then it has failed, for
--- good, and the next index has what the iterator gives next.
+-- takes one call that returns, or `tries` calls that raise, more than one under
+-- a retry, with its delay between them. Then it has failed, for good, and the
+-- next index has what the iterator gives next.
 
 local FAILURES_MAX = 1000 -- indexes in a row that may fail
 
@@ -33,8 +34,7 @@ local function begin(self)
     f = self.f, -- false: it has ended
     invariant = self.invariant, control = self.control,
     is_open = false, -- whether f is the iterator, and not what makes it
-    count = 0, kept = {},
-    attempts = 0, -- calls for the next index that raised
+    count = 0, gone = 0, kept = {},
     failures = 0, -- indexes in a row that failed
   }
 end
@@ -62,54 +62,71 @@ end
 
 -- Moves on by an index, with its item or what stands for it.
 local function move(self, state, x)
-  state.attempts = 0
+  local size = self.cache + self.room
   state.count = state.count + 1
-  state.kept[state.count % (self.cache + self.room)] = x
+  if state.count - size > state.gone then
+    state.gone = state.count - size
+  end
+  state.kept[state.count % size] = x
 end
 
--- Moves on past an index that failed, unless it is to be tried again. False
--- where no index can be passed: one iterator that raises again and again would
--- perhaps never end.
+-- Moves on past an index that failed. False where no index can be passed: one
+-- iterator that raises again and again would perhaps never end.
 local function pass(self, state, e)
   if e.cause == errors.NO_MEMORY or not errors.is_of_item(e) then
     return false
-  end
-  state.attempts = state.attempts + 1
-  if state.attempts < self.tries then
-    return true
   elseif state.failures == FAILURES_MAX then
     e.kind = "iterator"
     return false
   end
   state.failures = state.failures + 1
+  pcall(borrow.keep, e.cause) -- not what it has of items that are gone already
   move(self, state, setmetatable({ cause = e.cause }, Failed))
   return true
 end
 
--- One call on the way to index i.
+-- Calls the iterator again, which has raised once: until it returns, or has
+-- raised `tries` times.
+local function try_again(self, state, x)
+  local ok = false
+  for _ = 2, self.tries do
+    if ok or x.cause == errors.NO_MEMORY or not errors.is_of_item(x) then
+      break
+    elseif self.delay > 0 then
+      clock.sleep(self.delay)
+    end
+    ok, x = errors.try(call, self, state)
+  end
+  return ok, x
+end
+
+-- The next index, on the way to index i.
 local function advance(self, state, i)
   local ok, x = errors.try(call, self, state)
   if not ok then
+    ok, x = try_again(self, state, x)
+  end
+  if not ok then
     local is_asked_for = state.count + 1 == i
-    if not pass(self, state, x) or is_asked_for then
+    x.is_final = pass(self, state, x) -- no retry above need read it again
+    if is_asked_for or not x.is_final then
       error(x, 0)
     end
   elseif x == nil then
     state.f = false
   else
     state.control, state.failures = x, 0
-    move(self, state, hold.keep(x))
+    move(self, state, borrow.keep(x))
   end
 end
 
 local function read_to(self, i)
   local state = self.state
-  if not state or (self.is_factory
-    and i <= state.count - self.cache - self.room) then
+  if not state or self.is_factory and i <= state.gone then
     state = begin(self)
     self.state = state
   end
-  if i <= state.count - self.cache - self.room then
+  if i <= state.gone then
     error(("item %d has gone by: the iterator stands at %d and cache = %d")
       :format(i, state.count, self.cache), 0)
   end
@@ -136,12 +153,24 @@ function FromIter:get(i)
   return x
 end
 
-function FromIter:expect_tries(count)
+function FromIter:expect_tries(count, delay)
   self.tries = math.max(self.tries, count)
+  self.delay = math.max(self.delay, delay)
 end
 
+-- What is kept already moves to its place among more.
 function FromIter:expect_rereads(count)
+  local state, before = self.state, self.cache + self.room
   self.room = math.max(self.room, count)
+  local size = self.cache + self.room
+  if not state or size == before then
+    return
+  end
+  local kept = {}
+  for i = state.gone + 1, state.count do
+    kept[i % size] = state.kept[i % before]
+  end
+  state.kept = kept
 end
 
 local KNOWN = { cache = "count", size = "natural" }
@@ -187,7 +216,8 @@ local function from_iter(f, ...)
     is_lone = count == 0, is_factory = false, state = false,
     cache = options.cache or 1,
     room = 0, -- items kept besides, as a prefetch may ask for them again
-    tries = 1, length = options.size or math.huge,
+    tries = 1, delay = 0, -- as retries above ask for
+    length = options.size or math.huge,
   }))
 end
 

@@ -3,10 +3,10 @@
 -- @module neap.source.idx
 
 local ffi = require("ffi")
+local array = require("neap.tensor.array")
 local check = require("neap.base.check")
 local from = require("neap.source.from")
 local lib = require("neap.base.lib")
-local tensor = require("neap.tensor.tensor")
 
 local C = lib.C
 local out = ffi.new("neap_idx *[1]")
@@ -16,7 +16,7 @@ local function read(path)
   lib.check(C.neap_idx_open(path, out, lib.error))
   local idx = ffi.gc(out[0], C.neap_idx_close)
   local about = C.neap_idx_tensor(idx)
-  local values = tensor.empty_like(about)
+  local values = array.empty_like(about)
   lib.check(C.neap_idx_read(idx, values.d.data, values.nbytes, lib.error))
   C.neap_idx_close(ffi.gc(idx, nil))
   return values

@@ -5,11 +5,12 @@
 -- @module neap.tensor.dtype
 
 local ffi = require("ffi")
+local check = require("neap.base.check")
 local lib = require("neap.base.lib")
 
 local C = lib.C
 
-local EXACT = 2^53  -- integers up to here are numbers in Lua
+local NUMBER_MAX = 2^53  -- integers up to here are numbers in Lua
 
 local int64, uint64 = ffi.typeof("int64_t"), ffi.typeof("uint64_t")
 
@@ -30,30 +31,31 @@ local LIST = {
   { "bool", C.NEAP_BOOL, 8, "bool *", "uint8_t *", "boolean" },
 }
 
--- Every template gets p, the typed pointer, and k; `value` to write.
--- LuaJIT keeps its types in the payloads of negative NaNs, and the FFI loads
--- what is there: so the bits are looked at first, or memory that another
--- process wrote could pass for any Lua value. What is looked at is a copy, in
--- `box`, since that process may still be writing.
+-- Each template uses p, the typed pointer, and k; one that writes, `value`.
+-- LuaJIT encodes types in the payloads of negative NaNs, and the FFI loads any
+-- bits. So a float that another process wrote could pass for any Lua value. The
+-- bits are checked first, in a copy (`box`), because that process may still be
+-- writing. Between the copy and the return no object is made: a collection
+-- could run a finalizer, which may read too.
 local READ = {
   integer = "return p[k]",
   wide = [[
     local value = p[k]
-    if value <= EXACT and (least == 0 or value >= -EXACT) then
+    if value <= NUMBER_MAX and (least == 0 or value >= -NUMBER_MAX) then
       return tonumber(value)
     end
     return value]],
   f16 = "local value = C.neap_f16_load(p[k]) return value",
   bf16 = "local value = C.neap_bf16_load(p[k]) return value",
   f32 = [[
-    box.words[0] = cast(words, data)[k]
-    if box.words[0] > 0xff800000 then
+    box.low = cast(words, data)[k]
+    if box.low > 0xff800000 then
       return 0 / 0
     end
     return box.single]],
   f64 = [[
     box.bits = cast(int64s, data)[k]
-    if box.words[1] > 0xfff00000 then
+    if box.high > 0xfff00000 then
       return 0 / 0
     end
     return box.number]],
@@ -61,27 +63,28 @@ local READ = {
 }
 
 local WRITE = {
-  integer = "p[k] = integer(value, kind, level + 1)",
-  wide = "p[k] = wide(value, kind, level + 1)",
-  f16 = "p[k] = C.neap_f16_store(number(value, kind, level + 1))",
-  bf16 = "p[k] = C.neap_bf16_store(number(value, kind, level + 1))",
-  f32 = "p[k] = number(value, kind, level + 1)",
-  f64 = "p[k] = number(value, kind, level + 1)",
-  boolean = "p[k] = boolean(value, kind, level + 1)",
+  integer = "p[k] = integer(value, kind)",
+  wide = "p[k] = wide(value, kind)",
+  f16 = "p[k] = C.neap_f16_store(number(value, kind))",
+  bf16 = "p[k] = C.neap_bf16_store(number(value, kind))",
+  f32 = "p[k] = number(value, kind)",
+  f64 = "p[k] = number(value, kind)",
+  boolean = "p[k] = boolean(value, kind)",
 }
 
 local TEMPLATE = [[
-local ffi, C, pointer, kind, EXACT, checks = ...
+local ffi, C, pointer, kind, NUMBER_MAX, checks = ...
 local cast, tonumber, least = ffi.cast, tonumber, kind.least
 local words, int64s = ffi.typeof("uint32_t *"), ffi.typeof("int64_t *")
-local box = ffi.new(
-  "union { int64_t bits; uint32_t words[2]; double number; float single; }")
+local box = ffi.new([=[union {
+  int64_t bits; struct { uint32_t low, high; }; double number; float single;
+}]=])
 local integer, wide = checks.integer, checks.wide
 local number, boolean = checks.number, checks.boolean
 return function(data, k)
   local p = cast(pointer, data)
   $READ
-end, function(data, k, value, level)
+end, function(data, k, value)
   local p = cast(pointer, data)
   $WRITE
 end
@@ -98,54 +101,52 @@ local function as_text(value)
     or ("%.14g"):format(value)
 end
 
--- The checks answer what to store, or raise at `level`.
+-- Each check returns what to store, or raises.
 local checks = {}
 
-local function refuse(value, kind, level)
+local function refuse(value, kind)
   if type(value) ~= "number" and not is_wide(value) then
-    error(("a %s is expected for %s, got %s"):format(
-      kind.name == "bool" and "boolean" or "number", kind.name, type(value)),
-      level + 1)
+    check.raise(("a %s is expected for %s, got %s"):format(
+      kind.name == "bool" and "boolean" or "number", kind.name, type(value)))
   end
   local is_fraction = type(value) == "number" and value >= kind.least
     and value < kind.limit
-  error(is_fraction and ("%s is a fraction, and %s holds integers"):format(
-      as_text(value), kind.name)
-    or ("%s is out of range for %s"):format(as_text(value), kind.name),
-    level + 1)
+  check.raise((is_fraction and "%s is a fraction, and %s holds integers"
+    or "%s is out of range for %s"):format(as_text(value), kind.name))
 end
 
 local function fits(value, kind)
   return value >= kind.least and value < kind.limit and value == floor(value)
 end
 
-function checks.number(value, kind, level)
+function checks.number(value, kind)
   if type(value) == "number" then
     return value
   end
   if not is_wide(value) then
-    refuse(value, kind, level + 1)
+    refuse(value, kind)
   end
   return tonumber(value)
 end
 
--- A 64-bit integer that 32 bits hold is exact as a number.
-function checks.integer(value, kind, level)
+-- A number holds each integer of 32 bits exactly.
+function checks.integer(value, kind)
   local number = value
   if type(value) ~= "number" then
-    number = checks.number(value, kind, level + 1)
+    number = checks.number(value, kind)
   end
   if not fits(number, kind) then
-    refuse(value, kind, level + 1)
+    refuse(value, kind)
   end
   return number
 end
 
--- Negative as one is, above 2^63 as the other: seen by the sign bit alone.
-function checks.wide(value, kind, level)
+-- An integer of the other type does not fit if its sign bit is set: it is
+-- negative, or 2^63 or more.
+function checks.wide(value, kind)
   if type(value) == "number" then
     if not fits(value, kind) then
-      refuse(value, kind, level + 1)
+      refuse(value, kind)
     end
     return kind.least == 0 and ffi.cast(uint64, value)
       or ffi.cast(int64, value)
@@ -153,18 +154,18 @@ function checks.wide(value, kind, level)
   local own = kind.least == 0 and uint64 or int64
   if not is_wide(value)
       or not ffi.istype(own, value) and ffi.cast(int64, value) < 0 then
-    refuse(value, kind, level + 1)
+    refuse(value, kind)
   end
   return ffi.cast(own, value)
 end
 
-function checks.boolean(value, kind, level)
+function checks.boolean(value, kind)
   if value == true or value == 1 then
     return 1
   elseif value == false or value == 0 then
     return 0
   end
-  return refuse(value, kind, level + 1)
+  return refuse(value, kind)
 end
 
 local dtype = { list = {} }
@@ -179,8 +180,8 @@ local function limits(code, bits)
   return 0, 2^bits
 end
 
--- Makes a kind's `read` and `write` when the first of them is asked for: few
--- processes use more than a few dtypes.
+-- Makes a kind's `read` and `write` when the first of them is used: most
+-- processes use a few dtypes.
 local function accessors(through, template)
   return function(kind, key)
     if key ~= "read" and key ~= "write" then
@@ -190,8 +191,8 @@ local function accessors(through, template)
       READ = READ[template], WRITE = WRITE[template],
     })
     kind.read, kind.write = assert(loadstring(text,
-      "=neap: dtype " .. kind.name))(ffi, C, ffi.typeof(through), kind, EXACT,
-      checks)
+      "=neap: dtype " .. kind.name))(ffi, C, ffi.typeof(through), kind,
+      NUMBER_MAX, checks)
     return rawget(kind, key)
   end
 end
@@ -210,24 +211,24 @@ for index, entry in ipairs(LIST) do
   by_code[code * 256 + bits] = kind
 end
 
---- Finds a dtype by name; raises at `level` and lists what is known.
+--- Finds a dtype by name, or raises and lists the known ones.
 -- @treturn table with name, code, bits, size (bytes), pointer (a ctype),
---  index (in `dtype.list`), `read(data, k)` and `write(data, k, value, level)`
-function dtype.find(name, level)
+--  index (in `dtype.list`), `read(data, k)` and `write(data, k, value)`
+function dtype.find(name)
   local kind = by_name[name]
   if not kind then
     local known = {}
     for index, entry in ipairs(LIST) do
       known[index] = entry[1]
     end
-    error(("unknown dtype %s, known are %s"):format(
+    check.raise(("unknown dtype %s, known are %s"):format(
       type(name) == "string" and "'" .. name .. "'" or "of type "
-      .. type(name), table.concat(known, " ")), level + 1)
+      .. type(name), table.concat(known, " ")))
   end
   return kind
 end
 
---- Finds a dtype by DLPack's code and bits, or answers nil.
+--- Finds a dtype by DLPack's code and bits, or returns nil.
 function dtype.of(code, bits)
   return by_code[code * 256 + bits]
 end

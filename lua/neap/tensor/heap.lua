@@ -1,12 +1,12 @@
 -- SPDX-License-Identifier: MIT
---- This process's shared heap: where large tensors live, so that they reach
--- workers as a descriptor and an offset.
--- It is opened by the first allocation. The collector sees a large tensor as
--- the few bytes of its description and would let garbage fill the machine, so
--- the bytes are counted here, and a collection is run when they have doubled.
--- First touches of memory are dear, many times what writing it again costs: a
--- block that no worker was told of is kept for the next tensor of its size.
--- One that was shared is freed, and its place in the heap never used again.
+--- This process's shared heap, in which large tensors lie, so that workers get
+-- them as a descriptor and an offset.
+-- The first allocation opens it. The collector sees a large tensor as the few
+-- bytes of its description, and would let garbage fill the machine. So the
+-- bytes are counted here, and a collection is run when they have doubled. The
+-- first write to a page costs many times what later writes cost. So a block
+-- that no worker knows of is cached for the next tensor of its size. A block
+-- that workers know of is freed, and its range in the heap is never used again.
 -- @module neap.tensor.heap
 
 local ffi = require("ffi")
@@ -16,7 +16,7 @@ local traverse = require("neap.base.traverse")
 local C = lib.C
 
 local COLLECT_AT = 256 * 2^20  -- bytes; below this nothing is worth a pause
-local SPARE_MAX = 256 * 2^20  -- bytes
+local CACHED_MAX = 256 * 2^20  -- bytes
 
 local out_heap = ffi.new("neap_heap *[1]")
 local out_block = ffi.new("void *[1]")
@@ -24,7 +24,7 @@ local out_offset = ffi.new("uint64_t[1]")
 
 local opened
 local live, collect_at = 0, COLLECT_AT  -- bytes of the tensors that exist
-local spare, spare_bytes = {}, 0  -- size -> a stack of { block, offset }
+local cache, cached_bytes = {}, 0  -- size -> a stack of { block, offset }
 
 local heap = {}
 
@@ -39,33 +39,33 @@ local function free_stack(nbytes, stack)
   end
 end
 
--- Finalisers may run at any allocation, and add to the table that is current.
-local function free_spare()
-  local freed = spare
-  spare, spare_bytes = {}, 0
+-- A finalizer may run at any allocation, and adds to the current table.
+local function free_cache()
+  local freed = cache
+  cache, cached_bytes = {}, 0
   traverse.each(freed, free_stack)
 end
 
--- A view keeps its base alive through a weak table, whose values are let go
--- one cycle later than its keys: hence two.
+-- Twice: a view's base is the value of a weak table, and is freed one cycle
+-- later than the view.
 local function collect()
-  free_spare()
+  free_cache()
   collectgarbage()
   collectgarbage()
   collect_at = math.max(COLLECT_AT, 2 * live)
 end
 
-local function take_spare(nbytes)
-  local stack = spare[nbytes]
+local function take_cached(nbytes)
+  local stack = cache[nbytes]
   local kept = stack and table.remove(stack)
   if kept then
-    spare_bytes = spare_bytes - nbytes
+    cached_bytes = cached_bytes - nbytes
   end
   return kept
 end
 
---- Whether this process was forked off the one that opened the heap: that one
--- goes on using its blocks, spare ones too.
+--- Whether this process was forked from the one that opened the heap, which
+-- still uses all blocks, cached ones too.
 function heap.is_inherited()
   return opened and C.neap_heap_is_ours(opened) == 0
 end
@@ -81,7 +81,7 @@ function heap.alloc(nbytes)
     collect()
   end
   live = live + nbytes
-  local kept = take_spare(nbytes)
+  local kept = take_cached(nbytes)
   if kept then
     return kept.block, kept.offset, false
   end
@@ -97,38 +97,23 @@ function heap.alloc(nbytes)
   return out_block[0], tonumber(out_offset[0]), true
 end
 
---- Ends a block; to be called by finalisers.
--- @param is_shared whether its offset was told to anyone
+--- Frees or caches a block; for finalizers.
+-- @param is_shared whether workers know of it
 function heap.free(block, offset, nbytes, is_shared)
   live = live - nbytes
-  if is_shared or spare_bytes + nbytes > SPARE_MAX then
+  if is_shared or cached_bytes + nbytes > CACHED_MAX then
     C.neap_heap_free(opened, block, offset, nbytes)
     return
   end
-  local stack = spare[nbytes] or {}
-  spare[nbytes] = stack
+  local stack = cache[nbytes] or {}
+  cache[nbytes] = stack
   stack[#stack + 1] = { block = block, offset = offset }
-  spare_bytes = spare_bytes + nbytes
+  cached_bytes = cached_bytes + nbytes
 end
 
---- Keeps a block as it is for others; what is written to it is seen here alone.
+--- Fixes what workers see of a block; only this process sees later writes.
 function heap.freeze(block, offset, nbytes)
   lib.check(C.neap_heap_freeze(opened, block, offset, nbytes, lib.error))
-end
-
---- Whether a block was written since it was frozen.
-function heap.is_changed(block, nbytes)
-  return C.neap_heap_is_changed(block, nbytes) ~= 0
-end
-
---- Maps a block of the heap that `fd` stands for; `unmap` ends it.
-function heap.map(fd, offset, nbytes)
-  lib.check(C.neap_heap_map(fd, offset, nbytes, out_block, lib.error))
-  return out_block[0]
-end
-
-function heap.unmap(block, nbytes)
-  C.neap_heap_unmap(block, nbytes)
 end
 
 --- The descriptor that workers inherit, or -1 where nothing was allocated.

@@ -1,17 +1,17 @@
 -- SPDX-License-Identifier: MIT
 --- Stacks items into one: k numbers become a tensor of k, k images a tensor of
 -- k images, and tables are stacked field by field.
--- The first item says what the others must be. From it a tree of nodes is
--- made, one for each field, each with its part of the result; an item is then
--- put by walking the tree. Whoever computes items can ask beforehand where the
--- rows will lie (`leaves`, `row`) and build them there: put then copies
--- nothing.
+-- The first item says what the others must be. It becomes a tree of nodes, one
+-- for each field, each with its part of the result. `put` walks the tree with
+-- an item. `leaves` and `row` say beforehand where the item's tensors will lie:
+-- put does not copy a tensor that was built there.
 -- @module neap.tensor.stack
 
 local ffi = require("ffi")
+local array = require("neap.tensor.array")
 local check = require("neap.base.check")
 local dtype = require("neap.tensor.dtype")
-local tensor = require("neap.tensor.tensor")
+local shape = require("neap.tensor.shape")
 local traverse = require("neap.base.traverse")
 
 local DEPTH_MAX = 64  -- tables within tables, before it must be a cycle
@@ -21,12 +21,8 @@ local int64, uint64 = ffi.typeof("int64_t"), ffi.typeof("uint64_t")
 
 local stack = {}
 
-local function shape_text(t)
-  return t.ndim == 0 and "scalar" or table.concat(t.shape, "x")
-end
-
 local function type_of(value)
-  if tensor.is(value) then
+  if array.is(value) then
     return "tensor"
   elseif ffi.istype(int64, value) or ffi.istype(uint64, value) then
     return "64-bit integer"
@@ -55,14 +51,14 @@ local make_node
 
 local makers = {}
 
--- The sizes of a shape as bytes: LuaJIT compares strings at once, and compiles
--- no loop around one of few turns.
+-- The sizes of a shape as bytes: LuaJIT compares strings in one step, and
+-- compiles no loop around one of few turns.
 local function dims_of(dims, ndim)
   return ffi.string(dims, ndim * 8)
 end
 
 local function flat(name, path, count)
-  local result = tensor.empty(name, { count })
+  local result = array.empty(name, { count })
   return { path = path, type = name == "bool" and "boolean" or "number",
     result = result, data = result:ptr() }
 end
@@ -75,10 +71,10 @@ function makers.boolean(_, path, _, count)
   return flat("bool", path, count)
 end
 
--- Exact: no f64.
+-- f64 would round some.
 makers["64-bit integer"] = function(first, path, _, count)
   local kind = dtype.find(ffi.istype(uint64, first) and "u64" or "i64")
-  local result = tensor.empty(kind.name, { count })
+  local result = array.empty(kind.name, { count })
   return { path = path, type = "64-bit integer", kind = kind, result = result,
     data = result:ptr() }
 end
@@ -88,15 +84,15 @@ makers["string"] = function(_, path)
 end
 
 function makers.tensor(first, path, leaves, count)
-  local shape = first.shape
-  if #shape == 8 then
+  local sizes = first.shape
+  if #sizes == 8 then
     raise("item 1 has 8 dimensions%s, there is no room for one more", at(path))
   end
-  table.insert(shape, 1, count)
-  local result = tensor.empty(first.dtype, shape)
+  table.insert(sizes, 1, count)
+  local result = array.empty(first.dtype, sizes)
   local node = {
     path = path, type = "tensor", result = result, dtype = first.dtype,
-    text = shape_text(first), nbytes = first.nbytes,
+    text = shape.text(first.d.ndim, first.dims), nbytes = first.nbytes,
     code = first.d.code, bits = first.d.bits, ndim = first.d.ndim,
     dims = dims_of(first.dims, first.d.ndim),
     data = ffi.cast(bytes, result:ptr()),
@@ -142,15 +138,15 @@ local function check_shape(node, k, value)
     raise("item %d is of dtype %s%s, item 1 of %s", k, value.dtype,
       at(node.path), node.dtype)
   end
-  raise("item %d has shape %s%s, item 1 has %s", k, shape_text(value),
-    at(node.path), node.text)
+  raise("item %d has shape %s%s, item 1 has %s", k,
+    shape.text(d.ndim, value.dims), at(node.path), node.text)
 end
 
 local function within(node, data)
   return data >= node.data and data < node.data + node.result.nbytes
 end
 
--- Whether it lies where the stack writes, and so could be overwritten by it.
+-- Whether a tensor lies where the stack writes, which could overwrite it.
 local function lies_in_result(state, data)
   for k = 1, #state.leaves do
     if within(state.leaves[k], data) then
@@ -160,7 +156,7 @@ local function lies_in_result(state, data)
   return false
 end
 
--- Notes what is to be copied, and from where. What lies in the result, but not
+-- Notes what to copy, and from where. A tensor that lies in the result, but not
 -- in its own row, is copied aside before any row is written.
 local function note_tensor(state, node, k, value)
   check_shape(node, k, value)
@@ -182,7 +178,7 @@ local function check_fields(node, k, item)
   end
 end
 
--- A whole number too: so are the small elements of a 64-bit tensor read.
+-- A whole number fits as well: small elements of a 64-bit tensor are numbers.
 local function note_wide(node, k, item)
   local kind = node.kind
   local is_held
@@ -196,7 +192,7 @@ local function note_wide(node, k, item)
     raise("item %d is %s%s, which %s does not hold", k, tostring(item),
       at(node.path), kind.name)
   end
-  kind.write(node.data, k - 1, item, 1)
+  kind.write(node.data, k - 1, item)
 end
 
 local function note(state, node, k, item)
@@ -239,7 +235,7 @@ local function result_of(node)
   return result
 end
 
---- Begins a stack of `count` items that are like `first`; puts nothing.
+--- Begins a stack of `count` items that are like `first`, without putting it.
 -- @treturn table a state, whose `leaves` are the tensors of an item: each with
 --  path (".image"), dtype and nbytes of a row
 function stack.begin(first, count)
@@ -273,7 +269,7 @@ function stack.put(state, k, item)
   end
 end
 
---- Answers the whole, once every item was put.
+--- Returns the result, after every item was put.
 function stack.finish(state)
   return (result_of(state.root))
 end

@@ -4,31 +4,25 @@
 -- @module neap.travel.chain
 
 local blob = require("neap.travel.blob")
-local tensor = require("neap.tensor.tensor")
+local tensor = require("neap.travel.tensor")
 local traverse = require("neap.base.traverse")
 
 local chain = {}
 
-local heap_fd = -1 -- in a worker: the host's heap
-
-blob.register("neap.travel.chain", tensor.is, tensor.pack, function(packed)
-  return tensor.unpack(packed, heap_fd)
-end)
-
---- Packs a chain. The module paths go apart, since reading the rest may need
--- modules that only they find; and plainly, since a second blob would double
--- the time that the first takes.
+--- Packs a chain. The module paths come first, because reading the rest may
+-- need modules that only they find. They are plain text, because a second blob
+-- would take as long as the first.
 -- @tparam table value what the worker gets: {node =, on_start =, errors =,
 --   rereads =}
 -- @tparam string name what errors call it
 -- @treturn string the chain as it is now: later writes reach no worker
--- @treturn table what is to be kept for as long as workers may unpack that
+-- @treturn table what must live for as long as workers may unpack that
 function chain.pack(value, name)
   local path, cpath = package.path, package.cpath
   local kept = {}
-  tensor.keep_packed(kept)
+  tensor.frozen = kept
   local ok, text = pcall(blob.pack, value, name)
-  tensor.keep_packed(nil)
+  tensor.frozen = false
   if not ok then
     error(text, 0)
   end
@@ -36,11 +30,11 @@ function chain.pack(value, name)
     not traverse.is_empty(kept) and kept
 end
 
---- Reads what pack() made, in a worker: sets the module paths as well.
+--- Reads what pack() made, in a worker, and sets the module paths.
 -- @tparam string text
 -- @tparam int fd the host's heap, or -1
 function chain.unpack(text, fd)
-  heap_fd = fd
+  tensor.heap_fd = fd
   local size, csize, start = text:match("^(%d+) (%d+)\n()")
   local cstart = start + size
   local rest = cstart + csize

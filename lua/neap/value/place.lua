@@ -8,7 +8,7 @@
 -- who keeps it and writes to it later is refused, and spoils no row.
 -- @module neap.value.place
 
-local lease = require("neap.tensor.lease")
+local generation = require("neap.tensor.generation")
 local stack = require("neap.tensor.stack")
 
 local place = {}
@@ -16,9 +16,9 @@ local place = {}
 local is_enabled = false
 local current -- the rows of the item that is being computed, or nil
 local depth = 0 -- batches within batches, and at each depth ...
-local frames = {} -- ... what `current` is there: {leaves, k, word = a lease}
+local frames = {} -- ... what `current` is there: {leaves, k, word = a counter}
 
---- Lets batches place their items: in workers, where leases guard the memory.
+--- Lets batches place their items: in workers, where counters guard the memory.
 function place.enable()
   is_enabled = true
 end
@@ -27,7 +27,7 @@ end
 function place.reset()
   current, depth = nil, 0
   for k = 1, #frames do
-    lease.bump(frames[k].word)
+    generation.bump(frames[k].word)
   end
 end
 
@@ -49,7 +49,7 @@ function place.aim(state, k)
     end
     local frame = frames[depth]
     if not frame then
-      frame = { leaves = false, k = 0, word = lease.take() }
+      frame = { leaves = false, k = 0, word = generation.take() }
       frames[depth] = frame
     end
     frame.leaves, frame.k = leaves, k
@@ -70,7 +70,7 @@ end
 function place.settle()
   local frame = frames[depth + 1]
   if frame then
-    lease.bump(frame.word)
+    generation.bump(frame.word)
   end
 end
 
@@ -86,8 +86,7 @@ local function find_from(leaves, n, code, bits, shape, ndim)
   return nil
 end
 
---- The row for a tensor that is being made, and the lease under which it is
--- lent; or nil.
+--- The row for a tensor that is being made, and its generation counter; or nil.
 function place.find(code, bits, shape, ndim)
   if current == nil then
     return nil

@@ -9,9 +9,9 @@
 
 local bit = require("bit")
 local ffi = require("ffi")
+local array = require("neap.tensor.array")
 local errors = require("neap.base.errors")
 local lib = require("neap.base.lib")
-local tensor = require("neap.tensor.tensor")
 local traverse = require("neap.base.traverse")
 
 local C = lib.C
@@ -115,7 +115,7 @@ local function put_string(cell, x)
 end
 
 local function put_tensor(cell, t, depth)
-  if t.lease[0] ~= t.generation then
+  if t.counter[0] ~= t.generation then
     refuse(depth, "is a tensor of an earlier item, whose slot has been handed "
       .. "over: keep it with neap.keep(tensor) when it is made")
   end
@@ -179,7 +179,7 @@ local function put_table(cell, x, depth)
 end
 
 local function put_cdata(cell, x, depth)
-  if tensor.is(x) then
+  if array.is(x) then
     put_tensor(cell, x, depth)
   elseif ffi.istype(int64, x) then
     cell.type, cell.count, cell.integer = INT64, 0, x
@@ -247,14 +247,17 @@ local pointer_out = ffi.new("void *[1]")
 local counts_out = ffi.new("uint32_t[2]")
 local about_out = ffi.new("neap_tensor_cell")
 
-local box = ffi.new("union { int64_t bits; uint32_t words[2]; double number; }")
+local box = ffi.new([[union {
+  int64_t bits; struct { uint32_t low, high; }; double number;
+}]])
 
 --- The number in a cell. LuaJIT keeps its types in the payloads of negative
 -- NaNs, so that one that a worker wrote could pass for any Lua value. What is
--- looked at is a copy, which no worker changes after the look.
+-- looked at is a copy, which no worker changes after the look; nor a finalizer,
+-- as no object is made meanwhile.
 function value.number_in(cell)
   box.bits = cell.integer
-  if box.words[1] > 0xfff00000 then
+  if box.high > 0xfff00000 then
     return 0 / 0
   end
   return box.number
@@ -268,25 +271,28 @@ end
 
 local read
 
+local function raise_damage(what)
+  error(lib.failure(C.NEAP_EDAMAGED,
+    ("cannot read an item: its slot is damaged (%s)"):format(what)), 0)
+end
+
 -- No writer uses a byte of the slot twice: what does makes more than it holds.
 local function spend(loan, cells, what)
   loan.budget = loan.budget - cells
   if loan.budget < 0 then
-    error("cannot read an item: its slot is damaged (" .. what
-      .. " that overlap)", 0)
+    raise_damage(what .. " that overlap")
   end
 end
 
 local function read_tensor(run, cell, loan)
   spend(loan, TENSOR_CELLS, "tensors")
   lib.check(C.neap_value_tensor(run, cell, about_out, pointer_out, lib.error))
-  return tensor.view(about_out.code, about_out.bits, about_out.ndim,
-    about_out.shape, pointer_out[0], loan:own(), loan.lease, loan.lease[0])
+  return (loan:tensor(about_out, pointer_out[0]))
 end
 
 local function read_table(run, cell, loan, depth)
   if depth >= DEPTH_MAX then
-    error("cannot read an item: its slot is damaged (nested too deep)", 0)
+    raise_damage("nested too deep")
   end
   lib.check(C.neap_value_table(run, cell, counts_out, counts_out + 1,
     lib.error))
@@ -302,7 +308,7 @@ local function read_table(run, cell, loan, depth)
     lib.check(C.neap_value_pair(run, cell, k, inner, inner + 1, lib.error))
     local key = inner[0].type ~= TABLE and read(run, inner, loan, depth + 1)
     if key == nil or key ~= key then
-      error("cannot read an item: its slot is damaged (a key)", 0)
+      raise_damage("a key")
     end
     x[key] = read(run, inner + 1, loan, depth + 1)
   end
@@ -328,19 +334,19 @@ function read(run, cell, loan, depth)
   elseif kind == STRING then
     local text = C.neap_value_string(run, cell, lib.error)
     if text == nil then
-      error(ffi.string(lib.error.text), 0)
+      error(lib.failure(), 0)
     end
     local nbytes = cell[0].count
     spend(loan, nbytes / CELL, "strings")
     return ffi.string(text, nbytes)
   end
-  error("cannot read an item: its slot is damaged (a type)", 0)
+  raise_damage("a type")
 end
 
 --- Reads item k (from 0) of a run.
 -- @tparam cdata run neap_run
 -- @tparam int k
--- @tparam table loan of neap.hold, from which the item's tensors borrow
+-- @tparam table loan of neap.value.borrow, from which the item's tensors borrow
 -- @return the item, or the fields of its failure
 -- @treturn boolean whether it is a failure
 function value.read(run, k, loan)

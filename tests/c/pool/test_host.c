@@ -13,6 +13,10 @@ enum { TIMEOUT_MS = 1000 };
 /* A worker that is started with this word does not attach, and stays. */
 static const char *const STUCK = "stuck";
 
+/* One that is started with this word attaches after the host has closed. */
+static const char *const LATE = "late";
+enum { LATE_MS = 1000 };
+
 /* -- What a host does -- */
 
 /* Reads until its workers wait for more, all of them. */
@@ -60,18 +64,22 @@ static int host_of(host *h, const char *habit) {
   return 0;
 }
 
-/* A host whose only worker cannot be ended. */
-static int host_of_stuck(host *h) {
+/* A host whose only worker cannot be ended, or not just now. */
+static int host_of_stuck(host *h, const char *word) {
   int32_t pids[WORKERS] = {0};
   h->options.workers = 1;
-  const char *const arguments[] = {"test", "--worker", STUCK, NULL};
+  const char *const arguments[] = {"test", "--worker", word, NULL};
   h->options.launch.arguments = arguments;
+  h->program.moment = AT_START;
+  plan(h, SLEEP, INT32_MAX, ANY_INDEX);
   neap_pool *pool = open_loader(h);
   pool->supervisor.end_ms = 300;
   await((pids[0] = pid_of(pool, 0)) > 0);
   if (setresuid(NOBODY, NOBODY, NOBODY) != 0) return 2;
   if (write(STDOUT_FILENO, pids, sizeof pids) != sizeof pids) return 3;
   neap_pool_close(pool);
+  while (word == LATE)
+    pause();
   return 0;
 }
 
@@ -92,7 +100,8 @@ static int host_of_paused(host *h) {
 static int host_main(const char *habit) {
   void *state;
   set_up(&state);
-  if (strcmp(habit, STUCK) == 0) return host_of_stuck(state);
+  if (strcmp(habit, STUCK) == 0) return host_of_stuck(state, STUCK);
+  if (strcmp(habit, LATE) == 0) return host_of_stuck(state, LATE);
   if (strcmp(habit, "paused") == 0) return host_of_paused(state);
   return host_of(state, habit);
 }
@@ -176,6 +185,20 @@ static void closing_does_not_wait_for_ever(void **state) {
   kill(pids[0], SIGKILL);
 }
 
+static void workers_that_were_given_up_end(void **state) {
+  int32_t pids[WORKERS];
+  int answers;
+  if (geteuid() != 0) skip();
+  const pid_t child = start_host(*state, LATE, &answers);
+  read_pids(answers, pids);
+  for (int w = 1; w < WORKERS; w++)
+    pids[w] = pids[0];
+  const int count = survivors(pids);
+  kill(child, SIGKILL);
+  assert_int_equal(waitpid(child, NULL, 0), child);
+  assert_int_equal(count, 0);
+}
+
 /* -- Standing still -- */
 
 static void a_pause_is_no_timeout(void **state) {
@@ -192,6 +215,8 @@ static void a_pause_is_no_timeout(void **state) {
 }
 
 int main(int argc, char **argv) {
+  if (argc > 2 && strcmp(argv[2], LATE) == 0 && argv[1][2] == 'w')
+    sleep_us(LATE_MS * 1000);
   if (argc > 2 && strcmp(argv[2], STUCK) == 0 && argv[1][2] == 'w')
     for (;;)
       pause();
@@ -203,6 +228,7 @@ int main(int argc, char **argv) {
       test(workers_die_with_a_host_that_changes_its_user),
       test(a_host_that_changes_its_user_can_close),
       test(closing_does_not_wait_for_ever),
+      test(workers_that_were_given_up_end),
       test(a_pause_is_no_timeout),
   };
   return cmocka_run_group_tests(tests, start_threads, NULL);

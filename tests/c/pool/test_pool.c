@@ -304,6 +304,18 @@ static void an_iteration_is_shortened(void **state) {
   }
 }
 
+/* One to an item that has been asked for, too. */
+static void a_jump_ends_what_was_shortened(void **state) {
+  host *h = *state;
+  h->options.chunk = 1;
+  neap_pool *pool = open_loader(h);
+  read_in_order(h, pool, 1, 0, 4);
+  neap_pool_shorten(pool, 8);
+  seek(pool, 1, 6);
+  read_in_order(h, pool, 1, 6, 100);
+  neap_pool_close(pool);
+}
+
 static void jumps_out_of_range_are_refused(void **state) {
   host *h = *state;
   neap_error error = {0};
@@ -851,12 +863,13 @@ static void slots_full_of_rubbish_are_read_safely(void **state) {
 /* A forked child may close what it inherited; its parent does not notice. */
 static void a_forked_child_ends_nothing(void **state) {
   host *h = *state;
+  const int descriptors = entries_of("/proc/self/fd");
   neap_pool *pool = open_loader(h);
   read_in_order(h, pool, 1, 0, 16);
   const pid_t child = fork();
   if (child == 0) {
     neap_pool_close(pool);
-    _exit(0);
+    _exit(entries_of("/proc/self/fd") - descriptors); /* that it keeps */
   }
   int status;
   assert_int_equal(waitpid(child, &status, 0), child);
@@ -929,6 +942,7 @@ int main(int argc, char **argv) {
       test(a_step_ahead_keeps_what_was_asked_for),
       test(a_step_back_within_a_run_is_a_step_too),
       test(an_iteration_is_shortened),
+      test(a_jump_ends_what_was_shortened),
       test(jumps_out_of_range_are_refused),
       test(an_unordered_iteration_jumps_too),
       test(an_unordered_iteration_keeps_to_its_span),

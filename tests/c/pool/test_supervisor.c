@@ -626,6 +626,23 @@ static void stopped_workers_are_killed(void **state) {
   assert_in_range(now_ms() - since, 0, 2000);
 }
 
+static int64_t cpu_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Its word that it has attached comes while the host waits for its end. */
+static void closing_waits_asleep(void **state) {
+  host *h = *state;
+  h->program.moment = AT_START;
+  plan(h, SLEEP, INT32_MAX, ANY_INDEX);
+  const int64_t before = cpu_ms();
+  for (int round = 0; round < 3; round++)
+    neap_pool_close(open_loader(h));
+  assert_in_range(cpu_ms() - before, 0, NEAP__STOP_MS_MAX);
+}
+
 static void closing_is_safe_while_workers_start(void **state) {
   host *h = *state;
   h->options.workers = 6;
@@ -705,6 +722,31 @@ static void a_claim_that_is_nobodys_is_damage(void **state) {
   }
 }
 
+static void do_without(int signal) {
+  (void)signal;
+}
+
+/* As a profiler's, or those of a game's clock: each ends a sleep. */
+static void signals_do_not_hide_damage(void **state) {
+  host *h = *state;
+  timer_t timer;
+  struct sigaction before;
+  const struct sigaction action = {.sa_handler = do_without};
+  struct sigevent event = {.sigev_notify = SIGEV_SIGNAL};
+  event.sigev_signo = SIGUSR1;
+  const struct timespec period = {0, 100000000};
+  const struct itimerspec times = {period, period};
+  sigaction(SIGUSR1, &action, &before);
+  assert_int_equal(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
+  assert_int_equal(timer_settime(timer, 0, &times, NULL), 0);
+  h->options.chunk = 1;
+  h->program.times = 1;
+  plan(h, SCRIBBLE, NOBODYS, 50);
+  read_to_some_end(h, NOBODYS);
+  timer_delete(timer);
+  sigaction(SIGUSR1, &before, NULL);
+}
+
 int main(int argc, char **argv) {
   if (argc > 1 && strcmp(argv[1], "--worker") == 0) return worker_main();
   const struct CMUnitTest tests[] = {
@@ -736,10 +778,12 @@ int main(int argc, char **argv) {
       test(idle_workers_end_at_once),
       test(busy_workers_are_killed),
       test(stopped_workers_are_killed),
+      test(closing_waits_asleep),
       test(closing_is_safe_while_workers_start),
       test(one_scribble_is_survived),
       test(many_scribbles_are_survived),
       test(a_claim_that_is_nobodys_is_damage),
+      test(signals_do_not_hide_damage),
   };
   return cmocka_run_group_tests(tests, start_threads, NULL);
 }

@@ -2,7 +2,8 @@
 --- Reading through worker processes: order, loops, jumps, epochs, items that
 -- are kept, and the end.
 
-local lease = require("neap.tensor.lease")
+local generation = require("neap.tensor.generation")
+local lib = require("neap.base.lib")
 local neap = require("neap")
 local support = dofile("tests/spec/support.lua")
 
@@ -166,7 +167,7 @@ describe("a prefetch", function()
       end
     end)
 
-    it("all whole batches of it, and tells of the rest once", function()
+    it("all whole batches of it, and one error for the rest", function()
       for _, workers in ipairs({ 0, 2 }) do
         local p = prefetch(neap.from_iter(five, { cache = 5 }):map(late)
           :batch(2), { workers = workers, chunk = 1, order = false })
@@ -217,6 +218,36 @@ describe("a prefetch", function()
       assert.equal(10 ^ 6, p[-1])
     end)
 
+    it("items that finalizers do not spoil which read others", function()
+      local p = prefetch(neap.range(50):map(function(i)
+        return { n = i, list = { i, { i } }, neap.tensor("f64", { 2 }, i) }
+      end), { workers = 1, chunk = 4 })
+      local function check(i, x)
+        assert(x.n == i and x.list[2][1] == i and x[1][2] == i, i)
+      end
+      local k, refusals = 0, 0
+      local function finalize()
+        k = k % 50 + 1
+        local ok, x = pcall(function() return p[k] end)
+        if ok then
+          check(k, x)
+        else
+          assert.equal("busy", x.kind)
+          refusals = refusals + 1
+        end
+      end
+      support.among_finalizers(finalize, function()
+        for j = 1, 500 do
+          local i = j * 7 % 50 + 1
+          check(i, p[i])
+        end
+        for i, x in p:each() do
+          check(i, x)
+        end
+      end)
+      assert.truthy(refusals > 0)
+    end)
+
     it("lists for sequences, by any number of workers", function()
       local pieces = neap.range(6):split(1)
       local fields = neap.zip({ piece = pieces, n = { 7, 8 } })
@@ -244,6 +275,21 @@ describe("a prefetch", function()
         end
       end
       assert.equal(2, #kept[2].x) -- is what it was
+    end)
+
+    it("errors of sequences that are items, with their place", function()
+      for workers = 0, 1 do
+        neap.errors("passthrough")
+        local p = prefetch(neap.range(4):map(function(i)
+          return i == 3 and error("three", 0) or i
+        end):split(1), { workers = workers })
+        assert.same({ n = 1, { 1, 2 } }, support.items(p,
+          { on_error = "skip" }))
+        neap.errors("wrap")
+        local e = p:skipped()[1]
+        assert.same({ "three", 2 }, { e.message, e.index })
+        assert.truthy(e.stage:find("^split"))
+      end
     end)
 
     it("what tensors were when it was made, whatever their size", function()
@@ -391,7 +437,8 @@ describe("a prefetch", function()
       end
       assert.same({ 1, 3, 4, 5, 7, 8, 9, 11, 12 }, seen)
       local e = p:skipped()[2]
-      assert.same({ "damaged", 6 }, { e.kind, e.index })
+      assert.same({ "damaged", 6, lib.C.NEAP_EDAMAGED },
+        { e.kind, e.index, e.status })
       assert.equal("cannot read an item: its slot is damaged (a type)",
         e.message)
     end)
@@ -516,13 +563,13 @@ describe("a prefetch", function()
       end)
     end
 
-    -- Begins a loop; answers the index of its first item.
+    -- Begins a loop and returns the index of its first item.
     local function begin(p)
       local step, state, i = p:each()
       return (step(state, i))
     end
 
-    -- What the positions are to be that a function returns.
+    -- The positions that a function is to return, and the function.
     local TABLE = {
       ["at first"] = { { 1 }, function(p) return { p:position() } end },
       ["in a loop"] = { { 2, 3, 4 }, function(p)
@@ -849,7 +896,7 @@ describe("a prefetch", function()
         message)
       assert.truthy(#kept >= 31)
       local e = support.raised(function() return p[500] end)
-      assert.equal("held", e.kind)
+      assert.same({ "held", lib.C.NEAP_EHELD }, { e.kind, e.status })
       assert.truthy(e.message:find("all 32 slots", 1, true))
       assert.truthy(support.message(p.totable, p):find("all 32 slots", 1, true))
       for i = 1, #kept do
@@ -860,7 +907,7 @@ describe("a prefetch", function()
       assert.equal(500, p[500][1])
     end)
 
-    it("that nobody holds no longer, when slots run short", function()
+    it("again after garbage collection, when slots are short", function()
       local p = prefetch(neap.range(1000):map(block), { workers = 1,
         chunk = 1 })
       local sum = 0
@@ -919,8 +966,8 @@ describe("a prefetch", function()
     end)
   end)
 
-  describe("tells where it is made", function()
-    it("what options cannot be", function()
+  describe("raises at the line where it is made", function()
+    it("for options out of range", function()
       for message, options in pairs({
         ["option 'workers': 512 at most expected, got 513"] = {
           workers = 513,
@@ -1020,27 +1067,27 @@ describe("a prefetch", function()
       end
     end)
 
-    it("without a lease left behind", function()
-      local function next_lease()
+    it("without a generation counter left behind", function()
+      local function next_counter()
         for _ = 1, 4 do -- some are given back cycles later
           collectgarbage()
         end
-        local word = lease.take()
-        lease.give(word)
-        return word
+        local counter = generation.take()
+        generation.give(counter)
+        return counter
       end
-      local before = next_lease()
+      local before = next_counter()
       local p = neap.range(3):prefetch({ workers = 1 })
       assert.equal(1, p[1])
       p:close()
-      assert.is_true(before == next_lease())
+      assert.is_true(before == next_counter())
       p = neap.range(3):prefetch({ workers = 1 })
       assert.equal(1, p[1])
       p = nil -- luacheck: ignore
-      assert.is_true(before == next_lease())
+      assert.is_true(before == next_counter())
     end)
 
-    it("with a loop that nobody goes on with, and its kept item", function()
+    it("with a loop that was left, and its kept item", function()
       local step, state = neap.range(50):map(block):prefetch({ workers = 1 })
         :each()
       local _, x = step(state)
@@ -1099,7 +1146,7 @@ describe("a prefetch", function()
         { env = "NEAP_DEBUG=" .. debug })
     end
 
-    it("stops who reads what was released", function()
+    it("stops a read of what was released", function()
       local stale = run(false, "1")
       assert.not_equal(0, stale.status) -- a signal, or a sanitizer's report
       assert.equal("", stale.out)
@@ -1113,7 +1160,7 @@ describe("a prefetch", function()
       assert.equal("read\t1\t41\n", kept.out)
     end)
 
-    it("and with none or 0, stops nobody", function()
+    it("or 0, or without it, stops no read", function()
       for _, debug in ipairs({ "", "0" }) do
         assert.equal(0, run(false, debug).status)
       end

@@ -1,6 +1,9 @@
 -- SPDX-License-Identifier: MIT
---- What an item's failure becomes, in place and through workers.
+--- Errors of items, in place and through workers; statuses and kinds.
 
+local ffi = require("ffi")
+local errors = require("neap.base.errors")
+local lib = require("neap.base.lib")
 local neap = require("neap")
 local support = dofile("tests/spec/support.lua")
 
@@ -39,7 +42,7 @@ describe("an error of an item", function()
     support.check_leaks()
   end)
 
-  it("tells message, index, stage, worker and cause", function()
+  it("has message, index, stage, worker and cause", function()
     each_way(function(p, workers)
       local e = support.raised(function() return p[4] end)
       local message = ("%s:%d: deep 4"):format(FILE, FAIL_LINE)
@@ -101,7 +104,7 @@ describe("an error of an item", function()
     end)
   end)
 
-  it("hurts no neighbour in its run", function()
+  it("does not affect the other items of its run", function()
     each_way(function(p)
       local seen = {}
       for i, x in p:each({ on_error = "skip" }) do
@@ -133,7 +136,7 @@ describe("an error of an item", function()
     end)
   end)
 
-  it("keeps each loop's skipped errors apart from the last one's", function()
+  it("is in the record of its own loop only", function()
     each_way(function(p)
       for _ = 1, 2 do
         for _ in p:each({ on_error = "skip" }) do end -- luacheck: ignore
@@ -142,7 +145,7 @@ describe("an error of an item", function()
     end)
   end)
 
-  it("brings a table along as its cause", function()
+  it("carries a table as its cause", function()
     for _, workers in ipairs({ 0, 1 }) do
       local p = neap.range(2):map(function()
         error({ code = 7, list = { 1, "two" } })
@@ -154,7 +157,7 @@ describe("an error of an item", function()
     end
   end)
 
-  it("tells in words a cause that cannot travel", function()
+  it("has the text of a cause that cannot travel", function()
     local p = neap.range(1):map(function()
       error(setmetatable({}, { __tostring = function() return "so it is" end }))
     end):prefetch({ workers = 1 })
@@ -164,7 +167,7 @@ describe("an error of an item", function()
     p:close()
   end)
 
-  it("is one even where there is no cause, or a broken one", function()
+  it("is made even where there is no cause, or a broken one", function()
     for _, workers in ipairs({ 0, 1 }) do
       for message, f in pairs({
         ["nil"] = function() error() end,
@@ -199,7 +202,7 @@ describe("an error of an item", function()
     end
   end)
 
-  it("tells of a value whose __tostring answers no text", function()
+  it("has a message where __tostring returns no text", function()
     local function fail()
       error(setmetatable({}, { __tostring = function() return {} end }))
     end
@@ -212,7 +215,7 @@ describe("an error of an item", function()
     end
   end)
 
-  it("tells a stack that overflows, in few words", function()
+  it("is short where the stack overflows", function()
     local function recurse(x)
       return 1 + recurse(x)
     end
@@ -231,7 +234,7 @@ describe("an error of an item", function()
     assert.equal(2, s:skipped()[2].index)
   end)
 
-  it("tells of the item that was read in compiled code too", function()
+  it("names the item that was read in compiled code too", function()
     local s = neap.range(5) .. neap.range(300):map(function(x)
       return x ~= 200 and x or error("no luck")
     end):retry(1)
@@ -242,7 +245,7 @@ describe("an error of an item", function()
     end
   end)
 
-  it("tells of the stages on both sides of workers", function()
+  it("names the stages on both sides of workers", function()
     local function fail(x)
       return x ~= 3 and x or error("no luck")
     end
@@ -290,13 +293,13 @@ describe("an error of an item", function()
     end)
   end
 
-  it("tells an index whole, however large", function()
+  it("shows all digits of a large index", function()
     local s = neap.from(function() error("no luck") end)
     local e = support.raised(function() return s[123456789012345] end)
     assert.truthy(tostring(e):find("item 123456789012345 of from", 1, true))
   end)
 
-  it("is as the mode says for functions in workers too", function()
+  it("follows the mode for functions in workers too", function()
     local s = neap.range(2):map(function(x)
       error({ code = x })
     end):rescue(function(e)
@@ -307,14 +310,14 @@ describe("an error of an item", function()
     assert.same({ 1, 2 }, s:prefetch({ workers = 1 }):totable())
   end)
 
-  it("tells where what a split cuts off was made", function()
+  it("names the line of the split for what it cuts off", function()
     local line = debug.getinfo(1, "l").currentline + 1
     local s = neap.range(6):map(error):split(2):prefetch({ workers = 1 })
     local e = support.raised(function() return s[1] end)
     assert.equal(("slice (%s:%d)"):format(FILE, line), e.outer_stage)
   end)
 
-  it("tells of a tensor that was released", function()
+  it("names a tensor that was released", function()
     local p = neap.range(3):map(function()
       return neap.tensor("u8", { 2 })
     end):prefetch({ workers = 1 })
@@ -332,7 +335,7 @@ describe("an error of an item", function()
     p:close()
   end)
 
-  it("tells of the item that was read, where another one failed", function()
+  it("names the item that was read, where another one failed", function()
     local function fail(x)
       return x ~= 13 and x or error("no luck")
     end
@@ -352,14 +355,14 @@ describe("an error of an item", function()
     end
   end)
 
-  it("tells of one item, where the one that was read has failed", function()
+  it("names one item, where the item that was read failed", function()
     local e = support.raised(function() return neap.range(3):map(error)[2] end)
     assert.equal(2, e.index)
     assert.is_nil(e.outer_stage)
     assert.is_nil(e.outer_index)
   end)
 
-  it("is one, whatever a worker gone wild tells of it", function()
+  it("is made whatever a broken worker reports", function()
     local p = neap.range(2):map(function()
       local value = require("neap.value.value")
       local write = value.write_failure
@@ -367,10 +370,10 @@ describe("an error of an item", function()
         return write(k, { message = 5, index = {}, kind = false, stage = 1,
           worker = "one", traceback = { "?" } })
       end
-      error("never told")
+      error("never reported")
     end):prefetch({ workers = 1 })
     local e = support.raised(function() return p[2] end)
-    assert.equal("its worker does not tell why", e.message)
+    assert.equal("its worker does not say why", e.message)
     assert.equal(2, e.index)
     assert.truthy(tostring(e):find("item 2 of prefetch", 1, true))
     p:close()
@@ -465,5 +468,86 @@ describe("an error of an item", function()
     assert.truthy(run.err:find("^neap: " .. run.path:gsub("%p", "%%%0")
       .. ":3: no four\n  item 4 of map %(" .. run.path:gsub("%p", "%%%0")
       .. ":2%)\n  in worker %d\n"), run.err)
+  end)
+end)
+
+describe("an error from a status of C", function()
+  local function fail()
+    lib.check(lib.C.neap_idx_open("/nonexistent", ffi.new("neap_idx *[1]"),
+      lib.error))
+  end
+
+  it("is a failure with that status, which prints its message", function()
+    local e = support.raised(fail)
+    assert.equal(lib.C.NEAP_ESYSTEM, e.status)
+    assert.truthy(e.message:find("/nonexistent", 1, true))
+    assert.equal(e.message, tostring(e))
+    assert.equal(e.status, lib.status_of(e))
+    assert.is_nil(lib.status_of("text"))
+    assert.is_nil(lib.status_of({ status = -3 }))
+  end)
+
+  it("keeps the status as the error of an item, with text as its cause",
+    function()
+      local s = neap.range(3):map(function()
+        local C = require("neap.base.lib")
+        C.check(C.C.neap_tensor_fill(neap.tensor("u8", { 1 }).d, 300, C.error))
+      end)
+      for _, p in ipairs({ s, s:prefetch({ workers = 1 }) }) do
+        local e = support.raised(function() return p[2] end)
+        assert.same({ "item", lib.C.NEAP_EINVAL, 2 },
+          { e.kind, e.status, e.index })
+        assert.equal(e.message, e.cause)
+      end
+    end)
+
+  it("has the kind that the status means, for an item or for all", function()
+    local C = lib.C
+    for status, kind in pairs({
+      [C.NEAP_EDEATH] = "death", [C.NEAP_ETIMEOUT] = "timeout",
+      [C.NEAP_EMEMORY] = "memory", [C.NEAP_EDAMAGED] = "damaged",
+    }) do
+      local e = errors.of_failure(lib.failure(status, "why"), 7, "map (x:1)")
+      assert.same({ kind, status, "why", 7, "map (x:1)" },
+        { e.kind, e.status, e.message, e.index, e.stage })
+      assert.is_true(errors.is_of_item(e))
+    end
+    assert.is_nil(errors.of_failure(lib.failure(C.NEAP_EINVAL, "why"), 7))
+    assert.is_nil(errors.of_failure("is damaged", 7))
+    for status, kind in pairs({
+      [C.NEAP_EHELD] = "held", [C.NEAP_ECLOSED] = "closed",
+      [C.NEAP_EWORKER] = "worker", [C.NEAP_EDAMAGED] = "worker",
+      [C.NEAP_EMEMORY] = "worker",
+    }) do
+      local e = support.raised(errors.refuse, lib.failure(status, "why"))
+      assert.same({ kind, status }, { e.kind, e.status })
+      assert.is_false(errors.is_of_item(e))
+    end
+    assert.equal("worker", support.raised(errors.refuse, "why").kind)
+  end)
+end)
+
+describe("the kinds of errors", function()
+  it("are those that the reference lists, in this order", function()
+    local page = support.read("docs/reference/lua.md")
+    local table_of_kinds = page:match("\n| kind of error |[^\n]*\n(.-)\n\n")
+    local rows = { "|---|---|---|" }
+    for _, kind in ipairs(errors.KINDS) do
+      rows[#rows + 1] = ("| `%s` | %s | %s |"):format(kind.name,
+        kind.is_of_all and "all" or "one", kind.text)
+    end
+    assert.equal(table.concat(rows, "\n"), table_of_kinds)
+  end)
+
+  it("are all that neap makes", function()
+    local known = {}
+    for _, kind in ipairs(errors.KINDS) do
+      known[kind.name] = true
+    end
+    local found = support.shell(
+      "grep -rhoE '\\bkind = \"[a-z]+\"' lua/neap | sort -u")
+    for name in found:gmatch('kind = "(%l+)"') do
+      assert(known[name], name)
+    end
   end)
 end)

@@ -1,11 +1,11 @@
 -- SPDX-License-Identifier: MIT
---- A host or worker that forks: its child has copies of its prefetches and
--- tensors, and must change nothing of its parent's.
+--- A host or a worker that forks. The child has copies of its parent's
+-- prefetches and tensors, and must change nothing of the parent's.
 
 local support = dofile("tests/spec/support.lua")
 
--- A host that keeps items 1 to 10, lets its child do something, and reads on.
--- It prints what the child told, and how many elements of those are wrong.
+-- A host that keeps items 1 to 10, forks a child that runs some code, and reads
+-- on. The output is the child's, and then how many elements are wrong.
 local HOST = [[
   local ffi = require("ffi")
   local neap = require("neap")
@@ -82,7 +82,7 @@ describe("a worker's forked child", function()
 end)
 
 describe("a host's forked child", function()
-  it("lets go of kept items without the host's noticing", function()
+  it("releases kept items without an effect on the host", function()
     assert.equal(UNHARMED, run("neap.release(kept)"))
     assert.equal(UNHARMED, run([[
       kept = nil
@@ -96,7 +96,7 @@ describe("a host's forked child", function()
   end)
 
   it("cannot read what its parent prefetches", function()
-    local told = run([[
+    local output = run([[
       for _, read in ipairs({
         function() return p[5] end,
         function() for _ in p:each() do end end,
@@ -110,7 +110,7 @@ describe("a host's forked child", function()
       .. "one whose prefetch it is\nhelp: make a prefetch of its own in this "
       .. "process\n"
     assert.equal(refused:format("read") .. refused:format("seek"):rep(2)
-      .. UNHARMED, told)
+      .. UNHARMED, output)
   end)
 
   it("reads its copies of kept items, and prefetches for itself", function()

@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
---- A prefetch where the system grants little: under each small limit on
--- descriptors, memory, processes and file sizes, it works or says why not.
+--- A prefetch under small limits on descriptors, memory, processes and file
+-- sizes: under each it works, or the error says why not.
 --
--- The limits are those of a process of its own, which prints a line for each:
--- "all", or the error's message, and what was left behind.
+-- A process of its own sets each limit and prints a line: "all", or the error's
+-- message, and what was left behind.
 
 local support = dofile("tests/spec/support.lua")
 
@@ -47,11 +47,11 @@ local function within(which, now, workers)
   local most = limit.most
   limit.now = now
   assert(ffi.C.setrlimit(which, limit) == 0)
-  local answer = read_all(workers)
+  local result = read_all(workers)
   limit.now = most
   assert(ffi.C.setrlimit(which, limit) == 0)
   local leaks = table.concat(support.leaks(), ", ")
-  return answer:gsub("\n", " ") .. (leaks == "" and "" or " LEFT " .. leaks)
+  return result:gsub("\n", " ") .. (leaks == "" and "" or " LEFT " .. leaks)
 end
 
 -- Bytes of address space that are in use.
@@ -123,7 +123,7 @@ describe("a prefetch says what it is short of", function()
 
   it("with few processes", function()
     local lines = lines_of([[
-      if ffi.C.getuid() == 0 then -- who has no limit
+      if ffi.C.getuid() == 0 then -- root has no limit
         ffi.C.setuid(65534)
         ffi.C.prctl(4, 1) -- dumpable: /proc/self stays readable
       end
@@ -134,7 +134,7 @@ describe("a prefetch says what it is short of", function()
       print(within(6, 10000))
     ]])
     if table.remove(lines, 1) ~= "all" then
-      pending("nobody may not read this folder")
+      pending("the user nobody cannot read this folder")
     else
       check(lines)
     end

@@ -16,7 +16,8 @@ local function die(signal)
   while true do end
 end
 
--- Reads all items past the bad ones: their indexes, and the errors.
+-- Reads all items and skips those that raise: returns the indexes of the
+-- others, and the errors.
 local function read(p)
   local seen = {}
   for i, x in p:each({ on_error = "skip" }) do
@@ -208,7 +209,7 @@ describe("a worker", function()
   end)
 
   describe("starts", function()
-    it("with on_start, which is told its number", function()
+    it("with on_start, which gets its number", function()
       local number, calls = 0, 0
       local p = prefetch(neap.range(60):map(function(x)
         return { x, number, calls }
@@ -254,7 +255,7 @@ describe("a worker", function()
       end
     end)
 
-    it("not, and says so alike however its items are read", function()
+    it("not, with the same error however its items are read", function()
       local p = prefetch(neap.range(5), { workers = 1, on_start = function()
         error("not today", 0)
       end })
@@ -292,7 +293,7 @@ describe("a worker", function()
         end
       end)
 
-    it("not, where it dies of on_start: the error tells its last words",
+    it("not, where it dies of on_start: the error has its last output",
       function()
         local run = support.run([[
           local neap = require("neap")
@@ -336,7 +337,7 @@ describe("a worker", function()
   end)
 
   describe("that dies", function()
-    it("of an item costs that item alone, in order", function()
+    it("of an item fails that item alone, in order", function()
       for wanted, f in pairs({
         ["exit status 3"] = function() os.exit(3) end,
         ["signal 9 (Killed)"] = function() die(9) end,
@@ -367,7 +368,7 @@ describe("a worker", function()
       end
     end)
 
-    it("of a segmentation fault is told like others", function()
+    it("of a segmentation fault is reported like others", function()
       local p = prefetch(neap.range(5):map(function(x)
         if x == 2 then
           require("ffi").cast("int *", 8)[0] = 1
@@ -399,7 +400,7 @@ describe("a worker", function()
         .. "waits for all its children\n", run.out, run.err)
     end)
 
-    it("of several items costs those alone", function()
+    it("of several items fails those alone", function()
       local p = prefetch(neap.range(30):map(function(x)
         if x == 1 or x == 12 or x == 13 or x == 30 then
           os.exit(1)
@@ -417,7 +418,7 @@ describe("a worker", function()
       assert.equal(11, p[11])
     end)
 
-    it("as it cannot even tell of a failure never passes for an item",
+    it("because it cannot report an error never passes for an item",
       function()
         local run = support.run([[
           local neap = require("neap")
@@ -435,7 +436,7 @@ describe("a worker", function()
           .. "times; the last by exit status 1\n", run.out)
       end)
 
-    it("once is replaced, and nobody notices", function()
+    it("once is replaced, and all items come", function()
       local path = os.tmpname()
       local p = prefetch(neap.range(50):map(function(x)
         if x % 10 == 5 then
@@ -580,8 +581,8 @@ describe("a worker", function()
     end)
 
     it("whose finalizers still use it", function()
-      -- They run in no order, before and after those of neap, and not all of
-      -- them where some make objects with finalizers: seldom none at all.
+      -- Finalizers run in no order, some before and some after those of neap.
+      -- Where some make objects with finalizers, not all run; seldom none.
       local script = [[
         local ffi = require("ffi")
         local neap = require("neap")
@@ -606,14 +607,14 @@ describe("a worker", function()
           end)
         end
       ]]
-      local told = ""
+      local output = ""
       for _ = 1, 3 do
         local run = support.run(script)
         assert.equal("", run.err)
         assert.equal(0, run.status)
-        told = told .. run.out
+        output = output .. run.out
       end
-      assert.not_equal("", told)
+      assert.not_equal("", output)
     end)
 
     it("that is ended by Ctrl-C, quietly", function()

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+local clock = require("neap.base.clock")
 local neap = require("neap")
 local support = dofile("tests/spec/support.lua")
 
@@ -183,6 +184,17 @@ describe("from_iter", function()
     assert.same({ 1, 2, 3, 4 }, s:retry(1):totable())
   end)
 
+  it("keeps what a retry reads again, which begins in its middle", function()
+    local s = neap.from_iter(counting(20, { [14] = true }), { cache = 3 })
+    assert.same({ 10, 8 }, { s[10], s[8] })
+    local retried = s:batch(5):retry(1)
+    assert.same({ 11, 12, 13, 14, 15 }, retried[3])
+    assert.same({ 11, 8 }, { s[11], s[8] })
+    assert.equal("item 7 has gone by: the iterator stands at 15 and cache = 3",
+      support.message(function() return s[7] end))
+    assert.same({ 16, 17, 18, 19, 20 }, retried[4])
+  end)
+
   describe("through workers", function()
     before_each(support.remember)
     after_each(support.check_leaks)
@@ -237,6 +249,8 @@ describe("from_iter", function()
       end,
       batch = function(s) return s:batch(4) end,
       window = function(s) return s:window(3, 2) end,
+      ["retry over batch"] = function(s) return s:batch(6):retry(2) end,
+      ["retry over window"] = function(s) return s:window(5, 3):retry(2) end,
       ["batch of retries"] = function(s) return s:retry(2):batch(3) end,
       zip = function(s) return neap.zip(s, neap.range(#s)) end,
       starmap = function(s) return s:map(twice):starmap(math.max) end,
@@ -271,6 +285,57 @@ describe("from_iter", function()
         end
       end)
     end
+
+    it("raises the same again for an item that has failed", function()
+      for workers = 0, 2 do
+        local p = support.close_later(neap.from_iter(function()
+          local k = 0
+          return function()
+            k = k + 1
+            local t = neap.tensor("f64", { 2 }, k)
+            return k == 3 and error({ t = t }) or t
+          end
+        end, { size = 6 }):rescue(function(e) return e.cause.t end)
+          :prefetch({ workers = workers, chunk = 1 }))
+        for _ = 1, 3 do
+          assert.equal(5, p[5][1])
+          assert.equal(3, p[3][2])
+          assert.equal(6, #p:totable())
+        end
+        p:close()
+      end
+    end)
+
+    it("fails after a retry's calls, whichever indexes are read", function()
+      local function make()
+        return neap.from_iter(counting(40, {
+          [5] = true, [7] = true, [8] = true, [20] = true, [21] = true,
+          [22] = true, [23] = true,
+        }), { size = 36, cache = 36 })
+      end
+      local s = make():window(9, 2):retry(2)
+      local wanted = delivered(s)
+      assert.same({ 1, 2, 3, 4, 5, 6, 7, 8, 9 }, wanted[1])
+      assert.truthy(s:skipped()[1].message:find("call 22$"))
+      for i = #s, 1, -1 do
+        local behind = make():window(9, 2):retry(2)
+        local ok, x = pcall(function() return behind[i] end)
+        assert.same(wanted[i], ok and x or nil)
+      end
+    end)
+
+    it("lets a retry's delay pass between calls, and no more", function()
+      local delay, calls = 0.05, 0
+      local s = neap.from_iter(function()
+        calls = calls + 1
+        error("busy")
+      end, { size = 2 }):retry(2, { delay = delay })
+      local start = clock()
+      pcall(function() return s[1] end)
+      local took = clock() - start
+      assert.equal(3, calls)
+      assert.truthy(took >= 2 * delay and took < 4 * delay)
+    end)
 
     it("is not called again for a retry above them", function()
       for workers = 0, 3 do
@@ -500,6 +565,19 @@ describe("from_iter", function()
       assert.same({ n = 4, 1, 2, 3, 4 }, support.items(p,
         { on_error = "skip" }))
       p:close()
+    end)
+
+    it("ends where others would go on, out of order too", function()
+      for _, order in ipairs({ true, false }) do
+        local p = support.close_later(neap.interleave(source(), neap.rep(0))
+          :prefetch({
+            workers = 1, chunk = 4, buffered = 4, order = order,
+          }))
+        assert.same({ n = 8, 1, 0, 2, 0, 3, 0, 4, 0 },
+          support.items(p, { on_error = "skip" }))
+        assert.equal(1, #p:skipped())
+        p:close()
+      end
     end)
 
     it("raises where items would be lost, or others go on", function()

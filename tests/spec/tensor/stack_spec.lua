@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 local ffi = require("ffi")
+local array = require("neap.tensor.array")
 local neap = require("neap")
 local stack = require("neap.tensor.stack")
-local tensor = require("neap.tensor.tensor")
 
 local function raises(text, items)
   local line = debug.getinfo(1, "l").currentline + 1
@@ -14,7 +14,7 @@ local function raises(text, items)
 end
 
 local function image(value, height)
-  return tensor.new("u8", { height or 2, 3 }, value)
+  return array.new("u8", { height or 2, 3 }, value)
 end
 
 describe("stack", function()
@@ -32,7 +32,7 @@ describe("stack", function()
     assert.equal("u8", batch.dtype)
     assert.same({ 2, 2, 3 }, batch.shape)
     assert.same({ { 2, 2, 2 }, { 2, 2, 2 } }, batch[2]:totable())
-    local one, two = tensor.new("f32", {}, 1), tensor.new("f32", {}, 2)
+    local one, two = array.new("f32", {}, 1), array.new("f32", {}, 2)
     assert.same({ 1, 2 }, stack({ one, two }):totable())
   end)
 
@@ -57,7 +57,7 @@ describe("stack", function()
     raises("item 2 has shape 6, item 1 has 2x3",
       { image(1), image(1):reshape(6) })
     raises("item 2 has shape 1, item 1 has scalar",
-      { tensor.new("u8", {}), tensor.new("u8", { 1 }) })
+      { array.new("u8", {}), array.new("u8", { 1 }) })
     raises("item 2 is of dtype f32 at .x[1], item 1 of u8",
       { { x = { image(1) } }, { x = { image(1):to("f32") } } })
     raises("item 2 is a string, item 1 is a number", { 1, "a" })
@@ -112,7 +112,7 @@ describe("stack", function()
     cycle[1] = cycle
     raises("item 1 is nested more than 64 deep", { cycle })
     raises("item 1 has 8 dimensions, there is no room for one more",
-      { tensor.new("u8", { 1, 1, 1, 1, 1, 1, 1, 1 }) })
+      { array.new("u8", { 1, 1, 1, 1, 1, 1, 1, 1 }) })
   end)
 end)
 

@@ -2,7 +2,7 @@
 --- Items of every kind, through a worker and back.
 
 local ffi = require("ffi")
-local hold = require("neap.value.hold")
+local borrow = require("neap.value.borrow")
 local item_value = require("neap.value.value")
 local lib = require("neap.base.lib")
 local neap = require("neap")
@@ -413,7 +413,7 @@ describe("a damaged slot", function()
   it("makes no item of more cells than it has", function()
     local function read(depth)
       local run, slot = overlapping(depth)
-      local x = item_value.read(run, 0, hold.new(nil))
+      local x = item_value.read(run, 0, borrow.new(nil))
       return x, slot -- which lives as long
     end
     assert.same({ true, true }, (read(1)))
@@ -442,7 +442,7 @@ describe("a damaged slot", function()
     local run = ffi.new("neap_run", {
       count = 1, cells = slot, base = memory, bytes = start + nbytes,
     })
-    local ok, x = pcall(item_value.read, run, 0, hold.new(nil))
+    local ok, x = pcall(item_value.read, run, 0, borrow.new(nil))
     return ok, x, memory
   end
 
@@ -453,20 +453,21 @@ describe("a damaged slot", function()
       assert.same({ ("\0"):rep(nbytes) }, x)
     end
     for _, count in ipairs({ 2, 20 }) do
-      local ok, message = repeated(lib.C.NEAP_STRING, count, 2 ^ 16)
+      local ok, e = repeated(lib.C.NEAP_STRING, count, 2 ^ 16)
       assert.is_false(ok)
+      assert.equal(lib.C.NEAP_EDAMAGED, e.status)
       assert.equal("cannot read an item: its slot is damaged (strings that "
-        .. "overlap)", message)
+        .. "overlap)", e.message)
     end
   end)
 
   it("makes no item of more tensors than it has", function()
     local nbytes = ffi.sizeof("neap_tensor_cell")
     assert.is_true((repeated(lib.C.NEAP_TENSOR, 1, nbytes)))
-    local ok, message = repeated(lib.C.NEAP_TENSOR, 10, nbytes)
+    local ok, e = repeated(lib.C.NEAP_TENSOR, 10, nbytes)
     assert.is_false(ok)
     assert.equal("cannot read an item: its slot is damaged (tensors that "
-      .. "overlap)", message)
+      .. "overlap)", e.message)
   end)
 
   it("takes an item that fills it for what it is", function()

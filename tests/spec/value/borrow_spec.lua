@@ -1,6 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --- How long tensors of workers' items live: in errors, and as views.
 
+local array = require("neap.tensor.array")
+local ffi = require("ffi")
+local generation = require("neap.tensor.generation")
 local neap = require("neap")
 local support = dofile("tests/spec/support.lua")
 
@@ -150,6 +153,20 @@ describe("tensors in an error", function()
   end)
 end)
 
+describe("a tensor in a slot that a worker fills", function()
+  it("is moved to memory of its own when it is kept", function()
+    local counter = generation.take()
+    local data = ffi.new("float[2]", 1, 2)
+    local t = array.view(2, 32, 1, ffi.new("int64_t[1]", 2), data, nil,
+      counter, counter[0])
+    assert.is_true(neap.keep(t) == t)
+    generation.give(counter)
+    data[1] = 9
+    assert.same({ 1, 2 }, t:totable())
+    assert.equal(0, tonumber(ffi.cast("uintptr_t", t:ptr())) % 64)
+  end)
+end)
+
 describe("a tensor in an error that is too large to copy", function()
   before_each(support.remember)
   after_each(support.check_leaks)
@@ -163,6 +180,32 @@ describe("a tensor in an error that is too large to copy", function()
     assert.matches("has been released", support.message(neap.keep, e))
     p:close()
     assert.matches("has been released", support.message(neap.keep, e))
+  end)
+end)
+
+describe("a tensor that is kept", function()
+  before_each(support.remember)
+  after_each(support.check_leaks)
+
+  it("is its own after others of its run have been released", function()
+    local p = support.close_later(neap.range(64):map(function(i)
+      return neap.tensor("f64", { ROWS, COLUMNS }, i)
+    end):prefetch({ workers = 1, chunk = 4, buffered = 8 }))
+    local kept = {}
+    for i, x in p:each() do
+      neap.keep(x)
+      if i % 4 < 3 then
+        neap.release(x)
+      else
+        neap.release(kept[i - 8])
+        kept[i], kept[i - 8] = x, nil
+        for j, t in pairs(kept) do
+          assert.same({ j, j }, t[ROWS]:totable())
+        end
+      end
+    end
+    neap.release(kept)
+    assert.equal(0, p:stats().held)
   end)
 end)
 

@@ -1,11 +1,11 @@
 -- SPDX-License-Identifier: MIT
---- Items that take too long, or more memory than a worker may have: each is
--- an error of its own, and the others come.
+--- The limits of an item: one that takes too long, or more memory than a worker
+-- may have, is an error. The others come.
 
 local neap = require("neap")
 local support = dofile("tests/spec/support.lua")
 
-local FILE = "tests/spec/prefetch/hardship_spec.lua"
+local FILE = "tests/spec/prefetch/item_limits_spec.lua"
 local MIB = 2 ^ 20
 
 -- What a loop over p delivers, as a set, and the errors that it skips.
@@ -106,7 +106,7 @@ describe("timeout", function()
 end)
 
 describe("memory", function()
-  it("makes an item that wants more an error, and no other", function()
+  it("makes an item that needs more an error, and no other", function()
     local function long(i)
       return #("x"):rep(i % 10 == 7 and 200 * MIB or 10)
     end
@@ -124,7 +124,7 @@ describe("memory", function()
     p:close()
   end)
 
-  it("collects what is garbage before it says no", function()
+  it("collects garbage before an item fails", function()
     local function waste(i)
       local bytes = require("ffi").new("char[?]", 12 * 2 ^ 20)
       bytes[5] = i % 100
@@ -137,7 +137,7 @@ describe("memory", function()
     p:close()
   end)
 
-  it("gives an item that a leak has starved a fresh worker", function()
+  it("gives an item that fails after a leak a fresh worker", function()
     local kept = {}
     local function leak(i)
       kept[#kept + 1] = ("z"):rep(MIB) .. i
@@ -150,7 +150,7 @@ describe("memory", function()
     p:close()
   end)
 
-  it("is not that of tensors in slots, nor of shared ones", function()
+  it("does not count tensors in slots and shared tensors", function()
     local big = neap.tensor("u8", { 64 * MIB })
     big:fill(3)
     local function copy(i)
@@ -167,7 +167,7 @@ describe("memory", function()
     p:close()
   end)
 
-  it("is that of on_start as well", function()
+  it("counts the memory of on_start", function()
     local p = neap.range(3):prefetch({ workers = 1, memory = 8 * MIB,
       on_start = function()
         return ("z"):rep(100 * MIB)
@@ -179,7 +179,7 @@ describe("memory", function()
   end)
 
   -- Then LuaJIT cannot make its machine code writable.
-  it("is that of machine code as well", function()
+  it("counts the memory of machine code", function()
     if support.is_asan then
       pending("there, mappings of another kind run out first")
       return

@@ -1,0 +1,117 @@
+-- SPDX-License-Identifier: MIT
+--- How a tensor travels to a worker: as its bytes, or, from the shared heap, as
+-- the place of its block, which the worker maps. A worker sees the tensor as it
+-- was when it was packed, either way.
+-- @module neap.travel.tensor
+
+local ffi = require("ffi")
+local array = require("neap.tensor.array")
+local blob = require("neap.travel.blob")
+local dtype = require("neap.tensor.dtype")
+local heap = require("neap.tensor.heap")
+local lib = require("neap.base.lib")
+local memory = require("neap.tensor.memory")
+local shape = require("neap.tensor.shape")
+
+local C = lib.C
+
+local bytes = ffi.typeof("uint8_t *")
+
+local tensor = {}
+
+-- -- Packing -----------------------------------------------------------------
+
+--- While a chain is packed: the tensor of a block -> that which workers see. It
+-- must live for as long as a worker may unpack the chain.
+tensor.frozen = false
+
+-- Whatever is written to the tensor later, workers see what this returns: the
+-- same one, or a copy if it was written since it was frozen.
+local function freeze(base)
+  local frozen = tensor.frozen
+  local shared = frozen and frozen[base]
+  if shared then
+    return shared
+  end
+  shared = base
+  local nbytes = tonumber(base.block_nbytes)
+  if base.is_frozen and C.neap_heap_is_changed(base.block, nbytes) ~= 0 then
+    shared = memory.in_heap(nbytes)
+    ffi.copy(shared.block, base.block, nbytes)
+  end
+  if not shared.is_frozen then
+    heap.freeze(shared.block, shared.block_offset, nbytes)
+    shared.is_frozen = true
+  end
+  if frozen then
+    frozen[base] = shared
+  end
+  return shared
+end
+
+--- Returns what is packed for a tensor, a plain table.
+function tensor.pack(t)
+  if t.counter[0] ~= t.generation then
+    error(memory.STALE, 0)
+  end
+  local packed = { dtype = t.dtype, shape = t.shape }
+  local base = t.is_owner and t or memory.owners[t]
+  if array.is(base) and base.block ~= nil and not heap.is_inherited() then
+    packed.heap_offset = tonumber(freeze(base).block_offset)
+    packed.nbytes = tonumber(base.block_nbytes)
+    packed.offset = lib.distance(base.block, t.d.data)
+  else
+    packed.bytes = ffi.string(t.d.data, t.nbytes)
+  end
+  return packed
+end
+
+-- -- Unpacking ---------------------------------------------------------------
+
+local Block = ffi.typeof("struct { void *data; uint64_t nbytes; }")
+
+local mapped = setmetatable({}, { __mode = "v" })
+
+local out_block = ffi.new("void *[1]")
+
+local function unmap(block)
+  C.neap_heap_unmap(block.data, block.nbytes)
+end
+
+-- One mapping for all tensors within a block, for as long as one is alive.
+local function map(fd, offset, nbytes)
+  local key = fd .. ":" .. offset
+  local block = mapped[key]
+  if not block then
+    lib.check(C.neap_heap_map(fd, offset, nbytes, out_block, lib.error))
+    block = ffi.gc(Block(out_block[0], nbytes), unmap)
+    mapped[key] = block
+  end
+  return block
+end
+
+--- Makes a packed tensor again; `fd` is the packing process's heap.fd().
+-- Writing to it changes this process's pages alone.
+function tensor.unpack(packed, fd)
+  if packed.bytes then
+    return (array.new(packed.dtype, packed.shape, packed.bytes))
+  end
+  local kind = dtype.find(packed.dtype)
+  local block = map(fd, packed.heap_offset, packed.nbytes)
+  local ndim, count, dims = shape.read(packed.shape)
+  local room = tonumber(block.nbytes) - packed.offset
+  if packed.offset < 0 or count * kind.size > room then
+    error("cannot unpack a tensor: it is larger than its block", 0)
+  end
+  return (array.view(kind.code, kind.bits, ndim, dims,
+    ffi.cast(bytes, block.data) + packed.offset, block))
+end
+
+--- In a worker: the descriptor of the host's heap, or -1.
+tensor.heap_fd = -1
+
+blob.register("neap.travel.tensor", array.is, tensor.pack, function(packed)
+  return tensor.unpack(packed, tensor.heap_fd)
+end)
+
+return tensor

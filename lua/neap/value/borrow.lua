@@ -1,0 +1,216 @@
+-- SPDX-License-Identifier: MIT
+--- How long the tensors of an item are valid: they borrow a slot's memory.
+--
+-- A *borrow* stands for one run that is read. Its tensors are valid until the
+-- loop advances, which bumps its generation. `keep` moves a tensor to a *pin*,
+-- which holds the slot and has a generation of its own. A pin ends when the
+-- last tensor that was kept is released, or it and its views are collected.
+-- @module neap.value.borrow
+
+local ffi = require("ffi")
+local array = require("neap.tensor.array")
+local generation = require("neap.tensor.generation")
+local lib = require("neap.base.lib")
+local memory = require("neap.tensor.memory")
+local methods = require("neap.tensor.methods")
+local traverse = require("neap.base.traverse")
+
+local C = lib.C
+local owners = memory.owners
+
+local borrow = {}
+
+--- Bytes of tensors that the errors of a loop, or one that is raised, may copy.
+borrow.ERROR_BYTES_MAX = 64 * 2 ^ 20
+
+-- Puts a tensor under another owner and generation; its views keep theirs.
+local function move(t, owner, counter, current)
+  owners[t] = owner
+  t.is_pinned = false
+  t.counter, t.generation = counter, current
+end
+
+-- Moves a borrowed tensor's elements to memory of its own.
+local function detach(t)
+  local own = memory.inline(t.nbytes)
+  ffi.copy(own.d.data, t.d.data, t.nbytes)
+  t.d.data = own.d.data
+  move(t, own, generation.forever, 0)
+end
+
+-- -- Pins --------------------------------------------------------------------
+
+ffi.cdef([[
+  typedef struct neap_pin {
+    neap_pool *loader;
+    int32_t slot;
+    uint64_t *counter;
+  } neap_pin;
+]])
+
+-- Once, though at the end of a Lua state a user's finalizer may release what
+-- was finalized before.
+local function unpin(guard)
+  local slot = guard.slot
+  if slot >= 0 then
+    guard.slot = -1
+    generation.give(guard.counter)
+    C.neap_pool_release(guard.loader, slot)
+  end
+end
+
+local Pin = {}
+Pin.__index = Pin
+
+-- Whether its last tensor has been released, and so the slot.
+function Pin:is_over()
+  return not self.guard
+end
+
+local function pin_of(loader, slot)
+  if C.neap_pool_retain(loader, slot) < 0 then
+    error("cannot keep a tensor: its slot has been given back", 0)
+  end
+  local counter = generation.take()
+  local guard = ffi.gc(ffi.new("neap_pin", loader, slot, counter), unpin)
+  return setmetatable({ guard = guard, counter = counter, tensors = 0 }, Pin)
+end
+
+function Pin:take(t)
+  self.tensors = self.tensors + 1
+  move(t, self, self.counter, self.counter[0])
+  t.is_pinned = true
+end
+
+function Pin:drop()
+  self.tensors = self.tensors - 1
+  if self.tensors == 0 then
+    unpin(ffi.gc(self.guard, nil))
+    self.guard = false
+  end
+end
+
+-- -- Borrows -----------------------------------------------------------------
+
+local Borrow = {}
+Borrow.__index = Borrow
+
+--- A borrow, for value.read(); `aim` says of which run's slot.
+function borrow.new(loader)
+  return setmetatable({
+    loader = loader, slot = -1, counter = generation.take(), pin = false,
+    has_tensors = false, budget = 0,
+    run = false, -- a borrowed tensor keeps it alive, if there is one
+  }, Borrow)
+end
+
+--- Ends what was borrowed of the run before, and turns to another run's slot.
+function Borrow:aim(slot)
+  generation.bump(self.counter)
+  self.slot, self.pin, self.has_tensors = slot, false, false
+end
+
+--- Makes a tensor over the slot's memory at `data`, as a neap_tensor_cell says.
+function Borrow:tensor(about, data)
+  self.has_tensors = true
+  return (array.view(about.code, about.bits, about.ndim, about.shape, data,
+    self, self.counter, self.counter[0]))
+end
+
+--- Ends what was borrowed of the item before.
+function Borrow:advance()
+  if self.has_tensors then
+    self.has_tensors = false
+    generation.bump(self.counter)
+  end
+end
+
+function Borrow:keep(t)
+  if not self.pin or self.pin:is_over() then
+    self.pin = pin_of(self.loader, self.slot)
+  end
+  self.pin:take(t)
+end
+
+-- -- What users call ---------------------------------------------------------
+
+local function visit(_, x, f, seen)
+  if array.is(x) then
+    f(x)
+  elseif type(x) == "table" and not seen[x] then
+    seen[x] = true
+    traverse.each(x, visit, f, seen)
+  end
+end
+
+local function each_tensor(x, f)
+  if array.is(x) then
+    f(x)
+  elseif type(x) == "table" then
+    visit(nil, x, f, {})
+  end
+end
+
+local function keep_one(t)
+  local owner = owners[t]
+  memory.check(t)
+  if getmetatable(owner) == Borrow then
+    owner:keep(t)
+  elseif owner == nil and t.counter ~= generation.forever then
+    detach(t) -- a worker's: the slot will be published
+  end
+end
+
+local room -- bytes that copy_out() may still copy
+
+local function copy_one(t)
+  local nbytes = t.nbytes
+  if getmetatable(owners[t]) == Borrow and t.counter[0] == t.generation
+    and nbytes <= room then
+    room = room - nbytes
+    detach(t)
+  end
+end
+
+--- Moves the tensors of an error to memory of their own: it outlives the loop,
+-- and should hold no slot. What `bytes` has no room for stays borrowed.
+-- @treturn number bytes of the room that is left
+function borrow.copy_out(e, bytes)
+  room = bytes
+  each_tensor(e, copy_one)
+  return room
+end
+
+--- Makes an item's tensors stay valid for as long as Lua holds them.
+-- @param x a tensor, a table with tensors in it, or anything else
+-- @return x
+function borrow.keep(x)
+  each_tensor(x, keep_one)
+  return x
+end
+
+local released = generation.take() -- past the generation 0
+generation.bump(released)
+
+-- A view ends alone: what it is a view of, and its neighbours, stay valid.
+local function release_one(t)
+  local owner = owners[t]
+  if getmetatable(owner) == Pin and not owner:is_over() then
+    local is_pinned = t.is_pinned
+    move(t, nil, released, 0)
+    if is_pinned then
+      owner:drop()
+    end
+  end
+end
+
+--- Gives back now what an item's kept tensors hold; using them raises then. The
+-- row of a kept tensor holds nothing by itself, and is the only one to end.
+function borrow.release(x)
+  each_tensor(x, release_one)
+end
+
+methods.keep = borrow.keep
+methods.release = borrow.release
+
+return borrow
