@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The `neap` executable: LuaJIT with libneap inside, for scripts, commands and
- * worker processes. It opens a Lua state, finds neap's modules and leaves the
- * rest to them: neap.main, or for `neap --worker LUA_DIR`, which libneap
- * starts and which must be quick, neap.worker.
+ * The `neap` executable: LuaJIT with libneap inside. What it does is a role,
+ * named by its first argument: a worker, which libneap starts and which must
+ * be quick; writing the bundle; or a command or script, for neap.main. A role
+ * opens neap's modules and leaves the rest to them.
  */
 #include "bundle.h"
 
@@ -27,7 +27,16 @@ struct command_line {
   int count;
   char **words;
   int status; /* to exit with */
-  int is_worker;
+  const struct role *role;
+};
+
+struct role {
+  const char *word;    /* the first argument; NULL: any, or none */
+  int count;           /* of the command line's words; 0: any */
+  int memory_status;   /* to exit with where memory is short */
+  lua_CFunction panic; /* as for lua_atpanic */
+  int (*check)(void);  /* NULL, or called before all else; 0: go on */
+  void (*run)(lua_State *L, struct command_line *line); /* protected */
 };
 
 #ifdef __SANITIZE_ADDRESS__
@@ -109,48 +118,42 @@ static void push_arguments(lua_State *L, const struct command_line *line) {
   }
 }
 
-/* Runs protected, with the command line as its argument. */
-static int run(lua_State *L) {
-  struct command_line *line = lua_touserdata(L, 1);
-  neap_error why;
-  if (line->is_worker && neap_worker_check(&why) != NEAP_OK) {
-    fprintf(stderr, "neap: %s\n", why.text);
-    return 0;
-  }
-  if (getauxval(AT_SECURE) != 0) { /* a setuid host's LUA_PATH is not its own */
-    lua_pushboolean(L, 1);
-    lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
-  }
-  luaL_openlibs(L);
-  if (line->count == 5 && strcmp(line->words[1], "--bundle") == 0) {
-    line->status =
-        bundle_write(L, line->words[2], line->words[3], line->words[4]);
-    return 0;
-  }
-  if (line->is_worker) {
-    lua_pushstring(L, line->words[2]);
-    prepend_path(L);
-    push_module(L, "neap.worker");
-    lua_call(L, 0, 1);
-  } else {
-    push_lua_dir(L);
-    prepend_path(L);
-    push_module(L, "neap.main");
-    push_arguments(L, line);
-    lua_pushvalue(L, -1);
-    lua_setglobal(L, "arg");
-    lua_call(L, 1, 1);
-  }
+/* Calls a function with the arguments above it; its result is the status. */
+static void call(lua_State *L, struct command_line *line, int argument_count) {
+  lua_call(L, argument_count, 1);
   line->status = (int)lua_tointeger(L, -1);
-  return 0;
 }
 
-/* neap.main reports errors of scripts; what arrives here is neap's own. */
-static int explain(lua_State *L) {
-  if (luaL_callmeta(L, 1, "__tostring")) lua_replace(L, 1);
-  const char *message = lua_tostring(L, 1);
-  luaL_traceback(L, L, message == NULL ? "(no message)" : message, 1);
-  return 1;
+static int check_worker(void) {
+  neap_error why;
+  if (neap_worker_check(&why) == NEAP_OK) return 0;
+  fprintf(stderr, "neap: %s\n", why.text);
+  return FAILED;
+}
+
+/* neap --worker LUA_DIR */
+static void run_worker(lua_State *L, struct command_line *line) {
+  lua_pushstring(L, line->words[2]);
+  prepend_path(L);
+  push_module(L, "neap.worker");
+  call(L, line, 0);
+}
+
+/* neap --bundle PATH LUA_DIR ROOT */
+static void run_bundle(lua_State *L, struct command_line *line) {
+  line->status =
+      bundle_write(L, line->words[2], line->words[3], line->words[4]);
+}
+
+/* neap [COMMAND or SCRIPT ...] */
+static void run_main(lua_State *L, struct command_line *line) {
+  push_lua_dir(L);
+  prepend_path(L);
+  push_module(L, "neap.main");
+  push_arguments(L, line);
+  lua_pushvalue(L, -1);
+  lua_setglobal(L, "arg");
+  call(L, line, 1);
 }
 
 /*
@@ -171,23 +174,56 @@ static int panic_worker(lua_State *L) {
   return panic(L);
 }
 
+static const struct role roles[] = {
+    {"--worker", 3, NEAP_EXIT_MEMORY, panic_worker, check_worker, run_worker},
+    {"--bundle", 5, FAILED, panic, NULL, run_bundle},
+    {NULL, 0, FAILED, panic, NULL, run_main},
+};
+
+static const struct role *find_role(int count, char **words) {
+  const struct role *role = roles;
+  while (role->word != NULL &&
+         (count != role->count || strcmp(words[1], role->word) != 0))
+    role++;
+  return role;
+}
+
+/* Runs protected, with the command line as its argument. */
+static int run(lua_State *L) {
+  struct command_line *line = lua_touserdata(L, 1);
+  if (line->role->check != NULL && line->role->check() != 0) return 0;
+  if (getauxval(AT_SECURE) != 0) { /* a setuid host's LUA_PATH is not its own */
+    lua_pushboolean(L, 1);
+    lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
+  }
+  luaL_openlibs(L);
+  line->role->run(L, line);
+  return 0;
+}
+
+/* neap.main reports errors of scripts; what arrives here is neap's own. */
+static int explain(lua_State *L) {
+  if (luaL_callmeta(L, 1, "__tostring")) lua_replace(L, 1);
+  const char *message = lua_tostring(L, 1);
+  luaL_traceback(L, L, message == NULL ? "(no message)" : message, 1);
+  return 1;
+}
+
 int main(int argc, char **argv) {
-  struct command_line line = {argc, argv, FAILED, 0};
+  struct command_line line = {argc, argv, FAILED, find_role(argc, argv)};
   lua_State *L = luaL_newstate();
   if (L == NULL) {
     fputs("neap: cannot open a Lua state: memory is short\n", stderr);
     return FAILED;
   }
-  line.is_worker = argc == 3 && strcmp(argv[1], "--worker") == 0;
-  lua_atpanic(L, line.is_worker ? panic_worker : panic);
+  lua_atpanic(L, line.role->panic);
   lua_pushcfunction(L, explain);
   lua_pushcfunction(L, run);
   lua_pushlightuserdata(L, &line);
   const int rc = lua_pcall(L, 1, 0, 1);
   if (rc != 0) {
     fprintf(stderr, "neap: %s\n", lua_tostring(L, -1));
-    const int is_memory = line.is_worker && rc == LUA_ERRMEM;
-    line.status = is_memory ? NEAP_EXIT_MEMORY : FAILED;
+    line.status = rc == LUA_ERRMEM ? line.role->memory_status : FAILED;
   }
   lua_close(L);
   return line.status;

@@ -198,23 +198,34 @@ enum {
 /* Cores that this process may use: its affinity, and its cgroup's quota. */
 int neap_cores(void);
 
+/*
+ * The program that each worker runs. Its arguments say what kind of chain it
+ * reads: "neap", "--worker" and the folder of neap's Lua modules, for the neap
+ * executable, a chain that Lua has packed.
+ */
+typedef struct neap_launch {
+  const char *path;               /* NULL: look for the neap executable */
+  const char *const *arguments;   /* from argv[0] to a NULL */
+  const char *const *environment; /* NAME=value, to a NULL; or NULL: the host's,
+                                     as it is when the worker starts */
+} neap_launch;
+
 typedef struct neap_pool_options {
   const void *chain; /* what the workers compute, as they read it */
   uint64_t chain_bytes;
-  const char *lua_dir;    /* where the workers find neap's Lua modules */
-  const char *executable; /* the neap executable; NULL: look for it */
-  int64_t length;         /* items, or NEAP_ENDLESS */
-  int32_t workers;        /* processes, 1 or more */
-  int32_t buffered;       /* items computed ahead at most, 1 or more */
-  int32_t chunk;          /* items of a run; 0: from the measured cost */
-  int32_t retries;        /* of an item whose worker died */
-  int32_t ordered;        /* 1: in order; 0: as completed */
-  int32_t span;           /* unordered: items from the first that is asked for
-                             to the last, at most; 0: any number */
-  int32_t heap_fd;        /* shared tensors, or -1 */
-  uint64_t slot_bytes;    /* address space of a slot */
-  int64_t timeout_ns;     /* that one item may take; 0: any time */
-  uint64_t memory_bytes;  /* that a worker may allocate; 0: any number */
+  neap_launch launch;
+  int64_t length;        /* items, or NEAP_ENDLESS */
+  int32_t workers;       /* processes, 1 or more */
+  int32_t buffered;      /* items computed ahead at most, 1 or more */
+  int32_t chunk;         /* items of a run; 0: from the measured cost */
+  int32_t retries;       /* of an item whose worker died */
+  int32_t ordered;       /* 1: in order; 0: as completed */
+  int32_t span;          /* unordered: items from the first that is asked for
+                            to the last, at most; 0: any number */
+  int32_t heap_fd;       /* shared tensors, or -1 */
+  uint64_t slot_bytes;   /* address space of a slot */
+  int64_t timeout_ns;    /* that one item may take; 0: any time */
+  uint64_t memory_bytes; /* that a worker may allocate; 0: any number */
 } neap_pool_options;
 
 /*
@@ -295,8 +306,18 @@ int32_t neap_pool_read_worker(const neap_pool *pool, int32_t worker,
                               neap_pool_stats *out);
 
 /*
- * Ends the workers and gives back what the pool holds, within stop_ms_max;
- * what the caller still holds stays valid until it is released. NULL is fine.
+ * Ends the workers, those that are busy by a kill after 100 ms. Gives back all
+ * but the slots that the caller still holds: their items stay valid. NULL is
+ * fine.
+ *
+ * A pool that is closed lives until the last of these slots is released; if
+ * none is held, it ends at once. As long as it lives,
+ *  - neap_pool_retain, _release, _held, _held_max and _length work as before;
+ *  - neap_pool_read_stats and _read_worker know of no workers any more;
+ *  - neap_pool_next, _get and _seek return NEAP_ECLOSED;
+ *  - neap_pool_shorten and another neap_pool_close do nothing.
+ * After that the handle is invalid. neap_pool_retain and _release of slot -1 do
+ * not look at it.
  */
 void neap_pool_close(neap_pool *pool);
 

@@ -143,19 +143,26 @@ neap_value *neap_writer_put_table(neap_writer *writer, neap_value *cell,
 
 /* ---- The worker's side --------------------------------------------------- */
 
-/*
- * For the process that neap_pool_open() starts. One task at a time: the run to
- * compute and the slot to fill.
- */
+/* For the process that neap_pool_open() starts. */
 typedef struct neap_worker neap_worker;
 
+/*
+ * A run to compute, and the slot to write it to. Zero-filled before its first
+ * use, then used again and again; what is below `progress` is the worker's.
+ */
 typedef struct neap_task {
   int64_t epoch;
   int64_t first; /* 0-based */
   int32_t count;
   int32_t slot;
-  uint8_t *base;  /* the slot, aligned to a page */
-  uint64_t bytes; /* that may be written */
+  uint8_t *base;     /* the slot, aligned to a page */
+  uint64_t bytes;    /* that may be written */
+  int32_t *progress; /* where to write which item of the run, from 0, is being
+                        computed: a timeout is measured by it */
+  uint64_t ticket;
+  int64_t began_ns;
+  int32_t entry;
+  int32_t has_slot; /* 1: the slot is this task's already */
 } neap_task;
 
 /*
@@ -192,12 +199,10 @@ int neap_worker_is_ours(const neap_worker *worker);
  * asked before what was computed is written.
  */
 void neap_worker_confirm(const neap_worker *worker);
-/* Waits for the next task; NEAP_END when the host says stop. */
+/* Waits for the next run; NEAP_END when the host says stop. */
 int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error);
-/* Where to write which item of the run (from 0) is being computed. */
-int32_t *neap_worker_progress(neap_worker *worker);
-/* Hands the slot over; used: bytes of it that are written. */
-void neap_worker_publish(neap_worker *worker, uint64_t used);
+/* Hands the task's slot over; used: bytes of it that are written. */
+void neap_worker_publish(neap_worker *worker, neap_task *task, uint64_t used);
 
 /* cdef: end */
 

@@ -6,8 +6,8 @@
  * the file system, so nothing is left behind by a crash.
  *
  * No worker can change its size or add a seal, which would keep others from
- * mapping it. What they may write they may also punch out, so that it reads as
- * zeroes: the seals against that keep them from writing too.
+ * mapping it. A worker can punch holes into what it may write; they read as
+ * zeroes. The seals against holes would forbid writing too.
  */
 #include "memory/segment.h"
 
@@ -70,14 +70,19 @@ int neap__segment_attach(neap__segment *segment, int fd, neap_error *error) {
   return map_whole(segment, error);
 }
 
-void neap__segment_trim(neap__segment *segment, uint64_t offset,
-                        uint64_t bytes) {
-  (void)fallocate(segment->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                  (off_t)offset, (off_t)bytes);
-}
-
 void neap__segment_close(neap__segment *segment) {
   if (segment->base != NULL) munmap(segment->base, segment->bytes);
   if (segment->fd >= 0) close(segment->fd);
   *segment = (neap__segment){.fd = -1};
+}
+
+uint64_t neap__buffer_trim(neap__buffer *buffer, uint32_t slot, uint64_t kept) {
+  const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+  kept = (kept + page - 1) / page * page;
+  if (kept < buffer->slot_bytes)
+    (void)fallocate(buffer->segment.fd,
+                    FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                    (off_t)(slot * buffer->slot_bytes + kept),
+                    (off_t)(buffer->slot_bytes - kept));
+  return kept;
 }

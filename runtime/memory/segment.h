@@ -11,14 +11,27 @@ typedef struct neap__segment {
   uint64_t bytes;
 } neap__segment;
 
+/* A segment that is cut into slots. */
+typedef struct neap__buffer {
+  neap__segment segment;
+  uint64_t slot_bytes; /* of each; a multiple of the page size */
+} neap__buffer;
+
 /* Makes a segment of zeroes that cannot shrink; label shows in /proc. */
 int neap__segment_open(neap__segment *segment, const char *label,
                        uint64_t bytes, neap_error *error);
-/* Maps the whole of a segment that was handed down as a descriptor. */
+/* Maps the whole of a segment that was inherited as a descriptor. */
 int neap__segment_attach(neap__segment *segment, int fd, neap_error *error);
-/* Gives the pages of a range back to the system; they read as zeroes. */
-void neap__segment_trim(neap__segment *segment, uint64_t offset,
-                        uint64_t bytes);
 void neap__segment_close(neap__segment *segment);
+
+static inline uint8_t *neap__buffer_slot(const neap__buffer *buffer,
+                                         uint32_t slot) {
+  return buffer->segment.base + slot * buffer->slot_bytes;
+}
+/*
+ * Gives the pages of a slot back to the system, but those of its first `kept`
+ * bytes; they read as zeroes. Returns the bytes kept: whole pages.
+ */
+uint64_t neap__buffer_trim(neap__buffer *buffer, uint32_t slot, uint64_t kept);
 
 #endif

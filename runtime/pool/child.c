@@ -18,7 +18,7 @@
 #include "base/futex.h"
 
 /* Bytes passed on at a time: few enough for a terminal not to block on. */
-enum { WORDS_BYTES = 512 };
+enum { OUTPUT_BYTES = 512 };
 #ifndef P_PIDFD /* since glibc 2.36 */
 #define P_PIDFD 3
 #endif
@@ -60,32 +60,32 @@ static int part(int rc, const int pair[2], int *ours, int *theirs,
   return neap__error_set(error, NEAP_ESYSTEM, reason, "cannot open %s", what);
 }
 
-int neap__child_start(neap__child *child, const char *path, const char *lua_dir,
+int neap__child_start(neap__child *child, const neap__launcher *launcher,
                       const int inherit[NEAP__FD_COUNT], neap_error *error) {
-  int pair[2], socket = -1, words = -1;
+  int pair[2], socket = -1, stderr_fd = -1;
   int handed[NEAP__FD_COUNT];
   child->state = NEAP__CHILD_STARTED;
   child->started_ns = neap__now_ns();
-  child->is_muffled = false;
-  child->pace = (neap__pace){0};
+  child->is_blocked = false;
+  child->is_overdue = false;
   child->tail_bytes = 0;
   int rc = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
   rc = part(rc, pair, &child->socket, &socket, "a worker's socket", error);
   if (rc == NEAP_OK)
-    rc = part(pipe2(pair, O_CLOEXEC), pair, &child->words, &words,
+    rc = part(pipe2(pair, O_CLOEXEC), pair, &child->output, &stderr_fd,
               "a pipe for a worker's stderr", error);
   if (rc == NEAP_OK) {
     memcpy(handed, inherit, sizeof handed);
     handed[NEAP__FD_SOCKET] = socket;
-    rc = neap__spawn(path, lua_dir, handed, words, &child->pid, &child->pidfd,
-                     error);
+    rc = neap__launcher_spawn(launcher, handed, stderr_fd, &child->pid,
+                              &child->pidfd, error);
   }
   shut(&socket);
-  shut(&words);
+  shut(&stderr_fd);
   if (rc != NEAP_OK) {
     child->pid = 0;
     shut(&child->socket);
-    shut(&child->words);
+    shut(&child->output);
   }
   return rc;
 }
@@ -101,7 +101,7 @@ int neap__child_greet(neap__child *child, int32_t worker, neap_error *error) {
 
 /* -- Listening -- */
 
-bool neap__child_listen(neap__child *child, neap_error *why) {
+bool neap__child_receive(neap__child *child, neap_error *why) {
   char message[sizeof why->text + 1];
   const ssize_t length = recv(child->socket, message, sizeof message - 1, 0);
   if (length < 0) return false;
@@ -121,7 +121,7 @@ bool neap__child_listen(neap__child *child, neap_error *why) {
   return false;
 }
 
-static bool takes_words(int out) {
+static bool takes_output(int out) {
   struct pollfd room = {.fd = out, .events = POLLOUT};
   return out < 0 || poll(&room, 1, 0) != 0;
 }
@@ -142,15 +142,15 @@ static void keep(neap__child *child, const char *text, size_t bytes) {
   child->tail_bytes = kept + bytes;
 }
 
-bool neap__child_hear(neap__child *child, int out) {
-  char text[WORDS_BYTES];
-  if (child->words < 0) return false;
-  child->is_muffled = !takes_words(out);
-  if (child->is_muffled) return false;
-  const ssize_t bytes = read(child->words, text, sizeof text);
+bool neap__child_forward(neap__child *child, int out) {
+  char text[OUTPUT_BYTES];
+  if (child->output < 0) return false;
+  child->is_blocked = !takes_output(out);
+  if (child->is_blocked) return false;
+  const ssize_t bytes = read(child->output, text, sizeof text);
   if (bytes < 0 && errno == EAGAIN) return false;
   if (bytes <= 0) {
-    shut(&child->words);
+    shut(&child->output);
     return false;
   }
   keep(child, text, (size_t)bytes);
@@ -168,7 +168,7 @@ bool neap__child_kill(const neap__child *child) {
 void neap__child_abandon(neap__child *child) {
   shut(&child->pidfd);
   shut(&child->socket);
-  shut(&child->words);
+  shut(&child->output);
   child->pid = 0;
 }
 
@@ -189,27 +189,27 @@ static int wait_for_end(const neap__child *child) {
 
 int neap__child_reap(neap__child *child, int out) {
   const int status = wait_for_end(child);
-  for (int heard = 0; heard < PIPE_BYTES_MAX; heard += WORDS_BYTES)
-    if (!neap__child_hear(child, takes_words(out) ? out : -1)) break;
+  for (int heard = 0; heard < PIPE_BYTES_MAX; heard += OUTPUT_BYTES)
+    if (!neap__child_forward(child, takes_output(out) ? out : -1)) break;
   neap__child_abandon(child);
   return status;
 }
 
 void neap__child_describe_end(const neap__child *child, int status, char *text,
                               size_t size) {
-  size_t words = child->tail_bytes;
-  while (words > 0 && child->tail[words - 1] == '\n')
-    words--;
-  const char *const link = words > 0 ? ", and wrote:\n" : "";
+  size_t bytes = child->tail_bytes;
+  while (bytes > 0 && child->tail[bytes - 1] == '\n')
+    bytes--;
+  const char *const link = bytes > 0 ? ", and wrote:\n" : "";
   if (status == NEAP_STATUS_LOST)
     snprintf(text, size,
              "ended with a status that is lost (the host ignores SIGCHLD or "
              "waits for all its children)%s%.*s",
-             link, (int)words, child->tail);
+             link, (int)bytes, child->tail);
   else if (WIFSIGNALED(status))
     snprintf(text, size, "was ended by signal %d (%s)%s%.*s", WTERMSIG(status),
-             strsignal(WTERMSIG(status)), link, (int)words, child->tail);
+             strsignal(WTERMSIG(status)), link, (int)bytes, child->tail);
   else
     snprintf(text, size, "ended with exit status %d%s%.*s", WEXITSTATUS(status),
-             link, (int)words, child->tail);
+             link, (int)bytes, child->tail);
 }

@@ -13,7 +13,6 @@
 #include <sys/types.h>
 
 #include "neap.h"
-#include "pool/pace.h"
 #include "pool/process.h"
 
 enum { NEAP__TAIL_BYTES = 1000 };
@@ -29,33 +28,33 @@ typedef struct neap__child {
   pid_t pid; /* 0: none */
   int pidfd;
   int socket;
-  int words; /* what it writes to stderr; -1 once it has its own */
+  int output; /* what it writes to stderr; -1 once it has its own */
   enum neap__child_state state;
   int64_t started_ns;
   int vain_deaths;     /* in a row, of workers of this number */
   int64_t runs_before; /* done by those before this one */
-  bool is_muffled;     /* the host's stderr takes no words just now */
-  neap__pace pace;
+  bool is_blocked;     /* the host's stderr takes no output just now */
+  bool is_overdue;     /* it was killed for an item that took too long */
   size_t tail_bytes;
   char tail[NEAP__TAIL_BYTES];
 } neap__child;
 
-#define NEAP__NO_CHILD ((neap__child){.pidfd = -1, .socket = -1, .words = -1})
+#define NEAP__NO_CHILD ((neap__child){.pidfd = -1, .socket = -1, .output = -1})
 
 /*
  * Starts a worker, which waits until it is greeted: so it can be watched first.
- * inherit is as neap__spawn wants it, but its socket is made here.
+ * inherit is as neap__launcher_spawn wants it, but its socket is made here.
  */
-int neap__child_start(neap__child *child, const char *path, const char *lua_dir,
+int neap__child_start(neap__child *child, const neap__launcher *launcher,
                       const int inherit[NEAP__FD_COUNT], neap_error *error);
 int neap__child_greet(neap__child *child, int32_t worker, neap_error *error);
 /* Takes a message, without waiting; whether it refuses just now, and why. */
-bool neap__child_listen(neap__child *child, neap_error *why);
+bool neap__child_receive(neap__child *child, neap_error *why);
 /*
- * Passes some words on to `out` (-1: nowhere), without waiting for either.
+ * Passes some output on to `out` (-1: nowhere), without waiting for either.
  * False if there are none left just now.
  */
-bool neap__child_hear(neap__child *child, int out);
+bool neap__child_forward(neap__child *child, int out);
 /*
  * Kills it; false if that failed. Where the host lacks the right to, as under
  * another user's id, the end of the socket kills a worker that has attached.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How long a worker has been at its item: what a timeout is measured by.
+ * How long an item has been in work: what a timeout is measured by.
  *
  * A worker writes when its run began, and which item it computes; asking the
  * clock for each item would cost more than many an item. The host looks now
@@ -8,21 +8,22 @@
  */
 #include "pool/pace.h"
 
-bool neap__pace_holds(const neap__pace *pace, const neap__corner *corner) {
-  return atomic_load(&corner->began_ns) == pace->began_ns &&
-         atomic_load(&corner->progress) == pace->item;
+bool neap__pace_holds(const neap__pace *pace, const neap__slot *slot) {
+  return atomic_load(&slot->began_ns) == pace->began_ns &&
+         atomic_load(&slot->progress) == pace->item;
 }
 
 void neap__pace_pause(neap__pace *pace, int64_t ns) {
   pace->since_ns += ns;
 }
 
-void neap__pace_keep(neap__pace *pace, const neap__corner *corner,
+void neap__pace_keep(neap__pace *pace, const neap__slot *slot,
                      int64_t looked_ns, int64_t now_ns) {
-  if (neap__pace_holds(pace, corner)) return;
-  pace->began_ns = atomic_load(&corner->began_ns);
-  pace->item = atomic_load(&corner->progress);
+  if (neap__pace_holds(pace, slot)) return;
+  pace->began_ns = atomic_load(&slot->began_ns);
+  pace->item = atomic_load(&slot->progress);
   const bool is_told =
       pace->item == 0 && pace->began_ns > looked_ns && pace->began_ns <= now_ns;
+  pace->is_overdue = false;
   pace->since_ns = is_told ? pace->began_ns : now_ns;
 }

@@ -41,40 +41,49 @@ static int check_options(const neap_pool_options *options, neap_error *error) {
     what = "chain_bytes must be 2^40 or less";
   else if (options->chain == NULL && options->chain_bytes > 0)
     what = "chain must not be NULL";
-  else if (options->lua_dir == NULL)
-    what = "lua_dir must not be NULL";
+  else if (options->launch.arguments == NULL)
+    what = "launch.arguments must not be NULL";
   if (what == NULL) return NEAP_OK;
   return neap__error_set(error, NEAP_EINVAL, 0, "cannot open a pool: %s", what);
 }
 
+static int no_memory(neap_error *error) {
+  return neap__error_set(error, NEAP_EMEMORY, 0,
+                         "cannot open a pool: memory is short");
+}
+
 static int open_slots(neap_pool *pool, uint32_t slots, neap_error *error) {
-  const int rc = neap__segment_open(&pool->slots, "neap-slots",
-                                    slots * pool->slot_bytes, error);
+  const uint64_t slot_bytes = pool->buffer.slot_bytes;
+  const int rc = neap__segment_open(&pool->buffer.segment, "neap-slots",
+                                    slots * slot_bytes, error);
   if (rc != NEAP_EMEMORY) return rc;
   return neap__error_set(
       error, NEAP_EMEMORY, error == NULL ? 0 : error->system,
       "cannot reserve %u slots of slot_bytes = %llu: a smaller slot_bytes or "
       "buffered may fit",
-      slots, (unsigned long long)pool->slot_bytes);
+      slots, (unsigned long long)slot_bytes);
 }
 
 static int open_memory(neap_pool *pool, const neap_pool_options *options,
                        neap_error *error) {
   const uint32_t workers = (uint32_t)options->workers;
-  const int32_t chunk = pool->chunk > 0 ? pool->chunk : 1;
+  const neap__consumer *c = &pool->consumer;
+  const int32_t chunk = c->chunk > 0 ? c->chunk : 1;
   const uint32_t entries = (uint32_t)neap__clamp(
-      (pool->buffered + chunk - 1) / chunk, 1, NEAP__ENTRIES_MAX);
-  pool->held_max = neap__clamp(entries, HELD_MIN, NEAP__ENTRIES_MAX);
-  const uint32_t slots = entries + workers + (uint32_t)pool->held_max;
+      (c->buffered + chunk - 1) / chunk, 1, NEAP__ENTRIES_MAX);
+  const int32_t held_max = neap__clamp(entries, HELD_MIN, NEAP__ENTRIES_MAX);
+  const uint32_t slots = entries + workers + (uint32_t)held_max;
   const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-  pool->slot_bytes = (options->slot_bytes + page - 1) / page * page;
+  const uint64_t slot_bytes = (options->slot_bytes + page - 1) / page * page;
+  pool->buffer.slot_bytes = slot_bytes;
+  pool->lender.held_max = held_max;
 
   int rc = neap__segment_open(
       &pool->control, "neap-control",
       neap__ring_bytes(workers, entries, slots, options->chain_bytes), error);
   if (rc != NEAP_OK) return rc;
-  neap__ring_format(pool->control.base, workers, entries, slots,
-                    pool->slot_bytes, options->chain_bytes);
+  neap__ring_format(pool->control.base, workers, entries, slots, slot_bytes,
+                    options->chain_bytes);
   rc = neap__ring_attach(&pool->ring, pool->control.base, pool->control.bytes,
                          error);
   if (rc != NEAP_OK) return rc;
@@ -84,13 +93,7 @@ static int open_memory(neap_pool *pool, const neap_pool_options *options,
   if (options->chain_bytes > 0)
     memcpy(pool->control.base + pool->ring.control->chain_offset,
            options->chain, options->chain_bytes);
-  if ((rc = open_slots(pool, slots, error)) != NEAP_OK) return rc;
-  pool->asked = calloc(entries + 1, sizeof *pool->asked);
-  pool->refs = calloc(slots, sizeof *pool->refs);
-  if (pool->asked == NULL || pool->refs == NULL)
-    return neap__error_set(error, NEAP_EMEMORY, 0,
-                           "cannot open a pool: memory is short");
-  return NEAP_OK;
+  return open_slots(pool, slots, error);
 }
 
 /* Out of the way of the numbers that a worker inherits. */
@@ -101,32 +104,54 @@ static int move_up(int fd) {
 static int open_supervisor(neap_pool *pool, const neap_pool_options *options,
                            neap_error *error) {
   neap__supervisor *s = &pool->supervisor;
-  const int rc =
-      neap__spawn_find(options->executable, s->path, sizeof s->path, error);
+  const int rc = neap__launcher_open(&s->launcher, &options->launch, error);
   if (rc != NEAP_OK) return rc;
   s->ring = &pool->ring;
   s->retries = options->retries;
   s->timeout_ns = options->timeout_ns;
   s->attach_ms = NEAP__ATTACH_MS_MAX;
   s->end_ms = NEAP__END_MS_MAX;
-  s->slots = &pool->slots;
-  s->slot_bytes = pool->slot_bytes;
+  s->buffer = &pool->buffer;
   int *inherit = s->inherit;
   inherit[NEAP__FD_CONTROL] = move_up(pool->control.fd);
-  inherit[NEAP__FD_SLOTS] = move_up(pool->slots.fd);
+  inherit[NEAP__FD_SLOTS] = move_up(pool->buffer.segment.fd);
   inherit[NEAP__FD_HEAP] = move_up(options->heap_fd);
   inherit[NEAP__FD_STDERR] = move_up(STDERR_FILENO); /* which may be closed */
   if (inherit[NEAP__FD_CONTROL] < 0 || inherit[NEAP__FD_SLOTS] < 0 ||
       (options->heap_fd >= 0 && inherit[NEAP__FD_HEAP] < 0))
     return neap__error_set(error, NEAP_ESYSTEM, errno,
                            "cannot open a pool: descriptors are short");
-  strncpy(s->lua_dir, options->lua_dir, sizeof s->lua_dir - 1);
-  return neap__supervisor_start(s, error);
+  return s->crew.ops->start(&s->crew, error);
 }
 
 static bool is_debugging(void) {
-  const char *wish = secure_getenv("NEAP_DEBUG");
-  return wish != NULL && *wish != '\0' && strcmp(wish, "0") != 0;
+  const char *value = secure_getenv("NEAP_DEBUG");
+  return value != NULL && *value != '\0' && strcmp(value, "0") != 0;
+}
+
+/* What the consumer and the lender are to know of the options. */
+static void set_up(neap_pool *pool, const neap_pool_options *options) {
+  neap__consumer *c = &pool->consumer;
+  const bool is_strict = is_debugging();
+  const int32_t chunk =
+      is_strict ? 1 : neap__clamp(options->chunk, 0, NEAP_RUN_MAX);
+  *c = (neap__consumer){
+      .ring = &pool->ring,
+      .buffer = &pool->buffer,
+      .lender = &pool->lender,
+      .crew = &pool->supervisor.crew,
+      .length = options->length == NEAP_ENDLESS ? INT64_MAX : options->length,
+      .buffered = options->buffered,
+      .chunk = chunk < options->buffered ? chunk : options->buffered,
+      .is_ordered = options->ordered != 0,
+      .span = options->ordered != 0 ? 0 : options->span,
+      .has_cores = neap_cores() > 1,
+  };
+  pool->lender = (neap__lender){
+      .ring = &pool->ring,
+      .buffer = &pool->buffer,
+      .is_strict = is_strict,
+  };
 }
 
 int neap_pool_open(const neap_pool_options *options, neap_pool **out,
@@ -135,26 +160,17 @@ int neap_pool_open(const neap_pool_options *options, neap_pool **out,
   int rc = check_options(options, error);
   if (rc != NEAP_OK) return rc;
   neap_pool *pool = calloc(1, sizeof *pool);
-  if (pool == NULL)
-    return neap__error_set(error, NEAP_EMEMORY, 0,
-                           "cannot open a pool: memory is short");
+  if (pool == NULL) return no_memory(error);
   neap__origin_open(&pool->origin);
-  pool->control.fd = pool->slots.fd = pool->supervisor.bell = -1;
-  for (int fd = 0; fd < NEAP__FD_COUNT; fd++)
-    pool->supervisor.inherit[fd] = -1;
-  pool->length = options->length == NEAP_ENDLESS ? INT64_MAX : options->length;
-  pool->buffered = options->buffered;
-  pool->is_strict = is_debugging();
-  pool->chunk =
-      pool->is_strict ? 1 : neap__clamp(options->chunk, 0, NEAP_RUN_MAX);
-  if (pool->chunk > pool->buffered) pool->chunk = pool->buffered;
-  pool->run_items = pool->chunk > 0 ? pool->chunk : 1;
-  pool->is_ordered = options->ordered != 0;
-  pool->span = pool->is_ordered ? 0 : options->span;
-  pool->has_cores = neap_cores() > 1;
-  pool->epoch = 1;
-  pool->stop = pool->length;
+  pool->control.fd = pool->buffer.segment.fd = -1;
+  neap__supervisor_init(&pool->supervisor);
+  set_up(pool, options);
   if ((rc = open_memory(pool, options, error)) != NEAP_OK) goto fail;
+  if (neap__lender_init(&pool->lender) != NEAP_OK ||
+      neap__consumer_init(&pool->consumer) != NEAP_OK) {
+    rc = no_memory(error);
+    goto fail;
+  }
   if ((rc = open_supervisor(pool, options, error)) != NEAP_OK) goto fail;
   *out = pool;
   return NEAP_OK;
@@ -164,28 +180,94 @@ fail:
   return rc;
 }
 
-void neap__pool_free_if_done(neap_pool *pool) {
-  if (!pool->is_closed || pool->held > 0) return;
-  neap__segment_close(&pool->slots);
-  free(pool->refs);
+static void free_if_done(neap_pool *pool) {
+  if (!pool->is_closed || pool->lender.held > 0) return;
+  neap__segment_close(&pool->buffer.segment);
+  neap__lender_fini(&pool->lender);
   free(pool);
 }
 
 void neap_pool_close(neap_pool *pool) {
   if (pool == NULL || pool->is_closed) return;
   neap__supervisor *s = &pool->supervisor;
-  if (neap__origin_is_here(&pool->origin)) neap__supervisor_stop(s);
+  if (neap__origin_is_here(&pool->origin)) s->crew.ops->stop(&s->crew);
   neap__supervisor_fini(s);
-  for (int fd = 0; fd < NEAP__FD_COUNT; fd++)
-    if (s->inherit[fd] >= 0) close(s->inherit[fd]);
   neap__segment_close(&pool->control);
   neap__origin_close(&pool->origin);
-  free(pool->asked);
-  pool->asked = NULL;
+  neap__consumer_fini(&pool->consumer);
   pool->is_closed = true;
-  neap__pool_free_if_done(pool);
+  free_if_done(pool);
+}
+
+/* -- Reading: the consumer's functions, while there are workers -- */
+
+/* `what` is what the caller wants to do. */
+static int check_open(const neap_pool *pool, const char *what,
+                      neap_error *error) {
+  if (pool->is_closed)
+    return neap__error_set(error, NEAP_ECLOSED, 0,
+                           "cannot %s: the prefetch is closed", what);
+  if (neap__origin_is_here(&pool->origin)) return NEAP_OK;
+  return neap__error_set(error, NEAP_ECLOSED, 0,
+                         "cannot %s: this process was forked off the one whose "
+                         "prefetch it is\n"
+                         "help: make a prefetch of its own in this process",
+                         what);
+}
+
+int neap_pool_next(neap_pool *pool, neap_run *run, neap_error *error) {
+  *run = (neap_run){.slot = -1};
+  const int rc = check_open(pool, "read", error);
+  return rc != NEAP_OK ? rc : neap__consumer_next(&pool->consumer, run, error);
+}
+
+int neap_pool_get(neap_pool *pool, int64_t epoch, int64_t index, neap_run *run,
+                  neap_error *error) {
+  *run = (neap_run){.slot = -1};
+  const int rc = check_open(pool, "read", error);
+  if (rc != NEAP_OK) return rc;
+  return neap__consumer_get(&pool->consumer, epoch, index, run, error);
+}
+
+int neap_pool_seek(neap_pool *pool, int64_t epoch, int64_t index,
+                   neap_error *error) {
+  const int rc = check_open(pool, "seek", error);
+  if (rc != NEAP_OK) return rc;
+  return neap__consumer_seek(&pool->consumer, epoch, index, error);
+}
+
+void neap_pool_shorten(neap_pool *pool, int64_t length) {
+  if (check_open(pool, "read", NULL) == NEAP_OK)
+    neap__consumer_shorten(&pool->consumer, length);
 }
 
 int64_t neap_pool_length(const neap_pool *pool) {
-  return pool->length == INT64_MAX ? NEAP_ENDLESS : pool->length;
+  const int64_t length = pool->consumer.length;
+  return length == INT64_MAX ? NEAP_ENDLESS : length;
+}
+
+/* -- Slots that the caller holds -- */
+
+int neap_pool_retain(neap_pool *pool, int32_t slot) {
+  if (slot < 0) return NEAP_OK;
+  if (!neap__lender_has_lent(&pool->lender, slot)) return NEAP_EINVAL;
+  pool->lender.refs[slot]++;
+  return NEAP_OK;
+}
+
+int neap_pool_release(neap_pool *pool, int32_t slot) {
+  if (slot < 0) return NEAP_OK;
+  if (!neap__lender_has_lent(&pool->lender, slot)) return NEAP_EINVAL;
+  const bool is_ours = !pool->is_closed && neap__origin_is_here(&pool->origin);
+  neap__lender_release(&pool->lender, (uint32_t)slot, is_ours);
+  free_if_done(pool);
+  return NEAP_OK;
+}
+
+int32_t neap_pool_held(const neap_pool *pool) {
+  return pool->lender.held;
+}
+
+int32_t neap_pool_held_max(const neap_pool *pool) {
+  return pool->lender.held_max;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Starting a worker: finding the executable, and exec with what it inherits.
+ * Launching workers: finding the program, and exec with what it inherits.
  *
  * posix_spawn shares the host's memory with the child until exec, so that the
  * start takes the same time in a host of any size, and copies no lock. The
@@ -80,11 +80,11 @@ static bool find_on_path(char *path, size_t size) {
   return false;
 }
 
-int neap__spawn_find(const char *wish, char *path, size_t size,
+int neap__spawn_find(const char *path_given, char *path, size_t size,
                      neap_error *error) {
-  if (wish == NULL) wish = secure_getenv("NEAP_WORKER");
-  if (wish != NULL) {
-    snprintf(path, size, "%s", wish);
+  if (path_given == NULL) path_given = secure_getenv("NEAP_WORKER");
+  if (path_given != NULL) {
+    snprintf(path, size, "%s", path_given);
     if (is_executable(path)) return NEAP_OK;
     return neap__error_set(error, NEAP_EWORKER, errno,
                            "cannot start workers: no neap executable at %s",
@@ -97,10 +97,45 @@ int neap__spawn_find(const char *wish, char *path, size_t size,
       "set NEAP_WORKER to its path");
 }
 
-/* What becomes of a worker's descriptors. Answers an errno, or 0. */
+/* Copies a list of strings that ends with NULL, as one block; or NULL. */
+static char **copy_strings(const char *const *list) {
+  size_t count = 0, bytes = 0;
+  for (; list[count] != NULL; count++)
+    bytes += strlen(list[count]) + 1;
+  char **copy = calloc(1, (count + 1) * sizeof *copy + bytes);
+  char *to = copy == NULL ? NULL : (char *)(copy + count + 1);
+  for (size_t k = 0; copy != NULL && k < count; k++) {
+    copy[k] = to;
+    to = stpcpy(to, list[k]) + 1;
+  }
+  return copy;
+}
+
+int neap__launcher_open(neap__launcher *launcher, const neap_launch *launch,
+                        neap_error *error) {
+  const int rc = neap__spawn_find(launch->path, launcher->path,
+                                  sizeof launcher->path, error);
+  if (rc != NEAP_OK) return rc;
+  launcher->arguments = copy_strings(launch->arguments);
+  if (launch->environment != NULL)
+    launcher->environment = copy_strings(launch->environment);
+  if (launcher->arguments != NULL &&
+      (launcher->environment != NULL || launch->environment == NULL))
+    return NEAP_OK;
+  return neap__error_set(error, NEAP_EMEMORY, 0,
+                         "cannot start workers: memory is short");
+}
+
+void neap__launcher_close(neap__launcher *launcher) {
+  free(launcher->arguments);
+  free(launcher->environment);
+}
+
+/* What becomes of a worker's descriptors. Returns an errno, or 0. */
 static int add_descriptors(posix_spawn_file_actions_t *actions,
-                           const int inherit[NEAP__FD_COUNT], int words) {
-  int failure = posix_spawn_file_actions_adddup2(actions, words, STDERR_FILENO);
+                           const int inherit[NEAP__FD_COUNT], int stderr_fd) {
+  int failure =
+      posix_spawn_file_actions_adddup2(actions, stderr_fd, STDERR_FILENO);
   for (int fd = NEAP__FD_CONTROL; fd < NEAP__FD_COUNT && failure == 0; fd++)
     failure = inherit[fd] >= 0
                   ? posix_spawn_file_actions_adddup2(actions, inherit[fd], fd)
@@ -118,12 +153,11 @@ static void reset_signals(posix_spawnattr_t *attributes) {
                            POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
 }
 
-/* Answers an errno, or 0. */
-static int start(const char *path, const char *lua_dir,
-                 const int inherit[NEAP__FD_COUNT], int words, pid_t *pid) {
-  char name[] = "neap", form[] = "--worker", folder[PATH_MAX];
-  char *const argv[] = {name, form, folder, NULL};
-  snprintf(folder, sizeof folder, "%s", lua_dir);
+/* Returns an errno, or 0. */
+static int start(const neap__launcher *launcher,
+                 const int inherit[NEAP__FD_COUNT], int stderr_fd, pid_t *pid) {
+  char *const *environment =
+      launcher->environment != NULL ? launcher->environment : environ;
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   int failure = posix_spawn_file_actions_init(&actions);
@@ -131,23 +165,24 @@ static int start(const char *path, const char *lua_dir,
   failure = posix_spawnattr_init(&attributes);
   if (failure == 0) {
     reset_signals(&attributes);
-    failure = add_descriptors(&actions, inherit, words);
+    failure = add_descriptors(&actions, inherit, stderr_fd);
     if (failure == 0)
-      failure = posix_spawn(pid, path, &actions, &attributes, argv, environ);
+      failure = posix_spawn(pid, launcher->path, &actions, &attributes,
+                            launcher->arguments, environment);
     posix_spawnattr_destroy(&attributes);
   }
   posix_spawn_file_actions_destroy(&actions);
   return failure;
 }
 
-int neap__spawn(const char *path, const char *lua_dir,
-                const int inherit[NEAP__FD_COUNT], int words, pid_t *pid,
-                int *pidfd, neap_error *error) {
+int neap__launcher_spawn(const neap__launcher *launcher,
+                         const int inherit[NEAP__FD_COUNT], int stderr_fd,
+                         pid_t *pid, int *pidfd, neap_error *error) {
   *pidfd = -1;
-  const int failure = start(path, lua_dir, inherit, words, pid);
+  const int failure = start(launcher, inherit, stderr_fd, pid);
   if (failure != 0)
     return neap__error_set(error, NEAP_EWORKER, failure,
-                           "cannot start workers: %s", path);
+                           "cannot start workers: %s", launcher->path);
   *pidfd = (int)syscall(SYS_pidfd_open, *pid, 0);
   if (*pidfd < 0) {
     const int reason = errno;

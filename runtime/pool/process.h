@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Starting a worker: finding the executable, and exec with what it inherits. */
+/* Launching workers: finding the program, and exec with what it inherits. */
 #ifndef NEAP_POOL_PROCESS_H
 #define NEAP_POOL_PROCESS_H
 
+#include <limits.h>
 #include <sys/types.h>
 
 #include "neap.h"
@@ -31,21 +32,33 @@ enum {
 };
 
 /*
- * The path of the neap executable: `wish` if it is not NULL, else NEAP_WORKER
- * of the environment, else beside the library, else on PATH. The environment
- * of a setuid program is its caller's, and is not believed.
+ * The path of the neap executable: `path_given` if it is not NULL, else
+ * NEAP_WORKER of the environment, else beside the library, else on PATH. The
+ * environment of a setuid program is its caller's, and is not believed.
  */
-int neap__spawn_find(const char *wish, char *path, size_t size,
+int neap__spawn_find(const char *path_given, char *path, size_t size,
                      neap_error *error);
 
+/* A copy of a neap_launch. Zero-filled is closed. */
+typedef struct neap__launcher {
+  char path[PATH_MAX];
+  char **arguments;
+  char **environment; /* NULL: the host's */
+} neap__launcher;
+
+/* Finds the program, and copies the rest. */
+int neap__launcher_open(neap__launcher *launcher, const neap_launch *launch,
+                        neap_error *error);
+void neap__launcher_close(neap__launcher *launcher);
 /*
- * Starts `path --worker lua_dir`. From NEAP__FD_CONTROL on, inherit[fd] becomes
+ * Starts the program. From NEAP__FD_CONTROL on, inherit[fd] becomes its
  * descriptor fd, -1 for none; each must be NEAP__FD_COUNT or more, and so must
- * `words`, which becomes its stderr. Answers its pid and a pidfd. No fork of
- * the host's memory. ESRCH: it has died already, and the host has reaped it.
+ * `stderr_fd`, which becomes its stderr. No fork of the host's memory. Returns
+ * in *pid its pid, in *pidfd a pidfd. The error's errno is ESRCH where it has
+ * died already, and the host has reaped it.
  */
-int neap__spawn(const char *path, const char *lua_dir,
-                const int inherit[NEAP__FD_COUNT], int words, pid_t *pid,
-                int *pidfd, neap_error *error);
+int neap__launcher_spawn(const neap__launcher *launcher,
+                         const int inherit[NEAP__FD_COUNT], int stderr_fd,
+                         pid_t *pid, int *pidfd, neap_error *error);
 
 #endif

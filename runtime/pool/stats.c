@@ -18,17 +18,17 @@ int32_t neap_pool_read_worker(const neap_pool *pool, int32_t worker,
   if (pool->is_closed || worker < 0 ||
       (uint32_t)worker >= pool->ring.worker_count)
     return 0;
-  const neap__corner *corner = &pool->ring.corners[worker];
-  out->items = read_counter(&corner->items);
-  out->runs = read_counter(&corner->runs);
-  out->bytes = read_counter(&corner->bytes);
-  out->busy_ns = read_counter(&corner->busy_ns);
-  out->idle_ns = read_counter(&corner->idle_ns);
+  const neap__worker_record *record = &pool->ring.records[worker];
+  out->items = read_counter(&record->items);
+  out->runs = read_counter(&record->runs);
+  out->bytes = read_counter(&record->bytes);
+  out->busy_ns = read_counter(&record->busy_ns);
+  out->idle_ns = read_counter(&record->idle_ns);
   return atomic_load(&pool->supervisor.pids[worker]);
 }
 
 void neap_pool_read_stats(const neap_pool *pool, neap_pool_stats *out) {
-  neap_pool_stats sum = {.held = pool->held};
+  neap_pool_stats sum = {.held = pool->lender.held};
   for (uint32_t w = 0; !pool->is_closed && w < pool->ring.worker_count; w++) {
     neap_pool_stats one;
     neap_pool_read_worker(pool, (int32_t)w, &one);
@@ -39,7 +39,7 @@ void neap_pool_read_stats(const neap_pool *pool, neap_pool_stats *out) {
     sum.idle_ns += one.idle_ns;
     sum.workers++;
   }
-  sum.consumer_wait_ns = pool->wait_ns;
+  sum.consumer_wait_ns = pool->consumer.wait_ns;
   sum.restarts = atomic_load(&pool->supervisor.restarts);
   sum.retries = atomic_load(&pool->supervisor.retried);
   *out = sum;

@@ -28,8 +28,8 @@ enum { LOOKS_A_TIMEOUT = 4, LOOK_MS_MIN = 10, LOOK_MS_MAX = 1000 };
 enum { PAUSES_MAX = 100 };
 /* How soon to try again to start a worker that could not be started. */
 enum { RESTART_MS = 1000 };
-/* How soon to try again whether the host's stderr takes words. */
-enum { MUFFLED_MS = 100 };
+/* How soon to try again whether the host's stderr takes output. */
+enum { BLOCKED_MS = 100 };
 
 /* -- Failing as a whole -- */
 
@@ -38,38 +38,63 @@ static void give_up(neap__supervisor *s, const neap_error *why) {
   if (!atomic_load(&s->has_failed)) s->failure = *why;
   atomic_store(&s->has_failed, 1);
   pthread_mutex_unlock(&s->lock);
-  neap__ring_alarm(s->ring);
+  neap__ring_wake_consumer(s->ring);
 }
 
-static void listen_to(neap__supervisor *s, neap__child *child) {
+static void receive_from(neap__supervisor *s, neap__child *child) {
   neap_error why;
-  if (neap__child_listen(child, &why)) give_up(s, &why);
+  if (neap__child_receive(child, &why)) give_up(s, &why);
 }
 
 /* Deaths of a run, now at this item and now at that, that count as one at the
    last of them: else a run could be opened again for ever. */
 enum { RUN_DEATHS = 8 };
 
-static bool again(void *host, uint32_t entry, uint64_t ticket) {
-  neap__supervisor *s = host;
-  const int32_t item = atomic_load(&s->ring->corners[s->dead].progress);
-  s->dead_had_work = true;
-  if (s->dead_is_innocent) {
-    atomic_fetch_add(&s->retried, 1);
-    return true;
-  }
+/* A worker that has died, while its work is recovered. */
+typedef struct death {
+  neap__supervisor *supervisor;
+  uint32_t worker;
+  int status;    /* how it ended, as from waitpid */
+  bool had_work; /* it had begun a run, which may be cancelled by now */
+} death;
+
+/*
+ * Whether the item that was being computed is to blame. A worker that is
+ * killed for one item may be at another by then, or have others in work.
+ */
+static bool is_to_blame(const death *dead, uint32_t slot, bool *is_overdue) {
+  const neap__supervisor *s = dead->supervisor;
+  *is_overdue = slot < s->ring->slot_count && s->paces[slot].is_overdue &&
+                neap__pace_holds(&s->paces[slot], &s->ring->slots[slot]);
+  return *is_overdue || !s->children[dead->worker].is_overdue;
+}
+
+static int32_t progress_of(const neap__ring *ring, uint32_t slot) {
+  return slot < ring->slot_count ? atomic_load(&ring->slots[slot].progress) : 0;
+}
+
+/* Notes one more death at an entry; whether it may be tried again. */
+static bool note_fate(neap__supervisor *s, uint32_t entry, neap__fate now) {
   pthread_mutex_lock(&s->lock);
   neap__fate *fate = &s->fates[entry];
-  const bool is_same_run = fate->ticket == ticket;
-  fate->run_deaths = is_same_run ? fate->run_deaths + 1 : 1;
-  fate->deaths = is_same_run && fate->item == item ? fate->deaths + 1 : 1;
-  fate->ticket = ticket;
-  fate->item = item;
-  fate->status = s->dead_status;
-  fate->is_overdue = s->children[s->dead].pace.is_overdue;
-  const bool is_open = !fate->is_overdue && fate->deaths <= s->retries &&
-                       fate->run_deaths / RUN_DEATHS <= s->retries;
+  const bool is_same_run = fate->ticket == now.ticket;
+  now.run_deaths = is_same_run ? fate->run_deaths + 1 : 1;
+  now.deaths = is_same_run && fate->item == now.item ? fate->deaths + 1 : 1;
+  *fate = now;
   pthread_mutex_unlock(&s->lock);
+  return !now.is_overdue && now.deaths <= s->retries &&
+         now.run_deaths / RUN_DEATHS <= s->retries;
+}
+
+static bool again(void *host, uint32_t entry, neap__mark claim) {
+  death *dead = host;
+  neap__supervisor *s = dead->supervisor;
+  neap__fate fate = {.ticket = claim.ticket, .status = dead->status};
+  bool is_open = true;
+  dead->had_work = true;
+  fate.item = progress_of(s->ring, claim.slot);
+  if (is_to_blame(dead, claim.slot, &fate.is_overdue))
+    is_open = note_fate(s, entry, fate);
   if (is_open) atomic_fetch_add(&s->retried, 1);
   return is_open;
 }
@@ -79,12 +104,11 @@ static bool start(neap__supervisor *s, uint32_t w, neap_error *why) {
   neap__child *child = &s->children[w];
   int rc, tries = 0;
   do /* again if it died at once, and the host has reaped it */
-    rc = neap__child_start(child, s->path, s->lua_dir, s->inherit, why);
+    rc = neap__child_start(child, &s->launcher, s->inherit, why);
   while (rc != NEAP_OK && why->system == ESRCH &&
          ++tries < NEAP__VAIN_KILLS_MAX);
   if (rc != NEAP_OK) return false;
-  atomic_store(&s->ring->corners[w].began_ns, 0); /* what the last one left */
-  child->runs_before = atomic_load(&s->ring->corners[w].runs);
+  child->runs_before = atomic_load(&s->ring->records[w].runs);
   atomic_store(&s->pids[w], (int32_t)child->pid);
   if (neap__child_greet(child, (int32_t)w, why) != NEAP_OK) give_up(s, why);
   return true;
@@ -109,20 +133,26 @@ static void start_successor(neap__supervisor *s, uint32_t w) {
 }
 
 /*
- * Whether worker w dies in vain: before it is ready, or without ever having
- * claimed a run although there is work; so many times in a row. Who is killed
- * says little about the next one's chances, so that takes many more times.
+ * Counts a death in vain: before the worker was ready, or without ever having
+ * claimed a run although there is work. Any other death ends the count.
  */
-static bool is_hopeless(neap__supervisor *s, uint32_t w, bool was_ready) {
-  neap__child *child = &s->children[w];
-  const int64_t runs = atomic_load(&s->ring->corners[w].runs);
-  if (s->dead_had_work || runs != child->runs_before)
+static void count_vain_death(neap__supervisor *s, const death *dead,
+                             bool was_ready) {
+  neap__child *child = &s->children[dead->worker];
+  const int64_t runs = atomic_load(&s->ring->records[dead->worker].runs);
+  if (dead->had_work || runs != child->runs_before)
     child->vain_deaths = 0;
   else if (!was_ready || neap__ring_has_work(s->ring))
     child->vain_deaths++;
-  const bool was_killed =
-      s->dead_status == NEAP_STATUS_LOST || /* for all we know */
-      (WIFSIGNALED(s->dead_status) && WTERMSIG(s->dead_status) == SIGKILL);
+}
+
+/*
+ * Whether workers of this number have died in vain too often in a row. A
+ * SIGKILL says little about the successor's chances, so more are allowed.
+ */
+static bool is_hopeless(const neap__child *child, int status) {
+  const bool was_killed = status == NEAP_STATUS_LOST || /* for all we know */
+                          (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
   return child->vain_deaths >=
          (was_killed ? NEAP__VAIN_KILLS_MAX : NEAP__VAIN_DEATHS_MAX);
 }
@@ -148,33 +178,45 @@ static int64_t pause_until(neap__supervisor *s, int64_t now) {
 }
 
 /*
- * Kills who has been at an item for too long. Answers when to look again:
- * workers at rest need fewer looks, since a run tells when it began.
+ * Looks at a slot that worker w is filling, and kills the worker where the
+ * item takes too long. Returns the time that is left to it.
+ */
+static int64_t look_at_slot(neap__supervisor *s, uint32_t slot, uint32_t w,
+                            int64_t now, int64_t paused_ns) {
+  neap__pace *pace = &s->paces[slot];
+  neap__child *child = &s->children[w];
+  neap__pace_pause(pace, paused_ns);
+  neap__pace_keep(pace, &s->ring->slots[slot],
+                  paused_ns > 0 ? now : s->looked_ns, now);
+  if (pace->began_ns == 0) return INT64_MAX;
+  const int64_t left_ns = pace->since_ns + s->timeout_ns - now;
+  if (left_ns > 0) return left_ns;
+  /* If the worker cannot be killed, this is tried again at the next look. */
+  child->is_overdue = pace->is_overdue = neap__child_kill(child);
+  return s->timeout_ns;
+}
+
+/*
+ * Looks at all slots that are being filled. Returns when to look again: later
+ * while no item is in work, since a run tells when it began.
  */
 static int64_t look_at_items(neap__supervisor *s, int64_t now,
                              int64_t paused_ns) {
   const int64_t least = LOOK_MS_MIN * 1000000ll, most = LOOK_MS_MAX * 1000000ll;
   const int64_t busy_ns = within(s->timeout_ns / LOOKS_A_TIMEOUT, least, most);
   int64_t look_ns = within(s->timeout_ns, least, most);
-  for (uint32_t w = 0; w < s->ring->worker_count; w++) {
-    neap__child *child = &s->children[w];
-    neap__pace *pace = &child->pace;
-    if (child->pid == 0 || pace->is_overdue) continue;
-    neap__pace_pause(pace, paused_ns);
-    neap__pace_keep(pace, &s->ring->corners[w],
-                    paused_ns > 0 ? now : s->looked_ns, now);
-    if (pace->began_ns == 0) continue;
+  for (uint32_t slot = 0; slot < s->ring->slot_count; slot++) {
+    const int32_t w = neap__slot_filler(s->ring, slot);
+    if (w < 0 || s->children[w].pid == 0 || s->children[w].is_overdue) continue;
+    const int64_t left_ns = look_at_slot(s, slot, (uint32_t)w, now, paused_ns);
+    if (left_ns == INT64_MAX) continue;
     if (busy_ns < look_ns) look_ns = busy_ns;
-    const int64_t left_ns = pace->since_ns + s->timeout_ns - now;
-    if (left_ns <= 0)
-      pace->is_overdue = neap__child_kill(child); /* else at the next look */
-    else if (left_ns < look_ns)
-      look_ns = left_ns;
+    if (left_ns < look_ns) look_ns = left_ns;
   }
   return look_ns;
 }
 
-/* Gives up where a worker does not attach. Answers when to look again. */
+/* Gives up where a worker does not attach. Returns when to look again. */
 static int64_t look_at_starts(neap__supervisor *s, int64_t now,
                               int64_t paused_ns) {
   const int64_t most = LOOK_MS_MAX * 1000000ll; /* or pauses go unseen */
@@ -186,20 +228,20 @@ static int64_t look_at_starts(neap__supervisor *s, int64_t now,
     child->started_ns += paused_ns;
     if (child->started_ns > now) child->started_ns = now;
     const int64_t left_ns = child->started_ns + s->attach_ms * 1000000ll - now;
-    if (left_ns <= 0) listen_to(s, child); /* its word may be there */
+    if (left_ns <= 0) receive_from(s, child); /* its word may be there */
     if (child->state != NEAP__CHILD_STARTED) continue;
     look_ns = within(left_ns, 0, look_ns < most ? look_ns : most);
     if (left_ns > 0) continue;
     neap_error why;
     neap__error_set(&why, NEAP_EWORKER, 0,
                     "cannot start workers: no word from %s within %d s",
-                    s->path, s->attach_ms / 1000);
+                    s->launcher.path, s->attach_ms / 1000);
     give_up(s, &why);
   }
   return look_ns;
 }
 
-/* Tries again to start who could not be. Answers when to look again. */
+/* Tries again to start missing workers. Returns when to look again. */
 static int64_t look_at_successors(neap__supervisor *s, int64_t now) {
   int64_t look_ns = INT64_MAX;
   for (uint32_t w = 0; w < s->ring->worker_count; w++) {
@@ -232,78 +274,83 @@ static int look_at_clocks(neap__supervisor *s) {
 
 /* -- Deaths -- */
 
-/* Gives back the memory of what a dead worker was writing: nobody knows how
-   much it was. */
-static void wipe(neap__supervisor *s, uint32_t w) {
-  for (uint32_t slot = 0; slot < s->ring->slot_count; slot++)
-    if (neap__slot_is_filling(s->ring, slot, w))
-      neap__segment_trim(s->slots, slot * s->slot_bytes, s->slot_bytes);
+/*
+ * Gives back the memory of the slots that a dead worker was filling: nobody
+ * knows how much of it was written. Returns whether it had begun a run.
+ */
+static bool wipe(neap__supervisor *s, uint32_t w) {
+  bool had_work = false;
+  for (uint32_t slot = 0; slot < s->ring->slot_count; slot++) {
+    if (neap__slot_filler(s->ring, slot) != (int32_t)w) continue;
+    if (atomic_load(&s->ring->slots[slot].began_ns) != 0) had_work = true;
+    neap__buffer_trim(s->buffer, slot, 0);
+  }
+  return had_work;
+}
+
+static void give_up_starting(neap__supervisor *s, const neap__child *child,
+                             int status) {
+  char end[NEAP__TAIL_BYTES + 128];
+  neap_error why = {0};
+  neap__child_describe_end(child, status, end, sizeof end);
+  neap__error_set(&why, NEAP_EWORKER, 0,
+                  "cannot start workers: %d in a row died before they did "
+                  "anything; the last %s",
+                  child->vain_deaths, end);
+  give_up(s, &why);
 }
 
 /* A worker has died: its work goes on elsewhere, and a successor starts. */
-static void bury(neap__supervisor *s, uint32_t w) {
+static void recover(neap__supervisor *s, uint32_t w) {
   neap__child *child = &s->children[w];
-  if (child->socket >= 0) listen_to(s, child);
+  if (child->socket >= 0) receive_from(s, child);
   const bool was_ready = child->state == NEAP__CHILD_READY;
   const int status = neap__child_reap(child, s->inherit[NEAP__FD_STDERR]);
   atomic_store(&s->pids[w], 0);
-  s->dead = w;
-  s->dead_status = status;
-  /* Its run may have been cancelled meanwhile, and nobody's by now. */
-  s->dead_had_work = atomic_load(&s->ring->corners[w].began_ns) != 0;
-  s->dead_is_innocent = child->pace.is_overdue &&
-                        !neap__pace_holds(&child->pace, &s->ring->corners[w]);
-  wipe(s, w);
-  neap__ring_recover(s->ring, w, again, s);
+  death dead = {s, w, status, wipe(s, w)};
+  neap__ring_recover(s->ring, w, again, &dead);
   if (atomic_load(&s->is_stopping)) return; /* it did as it was told */
-  if (is_hopeless(s, w, was_ready)) {
-    char end[NEAP__TAIL_BYTES + 128];
-    neap_error why = {0};
-    neap__child_describe_end(child, status, end, sizeof end);
-    neap__error_set(&why, NEAP_EWORKER, 0,
-                    "cannot start workers: %d in a row died before they did "
-                    "anything; the last %s",
-                    child->vain_deaths, end);
-    give_up(s, &why);
-  }
+  count_vain_death(s, &dead, was_ready);
+  if (is_hopeless(child, status)) give_up_starting(s, child, status);
   if (!atomic_load(&s->has_failed)) start_successor(s, w);
 }
 
 /* -- The thread -- */
 
-enum { PIDFD, SOCKET, WORDS, POLLS };
+enum { PIDFD, SOCKET, OUTPUT, POLLS };
 
 static struct pollfd *polls_of(neap__supervisor *s, uint32_t w) {
   return s->polls + 1 + w * POLLS;
 }
 
 /*
- * Waits for the bell, a death or a word. s->polls: the bell, then POLLS for
- * each worker; poll skips negative ones. Answers as poll does.
+ * Waits for the stop, a death, a message or output. s->polls: stop_fd, then
+ * POLLS for each worker; poll skips negative ones. Returns as poll does.
  */
-static int wait_for_news(neap__supervisor *s, int bell, int timeout_ms) {
+static int wait_for_news(neap__supervisor *s, int stop_fd, int timeout_ms) {
   const uint32_t count = s->ring->worker_count;
-  s->polls[0] = (struct pollfd){.fd = bell, .events = POLLIN};
+  s->polls[0] = (struct pollfd){.fd = stop_fd, .events = POLLIN};
   for (uint32_t w = 0; w < count; w++) {
     const neap__child *child = &s->children[w];
     struct pollfd *polls = polls_of(s, w);
     polls[PIDFD] = (struct pollfd){.fd = child->pidfd, .events = POLLIN};
     polls[SOCKET] = (struct pollfd){.fd = child->socket, .events = POLLIN};
-    polls[WORDS] = (struct pollfd){.fd = child->is_muffled ? -1 : child->words,
-                                   .events = POLLIN};
+    polls[OUTPUT] = (struct pollfd){
+        .fd = child->is_blocked ? -1 : child->output, .events = POLLIN};
   }
   return poll(s->polls, 1 + POLLS * count, timeout_ms);
 }
 
-/* Hears what came; who was muffled is tried again. When to do so, or -1. */
-static int hear(neap__supervisor *s) {
+/* Passes on what workers write to stderr. Returns when to try those again for
+   which the host's stderr is full, or -1. */
+static int forward_output(neap__supervisor *s) {
   int again_ms = -1;
   for (uint32_t w = 0; w < s->ring->worker_count; w++) {
     neap__child *child = &s->children[w];
-    if (child->words < 0) continue;
-    if (child->is_muffled || polls_of(s, w)[WORDS].revents != 0)
-      neap__child_hear(child, s->inherit[NEAP__FD_STDERR]);
-    if (child->is_muffled) again_ms = MUFFLED_MS;
+    if (child->output < 0) continue;
+    if (child->is_blocked || polls_of(s, w)[OUTPUT].revents != 0)
+      neap__child_forward(child, s->inherit[NEAP__FD_STDERR]);
+    if (child->is_blocked) again_ms = BLOCKED_MS;
   }
   return again_ms;
 }
@@ -341,11 +388,11 @@ static void end_children(neap__supervisor *s) {
     for (uint32_t w = 0; w < s->ring->worker_count; w++) {
       neap__child *child = &s->children[w];
       if (child->pid == 0) continue;
-      if (polls_of(s, w)[SOCKET].revents != 0) listen_to(s, child);
+      if (polls_of(s, w)[SOCKET].revents != 0) receive_from(s, child);
       if (is_blind || polls_of(s, w)[PIDFD].revents != 0)
         neap__child_reap(child, s->inherit[NEAP__FD_STDERR]);
     }
-    hear(s);
+    forward_output(s);
   }
   abandon_children(s);
 }
@@ -357,7 +404,7 @@ static void give_up_watching(neap__supervisor *s) {
   neap__error_set(&why, NEAP_ESYSTEM, errno, "cannot watch the workers");
   give_up(s, &why);
   while (!atomic_load(&s->is_stopping))
-    (void)!read(s->bell, &rings, sizeof rings);
+    (void)!read(s->stop_fd, &rings, sizeof rings);
 }
 
 static void *supervise(void *argument) {
@@ -371,37 +418,40 @@ static void *supervise(void *argument) {
     if (atomic_load(&s->is_stopping)) break;
   }
   while (!atomic_load(&s->is_stopping)) {
-    const int muffled_ms = hear(s), look_ms = look_at_clocks(s);
+    const int blocked_ms = forward_output(s), look_ms = look_at_clocks(s);
     const bool is_sooner =
-        muffled_ms >= 0 && (look_ms < 0 || muffled_ms < look_ms);
-    const int limit_ms = is_sooner ? muffled_ms : look_ms;
+        blocked_ms >= 0 && (look_ms < 0 || blocked_ms < look_ms);
+    const int limit_ms = is_sooner ? blocked_ms : look_ms;
     s->asked_ns = limit_ms < 0 ? INT64_MAX : limit_ms * 1000000ll;
-    if (wait_for_news(s, s->bell, limit_ms) < 0) {
+    if (wait_for_news(s, s->stop_fd, limit_ms) < 0) {
       if (errno != EINTR) give_up_watching(s);
       continue;
     }
     for (uint32_t w = 0; w < count && s->polls[0].revents == 0; w++) {
-      if (polls_of(s, w)[SOCKET].revents != 0) listen_to(s, &s->children[w]);
-      if (polls_of(s, w)[PIDFD].revents != 0) bury(s, w);
+      if (polls_of(s, w)[SOCKET].revents != 0) receive_from(s, &s->children[w]);
+      if (polls_of(s, w)[PIDFD].revents != 0) recover(s, w);
     }
   }
   end_children(s);
   return NULL;
 }
 
-int neap__supervisor_start(neap__supervisor *s, neap_error *error) {
+/* -- The crew -- */
+
+static int crew_start(neap__crew *crew, neap_error *error) {
+  neap__supervisor *s = (neap__supervisor *)crew;
   const uint32_t workers = s->ring->worker_count;
-  pthread_mutex_init(&s->lock, NULL);
   s->children = calloc(workers, sizeof *s->children);
   s->pids = calloc(workers, sizeof *s->pids);
   s->fates = calloc(s->ring->entry_count + 1, sizeof *s->fates);
+  s->paces = calloc(s->ring->slot_count, sizeof *s->paces);
   s->polls = calloc(1 + POLLS * workers, sizeof *s->polls);
-  s->bell = neap__descriptor_raise(eventfd(0, EFD_CLOEXEC));
+  s->stop_fd = neap__descriptor_raise(eventfd(0, EFD_CLOEXEC));
   if (s->children == NULL || s->pids == NULL || s->fates == NULL ||
-      s->polls == NULL)
+      s->paces == NULL || s->polls == NULL)
     return neap__error_set(error, NEAP_EMEMORY, 0,
                            "cannot start workers: memory is short");
-  if (s->bell < 0)
+  if (s->stop_fd < 0)
     return neap__error_set(error, NEAP_ESYSTEM, errno, "cannot start workers");
   for (uint32_t w = 0; w < workers; w++)
     s->children[w] = NEAP__NO_CHILD;
@@ -418,33 +468,59 @@ int neap__supervisor_start(neap__supervisor *s, neap_error *error) {
   return NEAP_OK;
 }
 
-void neap__supervisor_stop(neap__supervisor *s) {
+static void crew_stop(neap__crew *crew) {
+  neap__supervisor *s = (neap__supervisor *)crew;
   if (!s->is_running) return;
   const uint64_t one = 1;
   atomic_store(&s->is_stopping, 1);
   neap__ring_stop(s->ring);
-  while (write(s->bell, &one, sizeof one) < 0 && errno == EINTR)
+  while (write(s->stop_fd, &one, sizeof one) < 0 && errno == EINTR)
     continue;
   pthread_join(s->thread, NULL);
   s->is_running = 0;
 }
 
-void neap__supervisor_fini(neap__supervisor *s) {
-  if (s->bell > 0) close(s->bell);
-  if (s->children != NULL) abandon_children(s); /* in a forked child */
-  free(s->children);
-  free(s->pids);
-  free(s->fates);
-  free(s->polls);
-  s->children = NULL;
-  s->pids = NULL;
-  s->fates = NULL;
-  s->polls = NULL;
-}
-
-neap__fate neap__supervisor_fate(neap__supervisor *s, uint32_t entry) {
+static neap__fate crew_fate(neap__crew *crew, uint32_t entry) {
+  neap__supervisor *s = (neap__supervisor *)crew;
   pthread_mutex_lock(&s->lock);
   const neap__fate fate = s->fates[entry];
   pthread_mutex_unlock(&s->lock);
   return fate;
+}
+
+static int crew_failure(neap__crew *crew, neap_error *error) {
+  neap__supervisor *s = (neap__supervisor *)crew;
+  if (!atomic_load(&s->has_failed)) return NEAP_OK;
+  pthread_mutex_lock(&s->lock);
+  if (error != NULL) *error = s->failure;
+  const int status = s->failure.status;
+  pthread_mutex_unlock(&s->lock);
+  return status;
+}
+
+void neap__supervisor_fini(neap__supervisor *s) {
+  if (s->stop_fd >= 0) close(s->stop_fd);
+  for (int fd = 0; fd < NEAP__FD_COUNT; fd++)
+    if (s->inherit[fd] >= 0) close(s->inherit[fd]);
+  neap__launcher_close(&s->launcher);
+  if (s->children != NULL) abandon_children(s); /* in a forked child */
+  free(s->children);
+  free(s->pids);
+  free(s->fates);
+  free(s->paces);
+  free(s->polls);
+}
+
+static const neap__crew_ops supervisor_ops = {
+    .start = crew_start,
+    .stop = crew_stop,
+    .fate = crew_fate,
+    .failure = crew_failure,
+};
+
+void neap__supervisor_init(neap__supervisor *s) {
+  *s = (neap__supervisor){.crew = {&supervisor_ops}, .stop_fd = -1};
+  for (int fd = 0; fd < NEAP__FD_COUNT; fd++)
+    s->inherit[fd] = -1;
+  pthread_mutex_init(&s->lock, NULL);
 }

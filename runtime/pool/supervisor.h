@@ -3,13 +3,14 @@
 #ifndef NEAP_POOL_SUPERVISOR_H
 #define NEAP_POOL_SUPERVISOR_H
 
-#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
 #include "pool/child.h"
-#include "ring/ring.h"
+#include "pool/pace.h"
 #include "memory/segment.h"
+#include "ring/crew.h"
+#include "ring/ring.h"
 
 /* How long a busy worker may take to end before it is killed. */
 enum { NEAP__STOP_MS_MAX = 100 };
@@ -20,24 +21,14 @@ enum { NEAP__ATTACH_MS_MAX = 60000 };
 /* Times in a row that a worker may die before it has done anything. */
 enum { NEAP__VAIN_DEATHS_MAX = 3, NEAP__VAIN_KILLS_MAX = 30 };
 
-/* What became of the last worker that died with an entry in its hands. */
-typedef struct neap__fate {
-  uint64_t ticket;
-  int32_t item;       /* of the run: the one that was being computed */
-  int32_t deaths;     /* of workers in a row at this item */
-  int32_t run_deaths; /* at any of its items, in this opening */
-  int32_t status;     /* of the last, as waitpid tells it */
-  bool is_overdue;    /* it was killed, for it took too long */
-} neap__fate;
-
 typedef struct neap__supervisor {
+  neap__crew crew;
+
   /* Set by the pool before the start, then read only. */
   neap__ring *ring;
-  neap__segment *slots; /* slot_bytes each */
-  uint64_t slot_bytes;
+  neap__buffer *buffer;
   int inherit[NEAP__FD_COUNT]; /* as neap__child_start wants it */
-  char path[PATH_MAX];
-  char lua_dir[PATH_MAX];
+  neap__launcher launcher;     /* opened; the supervisor closes it */
   int32_t retries;
   int64_t timeout_ns; /* of an item; 0: none */
   int32_t attach_ms;  /* NEAP__ATTACH_MS_MAX, or less for a test */
@@ -55,29 +46,24 @@ typedef struct neap__supervisor {
 
   /* The thread's own. */
   neap__child *children;
+  neap__pace *paces; /* one a slot */
   struct pollfd *polls;
-  int64_t looked_ns;     /* when the clocks were looked at last, */
-  int64_t asked_ns;      /* how long after that the next look was due, */
-  int pauses;            /* and how many looks in a row came too late */
-  uint32_t dead;         /* the worker that is being recovered, */
-  int dead_status;       /* how it ended, */
-  bool dead_had_work;    /* whether it had claimed a run, */
-  bool dead_is_innocent; /* and had done the item that it was killed for */
-  int bell;              /* an eventfd that rings for the end; -1 */
+  int64_t looked_ns; /* when the clocks were looked at last, */
+  int64_t asked_ns;  /* how long after that the next look was due, */
+  int pauses;        /* and how many looks in a row came too late */
+  int stop_fd;       /* an eventfd that ends the thread; -1 */
   pthread_t thread;
   int is_running;
 } neap__supervisor;
 
-/* Starts the thread, which starts the workers. The rest is zero-filled. */
-int neap__supervisor_start(neap__supervisor *supervisor, neap_error *error);
 /*
- * Ends workers and thread; half-started is fine. Waits NEAP__STOP_MS_MAX for
- * busy workers, and NEAP__END_MS_MAX for one that cannot be killed.
+ * Nothing is started yet. The caller sets the fields above, then calls the
+ * crew's `start`: it starts the thread, which starts the workers. `stop` waits
+ * NEAP__STOP_MS_MAX for busy workers, and NEAP__END_MS_MAX for one that cannot
+ * be killed.
  */
-void neap__supervisor_stop(neap__supervisor *supervisor);
+void neap__supervisor_init(neap__supervisor *supervisor);
 /* Frees memory and descriptors, ends nothing: for a forked child too. */
 void neap__supervisor_fini(neap__supervisor *supervisor);
-/* The fate of an entry's last opening. */
-neap__fate neap__supervisor_fate(neap__supervisor *supervisor, uint32_t entry);
 
 #endif

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The worker's side of the ring: attach to what the host handed down, then
- * wait for a task, fill its slot, publish it, again and again.
+ * A worker: a filler that runs in a process of its own. It attaches to what
+ * it inherited from the host, then claims tasks and publishes them.
  *
  * A worker ends with its host: by the parent-death signal, by the end of its
  * socket, by the check that neither was missed, and because the host says so
- * through the ring. It keeps no descriptor but stdio and those it was handed.
+ * through the ring. It keeps no descriptor but stdio and those it inherited.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -23,31 +22,22 @@
 
 #include "base/error.h"
 #include "base/fault.h"
-#include "base/futex.h"
 #include "base/library.h"
 #include "base/origin.h"
-#include "pool/process.h"
-#include "ring/ring.h"
 #include "memory/segment.h"
 #include "neap_lua.h"
+#include "pool/process.h"
+#include "ring/filler.h"
+#include "ring/ring.h"
 
-enum { SLOT_LOOKS_MAX = 10000 };
 /* Bytes of what a worker tells: they fit a neap_error. */
 enum { WHY_BYTES_MAX = 2000 };
 
 struct neap_worker {
   neap__segment control;
-  neap__segment slots;
+  neap__buffer buffer;
   neap__ring ring;
-  uint64_t slot_bytes;
-  uint32_t number;
-  int32_t slot;  /* the one we fill, -1: none yet */
-  uint32_t last; /* the one we filled last */
-  uint32_t entry;
-  uint64_t ticket;
-  int64_t started_ns;
-  int64_t free_ns; /* when the last run was done; 0: look at the clock */
-  int32_t count;
+  neap__filler filler;
   int heap_fd;
   neap__origin origin;
   bool has_stderr; /* its own, no longer the host's pipe */
@@ -155,7 +145,7 @@ static int greet(neap_worker *worker, neap_error *error) {
                            "cannot work: the host's death would go unnoticed");
   if (getppid() != hello.host_pid || has_host_hung_up())
     _exit(1); /* the host died before that, or gave this process up */
-  worker->number = (uint32_t)hello.worker;
+  worker->filler.number = (uint32_t)hello.worker;
   return NEAP_OK;
 }
 
@@ -179,7 +169,8 @@ int neap_worker_attach(neap_worker **out, neap_error *error) {
   if (worker == NULL)
     return neap__error_set(error, NEAP_EMEMORY, 0, "cannot work: no memory");
   neap__origin_open(&worker->origin);
-  worker->slot = -1;
+  worker->filler.ring = &worker->ring;
+  worker->filler.buffer = &worker->buffer;
   worker->heap_fd = fcntl(NEAP__FD_HEAP, F_GETFD) < 0 ? -1 : NEAP__FD_HEAP;
   close_the_rest();
   keep_to_ourselves();
@@ -187,15 +178,16 @@ int neap_worker_attach(neap_worker **out, neap_error *error) {
   if ((rc = neap__segment_attach(&worker->control, NEAP__FD_CONTROL, error)) !=
       NEAP_OK)
     goto fail;
-  if ((rc = neap__segment_attach(&worker->slots, NEAP__FD_SLOTS, error)) !=
-      NEAP_OK)
+  if ((rc = neap__segment_attach(&worker->buffer.segment, NEAP__FD_SLOTS,
+                                 error)) != NEAP_OK)
     goto fail;
   if ((rc = neap__ring_attach(&worker->ring, worker->control.base,
                               worker->control.bytes, error)) != NEAP_OK)
     goto fail;
-  worker->slot_bytes = worker->ring.control->slot_bytes;
-  if (worker->number >= worker->ring.worker_count ||
-      worker->slots.bytes / worker->ring.slot_count < worker->slot_bytes) {
+  worker->buffer.slot_bytes = worker->ring.control->slot_bytes;
+  if (worker->filler.number >= worker->ring.worker_count ||
+      worker->buffer.segment.bytes / worker->ring.slot_count <
+          worker->buffer.slot_bytes) {
     rc = neap__error_set(error, NEAP_EDAMAGED, 0,
                          "cannot attach to the host: its counts are off");
     goto fail;
@@ -244,7 +236,7 @@ void neap_worker_exhausted(neap_worker *worker) {
 }
 
 int32_t neap_worker_number(const neap_worker *worker) {
-  return (int32_t)worker->number;
+  return (int32_t)worker->filler.number;
 }
 
 int32_t neap_worker_heap_fd(const neap_worker *worker) {
@@ -260,90 +252,13 @@ int neap_worker_ready(neap_worker *worker, const char *text,
   return rc;
 }
 
-int32_t *neap_worker_progress(neap_worker *worker) {
-  return (int32_t *)&worker->ring.corners[worker->number].progress;
-}
-
-/* Nobody else writes this worker's corner: a plain add will do. */
-static void add(_Atomic int64_t *counter, int64_t amount) {
-  atomic_store_explicit(
-      counter, atomic_load_explicit(counter, memory_order_relaxed) + amount,
-      memory_order_relaxed);
-}
-
-/*
- * There always is a free slot (ring.h); it may take more than one look to see
- * it while others take and release theirs.
- */
-static bool take_slot(neap_worker *worker) {
-  for (int look = 0; look < SLOT_LOOKS_MAX && worker->slot < 0; look++) {
-    if (look > 0) sched_yield();
-    worker->slot =
-        neap__slot_acquire(&worker->ring, worker->number, worker->last);
-  }
-  FAULT("acquired");
-  return worker->slot >= 0;
-}
-
 int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error) {
-  neap__ring *ring = &worker->ring;
-  neap__corner *corner = &ring->corners[worker->number];
-  int64_t now = worker->free_ns != 0 ? worker->free_ns : neap__now_ns();
-  const int64_t asked_ns = now;
   neap_worker_confirm(worker);
-  atomic_store_explicit(&corner->progress, 0, memory_order_relaxed);
-  for (;;) {
-    if (neap__ring_is_stopped(ring)) return NEAP_END;
-    if (worker->slot < 0 && !take_slot(worker))
-      return neap__error_set(error, NEAP_EDAMAGED, 0,
-                             "cannot work: no slot is free");
-    const int32_t entry = neap__ring_claim(
-        ring, worker->number, (uint32_t)worker->slot, task, &worker->ticket);
-    if (entry >= 0) {
-      worker->entry = (uint32_t)entry;
-      break;
-    }
-    neap__ring_rest(ring, worker->number);
-    now = neap__now_ns();
-  }
-  if (task->count < 1 || task->count > NEAP_RUN_MAX)
-    return neap__error_set(error, NEAP_EDAMAGED, 0,
-                           "cannot work: a run of %d items is none",
-                           (int)task->count);
-  add(&corner->idle_ns, now - asked_ns);
-  worker->started_ns = now;
-  atomic_store_explicit(&corner->began_ns, now, memory_order_relaxed);
-  worker->count = task->count;
-  task->slot = worker->slot;
-  task->base = worker->slots.base + (uint64_t)worker->slot * worker->slot_bytes;
-  task->bytes = worker->slot_bytes;
-  return NEAP_OK;
+  return neap__filler_next(&worker->filler, task, error);
 }
 
-void neap_worker_publish(neap_worker *worker, uint64_t used) {
+void neap_worker_publish(neap_worker *worker, neap_task *task, uint64_t used) {
   neap_worker_confirm(worker);
-  neap__ring *ring = &worker->ring;
-  neap__corner *corner = &ring->corners[worker->number];
-  const uint32_t slot = (uint32_t)worker->slot;
-  const int64_t now = neap__now_ns(), cost_ns = now - worker->started_ns;
-  atomic_store_explicit(&ring->slots[slot].used, used, memory_order_relaxed);
-  atomic_store_explicit(&ring->slots[slot].cost_ns, cost_ns,
-                        memory_order_relaxed);
-  if (used >
-      atomic_load_explicit(&ring->slots[slot].touched, memory_order_relaxed))
-    atomic_store_explicit(&ring->slots[slot].touched, used,
-                          memory_order_relaxed);
-  add(&corner->items, worker->count);
-  add(&corner->runs, 1);
-  add(&corner->bytes, (int64_t)used);
-  add(&corner->busy_ns, cost_ns);
-  atomic_store_explicit(&corner->began_ns, 0, memory_order_relaxed);
   if (!worker->has_stderr) take_stderr(worker);
-  const enum neap__published published = neap__ring_publish(
-      ring, worker->number, worker->entry, slot, worker->ticket);
-  /* One look at the clock does for two runs, unless waking took its time. */
-  worker->free_ns = published == NEAP__WOKE ? 0 : now;
-  if (published == NEAP__CANCELLED) return;
-  worker->last = slot;
-  worker->slot = -1;
+  neap__filler_publish(&worker->filler, task, used);
 }

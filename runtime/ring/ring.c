@@ -13,7 +13,7 @@
 #define LAYOUT \
   ((uint64_t)NEAP_ABI << 52 | (uint64_t)sizeof(neap__control) << 32 | \
    (uint64_t)sizeof(neap__entry) << 20 | (uint64_t)sizeof(neap__slot) << 10 | \
-   sizeof(neap__corner))
+   sizeof(neap__worker_record))
 
 _Static_assert(offsetof(neap__control, layout) == 8, "as in each version");
 _Static_assert(offsetof(neap__control, host) == 16, "as in each version");
@@ -31,14 +31,14 @@ static uint64_t align_up(uint64_t bytes) {
 }
 
 typedef struct layout {
-  uint64_t corners, entries, slots, chain, end;
+  uint64_t records, entries, slots, chain, end;
 } layout;
 
 static layout lay_out(uint32_t workers, uint32_t entries, uint32_t slots,
                       uint64_t chain_bytes) {
   layout at;
-  at.corners = align_up(sizeof(neap__control));
-  at.entries = at.corners + align_up(workers * sizeof(neap__corner));
+  at.records = align_up(sizeof(neap__control));
+  at.entries = at.records + align_up(workers * sizeof(neap__worker_record));
   at.slots = at.entries + align_up((entries + 1) * sizeof(neap__entry));
   at.chain = at.slots + align_up(slots * sizeof(neap__slot));
   at.end = at.chain + align_up(chain_bytes);
@@ -65,7 +65,7 @@ void neap__ring_format(void *base, uint32_t workers, uint32_t entries,
   control->chain_bytes = chain_bytes;
   control->entries_offset = at.entries;
   control->slots_offset = at.slots;
-  control->corners_offset = at.corners;
+  control->records_offset = at.records;
   for (uint32_t k = 0; k < slots; k++)
     neap__bits_set(control->free, k);
 }
@@ -100,7 +100,7 @@ int neap__ring_attach(neap__ring *ring, void *base, uint64_t bytes,
       .control = control,
       .entries = (void *)((uint8_t *)base + at.entries),
       .slots = (void *)((uint8_t *)base + at.slots),
-      .corners = (void *)((uint8_t *)base + at.corners),
+      .records = (void *)((uint8_t *)base + at.records),
       .worker_count = control->worker_count,
       .entry_count = control->entry_count,
       .slot_count = control->slot_count,
@@ -271,8 +271,9 @@ int32_t neap__ring_claim(neap__ring *ring, uint32_t worker, uint32_t slot,
   }
 }
 
-static enum neap__published wake_consumer(neap__ring *ring, uint32_t wish) {
-  if (!atomic_compare_exchange_strong(&ring->control->wanted, &wish, 0))
+static enum neap__published wake_if_waiting(neap__ring *ring,
+                                            uint32_t awaited) {
+  if (!atomic_compare_exchange_strong(&ring->control->wanted, &awaited, 0))
     return NEAP__PUBLISHED;
   FAULT("wake");
   neap__futex_wake(&ring->control->wanted);
@@ -297,7 +298,7 @@ enum neap__published neap__ring_publish(neap__ring *ring, uint32_t worker,
   FAULT("published");
   const uint32_t wanted = atomic_load(&ring->control->wanted);
   if (wanted == entry + 1 || wanted == NEAP__ANY_ENTRY)
-    return wake_consumer(ring, wanted);
+    return wake_if_waiting(ring, wanted);
   return NEAP__PUBLISHED;
 }
 
@@ -305,13 +306,13 @@ enum neap__published neap__ring_publish(neap__ring *ring, uint32_t worker,
 
 void neap__ring_rest(neap__ring *ring, uint32_t worker) {
   neap__control *control = ring->control;
-  neap__corner *corner = &ring->corners[worker];
-  atomic_store(&corner->asleep, 1);
+  neap__worker_record *record = &ring->records[worker];
+  atomic_store(&record->asleep, 1);
   FAULT("tired");
   neap__bits_set(control->idle, worker);
   FAULT("rest");
   if (!neap__ring_has_work(ring) && !atomic_load(&control->stop))
-    neap__futex_wait(&corner->asleep, 1);
+    neap__futex_wait(&record->asleep, 1);
   FAULT("awake");
   neap__bits_clear(control->idle, worker);
   FAULT("rested");
@@ -326,11 +327,11 @@ bool neap__ring_has_work(const neap__ring *ring) {
 }
 
 static void wake_worker(neap__ring *ring, uint32_t worker) {
-  atomic_store(&ring->corners[worker].asleep, 0);
-  neap__futex_wake(&ring->corners[worker].asleep);
+  atomic_store(&ring->records[worker].asleep, 0);
+  neap__futex_wake(&ring->records[worker].asleep);
 }
 
-void neap__ring_rouse(neap__ring *ring, uint32_t enough) {
+void neap__ring_wake_workers(neap__ring *ring, uint32_t enough) {
   neap__control *control = ring->control;
   uint32_t idle = neap__bits_count(control->idle, ring->worker_count);
   if (idle == 0) return;
@@ -345,18 +346,18 @@ void neap__ring_rouse(neap__ring *ring, uint32_t enough) {
   }
 }
 
-void neap__ring_wish(neap__ring *ring, uint32_t entry) {
+void neap__ring_wait_begin(neap__ring *ring, uint32_t entry) {
   atomic_store(&ring->control->wanted,
                entry == NEAP__ANY_ENTRY ? entry : entry + 1);
 }
 
-void neap__ring_sleep(neap__ring *ring, uint32_t entry) {
+void neap__ring_wait_sleep(neap__ring *ring, uint32_t entry) {
   neap__futex_wait_ms(&ring->control->wanted,
                       entry == NEAP__ANY_ENTRY ? entry : entry + 1,
                       NEAP__SLEEP_MS_MAX);
 }
 
-void neap__ring_stir(neap__ring *ring) {
+void neap__ring_repair_hints(neap__ring *ring) {
   for (uint32_t e = 0; e <= ring->entry_count; e++)
     if (neap__ring_look(ring, e).state == NEAP__OPEN)
       neap__bits_set(ring->control->open, e);
@@ -376,13 +377,13 @@ bool neap__ring_is_falsely_claimed(const neap__ring *ring, uint32_t entry) {
          atomic_load(word) == claimed;
 }
 
-void neap__ring_unwish(neap__ring *ring) {
+void neap__ring_wait_end(neap__ring *ring) {
   atomic_store(&ring->control->wanted, 0);
 }
 
-void neap__ring_alarm(neap__ring *ring) {
-  /* It may sleep though nothing is wanted: who died took the wish back and
-     did not come to wake it. */
+void neap__ring_wake_consumer(neap__ring *ring) {
+  /* It may sleep though nothing is wanted: a worker may have died after it
+     cleared the word and before it woke the consumer. */
   atomic_store(&ring->control->wanted, 0);
   neap__futex_wake(&ring->control->wanted);
 }
@@ -403,10 +404,11 @@ static bool is_delivered(const neap__ring *ring, uint32_t slot) {
   return false;
 }
 
-bool neap__slot_is_filling(const neap__ring *ring, uint32_t slot,
-                           uint32_t worker) {
+int32_t neap__slot_filler(const neap__ring *ring, uint32_t slot) {
   const uint64_t word = atomic_load(&ring->slots[slot].word);
-  return slot_state(word) == NEAP__FILLING && slot_owner(word) == worker;
+  const uint32_t owner = slot_owner(word);
+  const bool is_filling = slot_state(word) == NEAP__FILLING;
+  return is_filling && owner < ring->worker_count ? (int32_t)owner : -1;
 }
 
 static void recover_slots(neap__ring *ring, uint32_t worker) {
@@ -415,6 +417,7 @@ static void recover_slots(neap__ring *ring, uint32_t worker) {
     const enum neap__slot_state state = slot_state(word);
     if (state == NEAP__FREE) neap__bits_set(ring->control->free, s);
     if (slot_owner(word) != worker) continue;
+    if (state == NEAP__FILLING) atomic_store(&ring->slots[s].began_ns, 0);
     if (state == NEAP__FILLING ||
         (state == NEAP__READY && !is_delivered(ring, s)))
       slot_free(ring, s, word);
@@ -427,7 +430,7 @@ static void recover_entries(neap__ring *ring, uint32_t worker,
     const neap__mark mark = neap__ring_look(ring, e);
     if (mark.state == NEAP__OPEN) neap__bits_set(ring->control->open, e);
     if (mark.state != NEAP__CLAIMED || mark.owner != worker) continue;
-    const bool open = again(host, e, mark.ticket);
+    const bool open = again(host, e, mark);
     const neap__mark next = {.state = open ? NEAP__OPEN : NEAP__LOST,
                              .ticket = mark.ticket};
     if (entry_move(ring, e, mark, next) && open)
@@ -440,6 +443,6 @@ void neap__ring_recover(neap__ring *ring, uint32_t worker, neap__again *again,
   recover_entries(ring, worker, again, host);
   recover_slots(ring, worker);
   neap__bits_clear(ring->control->idle, worker);
-  neap__ring_alarm(ring);
-  neap__ring_rouse(ring, 1);
+  neap__ring_wake_consumer(ring);
+  neap__ring_wake_workers(ring, 1);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ring: who computes what, in one small structure in shared memory.
+ * The ring: which worker computes what, in one structure in shared memory.
  *
  * An entry asks for a run of items. The consumer (one thread of the host)
  * opens entries, workers claim and publish them, the consumer takes them. An
@@ -46,10 +46,10 @@
  * ever waits for a slot.
  *
  * Waiting: a worker that finds no open entry sets its idle bit, looks once
- * more, and sleeps on its own word; the consumer names the entry that it
- * waits for in one word, looks once more, and sleeps on that. Who makes the
- * other's wish true looks at the bit or word afterwards. All of these are
- * sequentially consistent, so one of the two sees the other.
+ * more, and sleeps on its own word. The consumer names the entry that it waits
+ * for in one word, looks once more, and sleeps on that. The side that opens an
+ * entry or finishes it looks at the bits or the word afterwards. All of these
+ * are sequentially consistent, so one of the two sees the other.
  *
  * The invariants I1 to I4 are those of docs/internals/ring.md; the model in
  * tests/model/ring.pml has the same moves and changes with this file.
@@ -114,28 +114,28 @@ typedef struct neap__entry {
   _Atomic int32_t count;
 } neap__entry;
 
-/* A slot's word, and what its owner says of the bytes before it is READY. */
+/* A slot's word, and what its owner writes while the slot is FILLING. */
 typedef struct neap__slot {
   _Alignas(64) _Atomic uint64_t word;
   _Atomic uint64_t used; /* bytes written */
   /* Bytes written at most since the consumer set it, runs that were cancelled
      and so never read included. */
   _Atomic uint64_t touched;
-  _Atomic int64_t cost_ns; /* of computing the run */
+  _Atomic int64_t cost_ns;  /* of computing the run */
+  _Atomic int64_t began_ns; /* when its run was begun; 0: none is in work */
+  _Atomic int32_t progress; /* the item of the run that is being computed */
 } neap__slot;
 
-/* One worker's corner; the worker writes it, unless said otherwise. */
-typedef struct neap__corner {
-  _Alignas(128) _Atomic uint32_t asleep; /* 1; set to 0 by who wakes it */
-  _Atomic int32_t progress; /* the item of its run that is being computed */
-  _Atomic int64_t began_ns; /* when that run was begun; 0: there is none (and
-                               by the supervisor, before a worker starts) */
+/* What a worker tells of itself. The worker writes it, unless said otherwise.
+ */
+typedef struct neap__worker_record {
+  _Alignas(128) _Atomic uint32_t asleep; /* 1; the host sets 0 to wake it */
   _Atomic int64_t items;
   _Atomic int64_t runs;
   _Atomic int64_t bytes;
   _Atomic int64_t busy_ns;
   _Atomic int64_t idle_ns;
-} neap__corner;
+} neap__worker_record;
 
 enum { NEAP__ANY_ENTRY = 0x7fffffff };
 
@@ -154,7 +154,7 @@ typedef struct neap__control {
   uint64_t memory_bytes; /* that a worker may allocate; 0: any number */
   uint64_t entries_offset;
   uint64_t slots_offset;
-  uint64_t corners_offset;
+  uint64_t records_offset;
 
   _Alignas(64) _Atomic uint32_t stop;     /* by the host: everyone out */
   _Alignas(64) _Atomic uint32_t wanted;   /* 0, or entry + 1 the consumer
@@ -172,7 +172,7 @@ typedef struct neap__ring {
   neap__control *control;
   neap__entry *entries; /* entry_count + 1 */
   neap__slot *slots;
-  neap__corner *corners;
+  neap__worker_record *records;
   uint32_t worker_count, entry_count, slot_count; /* private copies */
 } neap__ring;
 
@@ -204,20 +204,20 @@ bool neap__slot_hold(neap__ring *ring, uint32_t slot);
 /* HELD -> FREE. */
 void neap__slot_release(neap__ring *ring, uint32_t slot);
 /* Wakes one idle worker for each `enough` open entries. */
-void neap__ring_rouse(neap__ring *ring, uint32_t enough);
+void neap__ring_wake_workers(neap__ring *ring, uint32_t enough);
 /*
- * Announces a wish (entry or NEAP__ANY_ENTRY), and sleeps for it: until woken,
- * until a signal, or for NEAP__SLEEP_MS_MAX. After that time hints or the wish
- * itself may have been written over by a worker gone wild: stirring sets hints
- * anew and wakes all workers, and the consumer looks again. A claim is false if
- * its owner does not exist or is at rest: a worker has written over the entry's
- * word.
+ * Says what the consumer waits for (an entry, or NEAP__ANY_ENTRY), and sleeps
+ * until woken, until a signal, or for NEAP__SLEEP_MS_MAX. After that time a
+ * worker gone wild may have written over hints or over that word: repair sets
+ * hints anew and wakes all workers, and the consumer looks again. A claim is
+ * false if its owner does not exist or is at rest: a worker has written over
+ * the entry's word.
  */
-void neap__ring_wish(neap__ring *ring, uint32_t entry);
-void neap__ring_sleep(neap__ring *ring, uint32_t entry);
-void neap__ring_stir(neap__ring *ring);
+void neap__ring_wait_begin(neap__ring *ring, uint32_t entry);
+void neap__ring_wait_sleep(neap__ring *ring, uint32_t entry);
+void neap__ring_repair_hints(neap__ring *ring);
 bool neap__ring_is_falsely_claimed(const neap__ring *ring, uint32_t entry);
-void neap__ring_unwish(neap__ring *ring);
+void neap__ring_wait_end(neap__ring *ring);
 
 /* -- A worker's moves -- */
 
@@ -237,25 +237,24 @@ enum neap__published neap__ring_publish(neap__ring *ring, uint32_t worker,
 /* Whether the host has said stop, and whether an entry is open. */
 bool neap__ring_is_stopped(const neap__ring *ring);
 bool neap__ring_has_work(const neap__ring *ring);
-/* Sleeps until roused, unless there is work or the end is near. */
+/* Sleeps until woken, unless there is work or the end is near. */
 void neap__ring_rest(neap__ring *ring, uint32_t worker);
 
 /* -- The supervisor's moves -- */
 
-/* Whether a slot is being filled by a worker, who may be dead. */
-bool neap__slot_is_filling(const neap__ring *ring, uint32_t slot,
-                           uint32_t worker);
+/* The worker, perhaps dead, that is filling a slot; -1: none. */
+int32_t neap__slot_filler(const neap__ring *ring, uint32_t slot);
 
 /*
  * Makes good what a dead worker left: asks `again` for each entry that it had
  * claimed whether to open it again, frees its slots, sets all hints anew.
  */
-typedef bool neap__again(void *host, uint32_t entry, uint64_t ticket);
+typedef bool neap__again(void *host, uint32_t entry, neap__mark claim);
 void neap__ring_recover(neap__ring *ring, uint32_t worker, neap__again *again,
                         void *host);
 /* Tells all workers to end. */
 void neap__ring_stop(neap__ring *ring);
 /* Wakes the consumer from any sleep. */
-void neap__ring_alarm(neap__ring *ring);
+void neap__ring_wake_consumer(neap__ring *ring);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The counters of a worker, alone: so many reads of the clock and additions
- * to a worker's corner a run, as runtime/pool/worker.c does them. Prints
- * seconds a run.
+ * to shared memory a run, as runtime/ring/filler.c does them. Prints seconds a
+ * run.
  */
 #include "limit.h"
 
@@ -20,10 +20,11 @@ int main(int argc, char **argv) {
   const long clocks = limit_argument(argc, argv, 1, 3, usage);
   const long additions = limit_argument(argc, argv, 2, 3, usage);
   const long runs = limit_argument(argc, argv, 3, 3, usage);
-  neap__corner *const corner = limit_share(sizeof *corner);
-  _Atomic int64_t *const counters[] = {&corner->items,   &corner->runs,
-                                       &corner->bytes,   &corner->busy_ns,
-                                       &corner->idle_ns, &corner->began_ns};
+  neap__worker_record *const record = limit_share(sizeof *record);
+  neap__slot *const slot = limit_share(sizeof *slot);
+  _Atomic int64_t *const counters[] = {&record->items,   &record->runs,
+                                       &record->bytes,   &record->busy_ns,
+                                       &record->idle_ns, &slot->began_ns};
   const long count = sizeof counters / sizeof *counters;
 
   const double since = limit_now_s();

@@ -22,6 +22,9 @@ enum { DEADLINE_S = 60, SIGNALS = 64 };
 /* The C library adds it to each action that is set, the same one too. */
 enum { SA_RESTORER_FLAG = 0x4000000 };
 
+/* argv of the test program as a worker; tests may say more than "". */
+static const char *const worker_arguments[] = {"test", "--worker", "", NULL};
+
 /* Waits until a condition holds; the deadline is the test's. */
 #define await(condition) \
   while (!(condition)) \
@@ -134,8 +137,7 @@ static inline int set_up(void **state) {
   assert_true(h->tally != MAP_FAILED);
   h->options = (neap_pool_options){
       .chain_bytes = sizeof h->program,
-      .lua_dir = "",
-      .executable = h->executable,
+      .launch = {.path = h->executable, .arguments = worker_arguments},
       .length = 1000,
       .workers = 2,
       .buffered = 16,

@@ -3,9 +3,9 @@
  * A worker in C, for tests of the pool against real processes.
  *
  * The test program is its own worker: its main() calls worker_main() when it
- * is started with --worker. The chain is one struct program: it describes the
- * items and what goes wrong. The workers of a test count in one tally, a memfd
- * of the host, which a worker opens through /proc/<host>/fd.
+ * is started with worker_arguments. The chain is one struct program: it
+ * describes the items and what goes wrong. The workers of a test count in one
+ * tally, a memfd of the host, which a worker opens through /proc/<host>/fd.
  */
 #ifndef NEAP_TESTS_WORKER_H
 #define NEAP_TESTS_WORKER_H
@@ -48,6 +48,7 @@ enum event {
   SPEAK,    /* write `text` to stderr, `detail` times */
   REFUSE,   /* send `text` instead of being ready */
   UNTIE,    /* lose the parent-death signal, and sleep as long as SLEEP */
+  REQUIRE,  /* exit unless `text`, a NAME=value, is in the environment */
   PAUSE,    /* stop host and workers, and sleep as long as SLEEP */
 };
 
@@ -56,7 +57,7 @@ enum moment { AT_ITEM, AT_START, WHEN_READY };
 enum target {
   ENTRIES,
   SLOT_WORDS,
-  CORNERS,
+  RECORDS,
   HINTS,
   SIGNS, /* stop, wanted, earliest */
   HEADER,
@@ -161,9 +162,9 @@ static inline void scribble(enum target target, uint64_t seed) {
     from = (void *)ring.slots;
     count = ring.slot_count * sizeof *ring.slots;
     break;
-  case CORNERS:
-    from = (void *)ring.corners;
-    count = ring.worker_count * sizeof *ring.corners;
+  case RECORDS:
+    from = (void *)ring.records;
+    count = ring.worker_count * sizeof *ring.records;
     break;
   case HINTS:
     from = (void *)control->open;
@@ -199,6 +200,13 @@ static inline bool is_due(const program *p, tally *counts, int64_t index) {
   return p->times == 0 || before < p->times;
 }
 
+static inline void require_variable(const char *text) {
+  char name[64];
+  snprintf(name, sizeof name, "%.*s", (int)strcspn(text, "="), text);
+  const char *value = getenv(name);
+  if (value == NULL || strcmp(value, text + strlen(name) + 1) != 0) _exit(97);
+}
+
 static inline void happen(const program *p, tally *counts, int64_t index) {
   if (!is_due(p, counts, index)) return;
   switch (p->event) {
@@ -222,6 +230,7 @@ static inline void happen(const program *p, tally *counts, int64_t index) {
     kill(0, SIGSTOP);
     sleep_us(p->detail);
     break;
+  case REQUIRE: require_variable(p->text); break;
   case NOTHING:
   case REFUSE: break;
   }
@@ -275,14 +284,14 @@ static inline void write_item(const program *p, neap_writer *writer,
 }
 
 static inline void compute(const program *p, tally *counts, neap_worker *worker,
-                           const neap_task *task) {
+                           neap_task *task) {
   neap_writer writer;
   if (neap_writer_begin(&writer, task->base, task->bytes, task->count, NULL) !=
       NEAP_OK)
     _exit(98);
   for (int32_t k = 0; k < task->count; k++) {
     const int64_t index = task->first + k;
-    *neap_worker_progress(worker) = k;
+    *task->progress = k;
     if ((uint64_t)index < TALLIED_MAX)
       atomic_fetch_add(&counts->computed[index], 1);
     if (p->moment == AT_ITEM) happen(p, counts, index);
@@ -290,7 +299,7 @@ static inline void compute(const program *p, tally *counts, neap_worker *worker,
     write_item(p, &writer, &writer.cells[k], task->epoch, index);
     neap_writer_end_item(&writer);
   }
-  neap_worker_publish(worker, neap_writer_end(&writer));
+  neap_worker_publish(worker, task, neap_writer_end(&writer));
 }
 
 static inline program program_of(neap_worker *worker) {
@@ -301,7 +310,7 @@ static inline program program_of(neap_worker *worker) {
 }
 
 static inline int serve(neap_worker *worker) {
-  neap_task task;
+  neap_task task = {0};
   const program p = program_of(worker);
   tally *counts = open_tally(&p);
   atomic_fetch_add(&counts->starts, 1);

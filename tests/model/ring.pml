@@ -137,7 +137,11 @@ inline free_slot(s) {
   HINT_FREE(s)
 }
 
-/* -- A worker: neap_worker_next, neap_worker_publish -- */
+/*
+ * -- A worker: neap__filler_next, neap__filler_publish --
+ * A worker has one claim at a time here, as it has in the code so far; the
+ * code keeps the claim in a task.
+ */
 
 /*
  * A killing shows to the others by the writes that do not come. So it is
@@ -332,9 +336,9 @@ ended:
   skip
 }
 
-/* -- Waking workers: neap__ring_rouse, by the consumer or the supervisor -- */
+/* -- neap__ring_wake_workers, by the consumer or the supervisor -- */
 
-inline rouse(enough) {
+inline wake_workers(enough) {
   n = COUNT(idle_bits);
   if
   :: n == 0
@@ -424,19 +428,19 @@ inline find_ready() {
 #ifdef UNORDERED
   e = 0;
   do
-  :: atomic { wish != ANY -> e = wish; found = IS_READY(word[e]) };
+  :: atomic { awaited != ANY -> e = awaited; found = IS_READY(word[e]) };
      break
-  :: wish == ANY && e == ENTRIES -> break
+  :: awaited == ANY && e == ENTRIES -> break
   :: atomic {
-       wish == ANY && e < ENTRIES && (busy & BIT(e)) && IS_READY(word[e]) ->
+       awaited == ANY && e < ENTRIES && (busy & BIT(e)) && IS_READY(word[e]) ->
        found = 1
      };
      break
-  :: wish == ANY && e < ENTRIES && !((busy & BIT(e)) && IS_READY(word[e])) ->
+  :: awaited == ANY && e < ENTRIES && !((busy & BIT(e)) && IS_READY(word[e])) ->
      e++
   od
 #else
-  atomic { e = wish; found = IS_READY(word[e]) }
+  atomic { e = awaited; found = IS_READY(word[e]) }
 #endif
 }
 
@@ -464,10 +468,10 @@ inline trim_idle() {
 #endif
 }
 
-#define WISH (wish == ANY -> ANY : wish + 1)
+#define WANTED (awaited == ANY -> ANY : awaited + 1)
 
 active proctype consumer() {
-  byte head, tail, busy, asked, epoch, e, k, n, wish;
+  byte head, tail, busy, asked, epoch, e, k, n, awaited;
   byte delivered;  /* items, as bits */
   byte held_count;
   short held[HELD + 1]; /* items and their slots, the oldest first */
@@ -482,16 +486,16 @@ active proctype consumer() {
 
     /* neap_pool_next, neap_pool_get or neap_pool_seek */
 #ifdef UNORDERED
-    wish = ANY;
+    awaited = ANY;
 #else
-    wish = head;
+    awaited = head;
 #endif
     if
     :: true
 #if GETS
-    :: atomic { gets < GETS -> gets++; wish = ENTRIES };
-       open_entry(wish, ASIDE_ITEM);
-       rouse(1)
+    :: atomic { gets < GETS -> gets++; awaited = ENTRIES };
+       open_entry(awaited, ASIDE_ITEM);
+       wake_workers(1)
 #endif
 #if SEEKS && !defined(UNORDERED)
     :: atomic { seeks < SEEKS && (busy & BIT((head + 1) % ENTRIES)) -> seeks++ };
@@ -537,16 +541,16 @@ active proctype consumer() {
     if
     :: found
     :: else ->
-#ifndef BUG_ROUSE
-      rouse(1);
+#ifndef BUG_SLEEP
+      wake_workers(1);
 #endif
       do
       :: true ->
-#ifdef BUG_WISH
+#ifdef BUG_WAIT
         find_ready();
-        wanted = WISH;
+        wanted = WANTED;
 #else
-        wanted = WISH;
+        wanted = WANTED;
         find_ready();
 #endif
         if
@@ -554,14 +558,14 @@ active proctype consumer() {
         :: else
         fi;
         if
-        :: atomic { wanted == WISH -> consumer_parked = 1 };
+        :: atomic { wanted == WANTED -> consumer_parked = 1 };
            if
            :: consumer_parked == 0
 #ifdef SPURIOUS
            :: consumer_parked = 0
 #endif
            fi
-        :: wanted != WISH
+        :: wanted != WANTED
         fi
       od;
       wanted = 0
@@ -604,7 +608,7 @@ active proctype consumer() {
         k = 0; e = 0
       };
       ask_ahead();
-      rouse(ENOUGH)
+      wake_workers(ENOUGH)
     fi;
 
   again:
@@ -644,7 +648,7 @@ active proctype consumer() {
   is_over = 1
 }
 
-/* -- The supervisor: bury, neap__ring_recover -- */
+/* -- The supervisor: recover, neap__ring_recover -- */
 
 inline recover_entry() {
   if
@@ -711,10 +715,10 @@ active proctype supervisor() {
   short mark;
   do
   :: stop -> break
-  :: is_corpse[0] -> w = 0; goto bury
-  :: is_corpse[1 % WORKERS] -> w = 1 % WORKERS; goto bury
-  :: is_corpse[2 % WORKERS] -> w = 2 % WORKERS; goto bury
-  bury:
+  :: is_corpse[0] -> w = 0; goto recover
+  :: is_corpse[1 % WORKERS] -> w = 1 % WORKERS; goto recover
+  :: is_corpse[2 % WORKERS] -> w = 2 % WORKERS; goto recover
+  recover:
     do
     :: e < ALL -> recover_entry(); e++
     :: else -> break
@@ -743,8 +747,8 @@ active proctype supervisor() {
     od;
     s = 0;
     idle_bits = idle_bits & ~BIT(w);
-    /* neap__ring_alarm */
-#ifdef BUG_ALARM
+    /* neap__ring_wake_consumer */
+#ifdef BUG_WAKE
     if
     :: atomic { wanted != 0 -> wanted = 0; consumer_parked = 0 }
     :: wanted == 0
@@ -752,7 +756,7 @@ active proctype supervisor() {
 #else
     atomic { wanted = 0; consumer_parked = 0 };
 #endif
-    rouse(1);
+    wake_workers(1);
     atomic { is_corpse[w] = 0; w = 0 }
   od
 }

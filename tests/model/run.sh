@@ -23,12 +23,12 @@ lives 1 1 2 1 1 1
 lives 2 1 1 1 0 0 -DHINTS
 fails 1 1 1 1 0 0 -DBUG_READY
 fails 1 1 1 1 0 0 -DBUG_LOOK
-fails 1 1 1 1 0 0 -DBUG_WISH
-fails 1 1 1 1 0 0 -DBUG_ROUSE
+fails 1 1 1 1 0 0 -DBUG_WAIT
+fails 1 1 1 1 0 0 -DBUG_SLEEP
 fails 1 1 1 1 0 1 -DBUG_HINT
 fails 1 1 1 1 0 1 -DBUG_TICKET
 fails 1 1 1 1 1 0 -DBUG_IDLE
-fails 1 1 1 1 1 0 -DBUG_ALARM
+fails 1 1 1 1 1 0 -DBUG_WAKE
 fails 1 1 1 1 1 0 -DBUG_DELIVERED
 fails 1 1 1 1 1 0 -DBUG_REOPEN
 fails 1 1 2 1 0 0 -DSLOTS=2

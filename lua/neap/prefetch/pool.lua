@@ -113,10 +113,11 @@ local function timeout_ns(seconds)
   return math.max(1, seconds * 1e9)
 end
 
-local function settings_of(self)
+local function settings_of(self, arguments)
   local o, chunk, sent = self.options, self.options.chunk, self.chain
   return ffi.new("neap_pool_options", {
-    chain = sent.text, chain_bytes = #sent.text, lua_dir = lib.lua_dir,
+    chain = sent.text, chain_bytes = #sent.text,
+    launch = { arguments = arguments },
     length = sent.length == math.huge and C.NEAP_ENDLESS or sent.length,
     workers = math.min(self.workers, INT32_MAX),
     buffered = buffered_of(o),
@@ -129,14 +130,15 @@ local function settings_of(self)
 end
 
 local function open(self)
-  local settings, out = settings_of(self), ffi.new("neap_pool *[1]")
+  local arguments = ffi.new("const char *[4]", "neap", "--worker", lib.lua_dir)
+  local settings, out = settings_of(self, arguments), ffi.new("neap_pool *[1]")
   lib.check(C.neap_pool_open(settings, out, lib.error))
   local owner = ffi.gc(ffi.new("neap_pool_owner", out[0]), close_owned)
   local borrowed = borrow.new(out[0])
   owner.counter = borrowed.counter
   self.chain.text = false
   self.opened = {
-    pool = out[0], owner = owner, settings = settings,
+    pool = out[0], owner = owner, settings = settings, arguments = arguments,
     run = ffi.new("neap_run"), borrow = borrowed, -- of single reads
   }
 end

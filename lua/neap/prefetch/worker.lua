@@ -100,15 +100,15 @@ local function allocate(nbytes, code, bits, shape, ndim)
   if item == nil or C.neap_worker_is_ours(item.worker) == 0 then
     return nil
   end
-  local data, word = rows.find(item, code, bits, shape, ndim)
+  local data, counter = rows.find(item, code, bits, shape, ndim)
   if data == nil then
-    data, word = write.allocate(item, nbytes), item.counter
+    data, counter = write.allocate(item, nbytes), item.counter
   end
-  return data, word, word[0]
+  return data, counter, counter[0]
 end
 
-local function run_one(item, getter, k, i, epoch)
-  item.progress[0] = k
+local function run_one(item, task, getter, k, i, epoch)
+  task.progress[0] = k
   local ok, e = errors.try(compute, item, getter, k, i, epoch)
   if not ok then
     recover(item, getter, k, i, epoch, e)
@@ -120,11 +120,11 @@ end
 local function run_task(item, task, getter)
   local i, epoch = tonumber(task.first) + 1, tonumber(task.epoch)
   if task.count == 1 then
-    run_one(item, getter, 0, i, epoch)
+    run_one(item, task, getter, 0, i, epoch)
     return
   end
   for k = 0, task.count - 1 do
-    run_one(item, getter, k, i + k, epoch)
+    run_one(item, task, getter, k, i + k, epoch)
   end
 end
 
@@ -145,7 +145,7 @@ local function serve(worker, getter)
   array.set_allocator(allocate)
   while lib.check(C.neap_worker_next(worker, task, lib.error)) == C.NEAP_OK do
     fill(item, task, getter)
-    C.neap_worker_publish(worker, C.neap_writer_end(item.writer))
+    C.neap_worker_publish(worker, task, C.neap_writer_end(item.writer))
   end
 end
 

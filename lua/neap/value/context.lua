@@ -25,7 +25,6 @@ function context.new(worker)
   end
   return {
     worker = worker,
-    progress = worker and C.neap_worker_progress(worker),
     writer = ffi.new("neap_writer"),
     counter = generation.take(), -- of the tensors in the slot
     path = {}, -- keys on the way to the value that is being written

@@ -68,7 +68,8 @@ static int host_of(host *h, const char *habit) {
 static int host_of_stuck(host *h, const char *word) {
   int32_t pids[WORKERS] = {0};
   h->options.workers = 1;
-  h->options.lua_dir = word;
+  const char *const arguments[] = {"test", "--worker", word, NULL};
+  h->options.launch.arguments = arguments;
   h->program.moment = AT_START;
   plan(h, SLEEP, INT32_MAX, ANY_INDEX);
   neap_pool *pool = open_loader(h);

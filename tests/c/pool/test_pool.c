@@ -502,7 +502,7 @@ static void a_slot_that_is_not_held_is_refused(void **state) {
   neap_pool_close(pool);
 }
 
-static void held_items_outlive_their_loader(void **state) {
+static void held_items_outlive_their_pool(void **state) {
   host *h = *state;
   h->program.kind = STRINGS;
   h->options.chunk = 5;
@@ -525,7 +525,13 @@ static void held_items_outlive_their_loader(void **state) {
   assert_int_equal(neap_pool_seek(pool, 1, 1, NULL), NEAP_ECLOSED);
   neap_pool_read_stats(pool, &stats);
   assert_int_equal(stats.held, 3);
+  assert_int_equal(stats.workers, 0);
   assert_int_equal(pid_of(pool, 0), 0);
+  neap_pool_shorten(pool, 1);
+  assert_int_equal(neap_pool_length(pool), h->options.length);
+  assert_int_equal(neap_pool_held(pool), 3);
+  assert_true(neap_pool_held_max(pool) > 3);
+  assert_int_equal(neap_pool_release(pool, runs[2].slot + 1000), NEAP_EINVAL);
   for (int k = 2; k >= 0; k--) {
     check_run(h, &runs[k]);
     neap_pool_release(pool, runs[k].slot);
@@ -534,6 +540,8 @@ static void held_items_outlive_their_loader(void **state) {
   check_run(h, &runs[0]);
   neap_pool_release(pool, runs[0].slot);
   assert_int_equal(map_count("memfd:neap-slots"), 0);
+  assert_int_equal(neap_pool_retain(pool, -1), NEAP_OK); /* looks at no pool */
+  assert_int_equal(neap_pool_release(pool, -1), NEAP_OK);
 }
 
 /* -- Sizes -- */
@@ -683,23 +691,34 @@ static void wrong_options_are_named(void **state) {
   refuse_option(h, length, -2, NEAP_EINVAL, "length must be 0 or more");
   refuse_option(h, chain, NULL, NEAP_EINVAL, "chain must not be NULL");
   refuse_option(h, chain_bytes, UINT64_MAX, NEAP_EINVAL, "chain_bytes must");
-  refuse_option(h, lua_dir, NULL, NEAP_EINVAL, "lua_dir must not be NULL");
+  refuse_option(h, launch.arguments, NULL, NEAP_EINVAL,
+                "launch.arguments must not be NULL");
   refuse_option(h, heap_fd, 9999, NEAP_ESYSTEM, "Bad file descriptor");
-  refuse_option(h, executable, "/nonexistent/neap", NEAP_EWORKER,
+  refuse_option(h, launch.path, "/nonexistent/neap", NEAP_EWORKER,
                 "no neap executable at /nonexistent/neap");
-  refuse_option(h, executable, "/etc/passwd", NEAP_EWORKER,
+  refuse_option(h, launch.path, "/etc/passwd", NEAP_EWORKER,
                 "no neap executable at /etc/passwd");
 }
 
 static void an_executable_is_found_by_the_environment(void **state) {
   host *h = *state;
-  h->options.executable = NULL;
+  h->options.launch.path = NULL;
   setenv("NEAP_WORKER", "/nonexistent", 1);
   h->options.chain = &h->program;
   refuse(h, &h->options, NEAP_EWORKER, "no neap executable at /nonexistent");
   setenv("NEAP_WORKER", h->executable, 1);
   read_all(h);
   unsetenv("NEAP_WORKER");
+}
+
+static void a_worker_gets_the_environment_of_the_launch(void **state) {
+  host *h = *state;
+  static const char *const environment[] = {"A=1", "NEAP_TEST=told", NULL};
+  h->options.launch.environment = environment;
+  h->program.moment = AT_START;
+  plan(h, REQUIRE, 0, ANY_INDEX);
+  strcpy(h->program.text, "NEAP_TEST=told");
+  read_all(h);
 }
 
 static void closing_takes_anything(void **state) {
@@ -932,7 +951,7 @@ int main(int argc, char **argv) {
       test(held_items_have_a_limit),
       test(a_slot_is_held_until_its_last_release),
       test(a_slot_that_is_not_held_is_refused),
-      test(held_items_outlive_their_loader),
+      test(held_items_outlive_their_pool),
       test(items_may_have_any_size),
       test(memory_falls_after_a_large_item),
       test(memory_falls_after_a_cancelled_item),
@@ -940,6 +959,7 @@ int main(int argc, char **argv) {
       test(no_worker_seals_or_sizes_a_segment),
       test(wrong_options_are_named),
       test(an_executable_is_found_by_the_environment),
+      test(a_worker_gets_the_environment_of_the_launch),
       test(closing_takes_anything),
       test(a_chain_may_be_empty_or_large),
       test(loaders_do_not_know_each_other),

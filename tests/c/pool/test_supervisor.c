@@ -77,9 +77,9 @@ static void workers_tell_why_they_cannot_work(void **state) {
 
 static void programs_that_are_no_worker_are_told(void **state) {
   host *h = *state;
-  h->options.executable = NOBODY;
+  h->options.launch.path = NOBODY;
   assert_fails(h, "the last ended with exit status 0");
-  h->options.executable = "/tmp";
+  h->options.launch.path = "/tmp";
   assert_fails(h, "cannot start workers: /tmp");
 }
 
@@ -541,7 +541,7 @@ static void lost_deaths_count_as_kills(void **state) {
   assert_int_equal(run.slot, -1);
   assert_int_equal(run.wait_status, NEAP_STATUS_LOST);
   neap_pool_close(pool);
-  h->options.executable = NOBODY;
+  h->options.launch.path = NOBODY;
   assert_fails(h, "the last ended with a status that is lost");
   sigaction(SIGCHLD, &before, NULL);
 }

@@ -14,7 +14,8 @@ enum { DEATHS = 5, ATTACH_MS = 1000 };
 
 /* What a pool has, for one worker. */
 typedef struct watch {
-  neap__segment control, slots;
+  neap__segment control;
+  neap__buffer buffer;
   neap__ring ring;
   neap__supervisor supervisor;
 } watch;
@@ -29,9 +30,9 @@ static void open_memory(watch *w, const program *p) {
       neap__segment_open(&w->control, "neap-control",
                          neap__ring_bytes(1, RUNS, SLOTS, sizeof *p), NULL),
       NEAP_OK);
-  assert_int_equal(
-      neap__segment_open(&w->slots, "neap-slots", SLOTS * SLOT_BYTES, NULL),
-      NEAP_OK);
+  assert_int_equal(neap__segment_open(&w->buffer.segment, "neap-slots",
+                                      SLOTS * SLOT_BYTES, NULL),
+                   NEAP_OK);
   neap__ring_format(w->control.base, 1, RUNS, SLOTS, SLOT_BYTES, sizeof *p);
   assert_int_equal(
       neap__ring_attach(&w->ring, w->control.base, w->control.bytes, NULL),
@@ -42,35 +43,32 @@ static void open_memory(watch *w, const program *p) {
 static void open_watch(watch *w, const host *h, const char *word,
                        int32_t attach_ms) {
   neap__supervisor *s = &w->supervisor;
-  *w = (watch){0};
+  *w = (watch){.buffer = {.slot_bytes = SLOT_BYTES}};
   open_memory(w, &h->program);
+  neap__supervisor_init(s);
   s->ring = &w->ring;
-  s->slots = &w->slots;
-  s->slot_bytes = SLOT_BYTES;
+  s->buffer = &w->buffer;
   s->attach_ms = attach_ms;
   s->end_ms = NEAP__END_MS_MAX;
-  snprintf(s->path, sizeof s->path, "%s", h->executable);
-  snprintf(s->lua_dir, sizeof s->lua_dir, "%s", word);
-  for (int fd = 0; fd < NEAP__FD_COUNT; fd++)
-    s->inherit[fd] = -1;
+  const char *const arguments[] = {"test", "--worker", word, NULL};
+  const neap_launch launch = {.path = h->executable, .arguments = arguments};
+  assert_int_equal(neap__launcher_open(&s->launcher, &launch, NULL), NEAP_OK);
   s->inherit[NEAP__FD_CONTROL] =
       neap__descriptor_copy(w->control.fd, NEAP__FD_COUNT);
   s->inherit[NEAP__FD_SLOTS] =
-      neap__descriptor_copy(w->slots.fd, NEAP__FD_COUNT);
+      neap__descriptor_copy(w->buffer.segment.fd, NEAP__FD_COUNT);
   s->inherit[NEAP__FD_STDERR] =
       neap__descriptor_copy(STDERR_FILENO, NEAP__FD_COUNT);
-  assert_int_equal(neap__supervisor_start(s, NULL), NEAP_OK);
+  assert_int_equal(s->crew.ops->start(&s->crew, NULL), NEAP_OK);
 }
 
 /* Before anything is asserted: a failure must not leave the thread behind. */
 static void close_watch(watch *w) {
   neap__supervisor *s = &w->supervisor;
-  neap__supervisor_stop(s);
+  s->crew.ops->stop(&s->crew);
   neap__supervisor_fini(s);
-  for (int fd = 0; fd < NEAP__FD_COUNT; fd++)
-    if (s->inherit[fd] >= 0) close(s->inherit[fd]);
   neap__segment_close(&w->control);
-  neap__segment_close(&w->slots);
+  neap__segment_close(&w->buffer.segment);
 }
 
 static bool has_failed(watch *w) {
@@ -80,7 +78,7 @@ static bool has_failed(watch *w) {
 static void open_entry(watch *w, int number) {
   neap__ring_open(&w->ring, (uint32_t)number % RUNS, (uint64_t)number + 1, 1,
                   number, 1);
-  neap__ring_rouse(&w->ring, 1);
+  neap__ring_wake_workers(&w->ring, 1);
 }
 
 static bool is_claimed(const watch *w, int number) {

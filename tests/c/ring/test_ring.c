@@ -213,8 +213,8 @@ static void an_earlier_claim_publishes_nothing(void **state) {
   assert_true(neap__ring_publish(ring, 1, 0, (uint32_t)slot, ticket));
 }
 
-static bool never(void *host, uint32_t entry, uint64_t ticket) {
-  (void)host, (void)entry, (void)ticket;
+static bool never(void *host, uint32_t entry, neap__mark mark) {
+  (void)host, (void)entry, (void)mark;
   return false;
 }
 
@@ -322,24 +322,24 @@ static void there_are_slots_enough(void **state) {
 static void publishing_grants_the_wish_for_it(void **state) {
   neap__ring *ring = *state;
   const _Atomic uint32_t *wanted = &ring->control->wanted;
-  neap__ring_wish(ring, 1);
+  neap__ring_wait_begin(ring, 1);
   finish(ring, 0, 0);
   assert_int_equal(*wanted, 2);
   finish(ring, 0, 1);
   assert_int_equal(*wanted, 0);
   const int64_t since = neap__now_ns();
-  neap__ring_sleep(ring, 1); /* does not */
+  neap__ring_wait_sleep(ring, 1); /* does not */
   assert_true(neap__now_ns() - since < NEAP__SLEEP_MS_MAX * 1000000ll);
-  neap__ring_wish(ring, NEAP__ANY_ENTRY);
+  neap__ring_wait_begin(ring, NEAP__ANY_ENTRY);
   finish(ring, 0, 2);
   assert_int_equal(*wanted, 0);
-  neap__ring_wish(ring, 3);
-  neap__ring_unwish(ring);
+  neap__ring_wait_begin(ring, 3);
+  neap__ring_wait_end(ring);
   assert_int_equal(*wanted, 0);
 }
 
 static void idle(neap__ring *ring, uint32_t worker) {
-  atomic_store(&ring->corners[worker].asleep, 1);
+  atomic_store(&ring->records[worker].asleep, 1);
   neap__bits_set(ring->control->idle, worker);
 }
 
@@ -365,7 +365,7 @@ static void a_claim_of_one_at_rest_is_false(void **state) {
 static uint32_t asleep_count(neap__ring *ring) {
   uint32_t count = 0;
   for (uint32_t w = 0; w < ring->worker_count; w++)
-    count += ring->corners[w].asleep;
+    count += ring->records[w].asleep;
   assert_int_equal(neap__bits_count(ring->control->idle, WORKERS), count);
   return count;
 }
@@ -374,16 +374,16 @@ static void one_is_roused_for_each_enough(void **state) {
   neap__ring *ring = *state;
   for (uint32_t w = 0; w < WORKERS; w++)
     idle(ring, w);
-  neap__ring_rouse(ring, 1);
+  neap__ring_wake_workers(ring, 1);
   assert_int_equal(asleep_count(ring), 3);
   neap__ring_open(ring, 0, 1, 1, 0, 1);
-  neap__ring_rouse(ring, 2);
+  neap__ring_wake_workers(ring, 2);
   assert_int_equal(asleep_count(ring), 3);
   neap__ring_open(ring, 1, 2, 1, 0, 1);
   neap__ring_open(ring, 2, 3, 1, 0, 1);
-  neap__ring_rouse(ring, 2);
+  neap__ring_wake_workers(ring, 2);
   assert_int_equal(asleep_count(ring), 2);
-  neap__ring_rouse(ring, 1);
+  neap__ring_wake_workers(ring, 1);
   assert_int_equal(asleep_count(ring), 0);
 }
 
@@ -404,8 +404,8 @@ static void stirring_sets_hints_and_wakes_all(void **state) {
   neap__ring_open(ring, 1, 1, 1, 0, 1);
   neap__bits_clear(ring->control->open, 1);
   for (uint32_t w = 0; w < WORKERS; w++)
-    atomic_store(&ring->corners[w].asleep, 1);
-  neap__ring_stir(ring);
+    atomic_store(&ring->records[w].asleep, 1);
+  neap__ring_repair_hints(ring);
   assert_true(has_bit(ring->control->open, 1));
   assert_int_equal(asleep_count(ring), 0);
 }
@@ -419,10 +419,10 @@ typedef struct asked_again {
   bool answer;
 } asked_again;
 
-static bool answer(void *host, uint32_t entry, uint64_t ticket) {
+static bool answer(void *host, uint32_t entry, neap__mark mark) {
   asked_again *asked = host;
   asked->entry = entry;
-  asked->ticket = ticket;
+  asked->ticket = mark.ticket;
   asked->count++;
   return asked->answer;
 }
@@ -451,7 +451,7 @@ static void a_claim_without_tries_is_lost(void **state) {
   uint64_t ticket;
   neap__ring_open(ring, 0, 11, 2, 40, 5);
   claim(ring, 1, 0, &ticket);
-  neap__ring_wish(ring, 0);
+  neap__ring_wait_begin(ring, 0);
   neap__ring_recover(ring, 1, answer, &asked);
   assert_int_equal(entry_state(ring, 0), NEAP__LOST);
   assert_int_equal(neap__ring_look(ring, 0).ticket, 11);
@@ -758,9 +758,9 @@ static void *work(void *argument) {
   return NULL;
 }
 
-static bool try_again(void *host, uint32_t entry, uint64_t ticket) {
+static bool try_again(void *host, uint32_t entry, neap__mark mark) {
   yard *y = host;
-  (void)entry, (void)ticket;
+  (void)entry, (void)mark;
   const bool is_open = roll(&y->fate, 3) > 0;
   y->lost += !is_open;
   return is_open;
@@ -783,20 +783,20 @@ static void *supervise(void *argument) {
 }
 
 /* What the consumer has asked of an entry, and what it holds. */
-typedef struct wish {
+typedef struct request {
   bool is_busy;
   uint64_t ticket;
   int64_t epoch, first;
   int32_t count;
   int32_t slot;
-} wish;
+} request;
 
 typedef struct consumer {
   yard *yard;
   neap__ring *ring;
   dice dice;
-  wish asked[WINDOW + 1];
-  wish held[HANDFUL];
+  request asked[WINDOW + 1];
+  request held[HANDFUL];
   uint32_t held_count, head, tail;
   uint64_t ticket;
   int64_t epoch, next;
@@ -804,7 +804,7 @@ typedef struct consumer {
 } consumer;
 
 static void ask(consumer *c, uint32_t entry, int64_t first, int32_t count) {
-  c->asked[entry] = (wish){true, ++c->ticket, c->epoch, first, count, -1};
+  c->asked[entry] = (request){true, ++c->ticket, c->epoch, first, count, -1};
   neap__ring_open(c->ring, entry, c->ticket, c->epoch, first, count);
 }
 
@@ -830,7 +830,7 @@ static void cancel_all(consumer *c) {
   c->next = roll(&c->dice, 1000000);
 }
 
-static void check(consumer *c, const wish *w) {
+static void check(consumer *c, const request *w) {
   for (int32_t i = 0; i < w->count; i++)
     for (int k = 0; k < WORDS; k++)
       assert_int_equal(c->yard->items[w->slot][i][k],
@@ -856,18 +856,18 @@ static bool is_ready(const consumer *c, uint32_t entry) {
 /* As the pool does, but without a limit: a lost wake-up is to hang. */
 static void await(consumer *c, uint32_t entry) {
   if (is_ready(c, entry)) return;
-  neap__ring_rouse(c->ring, 1);
+  neap__ring_wake_workers(c->ring, 1);
   for (;;) {
-    neap__ring_wish(c->ring, entry);
+    neap__ring_wait_begin(c->ring, entry);
     if (is_ready(c, entry)) break;
     neap__futex_wait(&c->ring->control->wanted, entry + 1);
   }
-  neap__ring_unwish(c->ring);
+  neap__ring_wait_end(c->ring);
 }
 
 /* I1 and I3: what comes is what was asked for, and stays that. */
 static void deliver(consumer *c, uint32_t entry) {
-  wish *asked = &c->asked[entry];
+  request *asked = &c->asked[entry];
   for (;;) {
     await(c, entry);
     const neap__mark mark = neap__ring_look(c->ring, entry);
@@ -899,14 +899,14 @@ static void consume(consumer *c) {
     let_go(c);
   if (roll(&c->dice, 10) == 0) { /* an item aside */
     ask(c, WINDOW, roll(&c->dice, 1000), 1);
-    neap__ring_rouse(c->ring, 1);
+    neap__ring_wake_workers(c->ring, 1);
     deliver(c, WINDOW);
     return;
   }
   deliver(c, c->head);
   c->head = (c->head + 1) % WINDOW;
   ask_ahead(c);
-  neap__ring_rouse(c->ring, 1 + roll(&c->dice, WINDOW / 2));
+  neap__ring_wake_workers(c->ring, 1 + roll(&c->dice, WINDOW / 2));
 }
 
 static void start(yard *y, uint64_t seed, pthread_t *supervisor) {

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The consumer of a ring: which items are asked for, and taking them. One
+ * thread at a time uses it.
+ */
+#ifndef NEAP_RING_CONSUMER_H
+#define NEAP_RING_CONSUMER_H
+
+#include <stdbool.h>
+
+#include "memory/segment.h"
+#include "ring/crew.h"
+#include "ring/lender.h"
+#include "ring/ring.h"
+
+/*
+ * What the consumer asked of an entry:
+ *
+ *   UNASKED  nothing
+ *   ASKED    the run of `count` items from `first` on
+ *   SPLIT    the same, behind which `rest` items follow: one that failed, since
+ *            its workers died, and those of its run behind it
+ *   FAILED   item `first` failed, the first of `rest`: to be delivered next
+ *
+ *   move                 when
+ *   UNASKED -> ASKED     items are asked for
+ *   ASKED -> UNASKED     the run is delivered, or a seek drops it
+ *   ASKED -> ASKED       lost at an item that a seek has jumped over
+ *   ASKED -> SPLIT       lost at an item behind the first
+ *   ASKED -> FAILED      lost at the first item
+ *   SPLIT -> SPLIT       lost again, at an item behind the first
+ *   SPLIT -> FAILED      the items before are delivered, or lost at the first
+ *   SPLIT -> UNASKED     a seek drops it
+ *   FAILED -> ASKED      the failure is delivered, the items behind it follow
+ *   FAILED -> UNASKED    the failure is delivered and was the last item, or a
+ *                        seek drops it
+ *   never UNASKED -> SPLIT, UNASKED -> FAILED   no run was lost
+ *   never SPLIT -> ASKED                        the failure would be forgotten
+ *   never FAILED -> SPLIT, FAILED -> FAILED     nothing is open to be lost
+ */
+enum neap__asked_state {
+  NEAP__UNASKED,
+  NEAP__ASKED,
+  NEAP__SPLIT,
+  NEAP__FAILED,
+  NEAP__ASKED_STATES
+};
+
+typedef struct neap__asked {
+  enum neap__asked_state state;
+  uint64_t ticket;
+  int64_t epoch;
+  int64_t first;
+  int32_t count;      /* asked of the worker now */
+  int32_t rest;       /* items after them that this entry still owes */
+  int32_t skip;       /* items at the start that a seek jumped over */
+  neap__fate failure; /* SPLIT, FAILED: of the first item of `rest` */
+} neap__asked;
+
+typedef struct neap__consumer {
+  /* Set by the pool before neap__consumer_init, then read only. */
+  neap__ring *ring;
+  const neap__buffer *buffer;
+  neap__lender *lender;
+  neap__crew *crew;
+  int64_t length; /* INT64_MAX: endless */
+  int32_t buffered;
+  int32_t chunk; /* 0: chosen */
+  int32_t span;  /* 0: none */
+  bool is_ordered;
+  bool has_cores; /* more than one */
+
+  /* The consumer's own. */
+  neap__asked *asked; /* one an entry, and one for the entry aside */
+  uint64_t ticket;    /* of the last opening */
+  uint32_t head;      /* the entry to deliver next, when ordered */
+  uint32_t tail;      /* the entry to open next */
+  uint32_t busy;      /* entries that are not UNASKED */
+  int64_t ahead;      /* items asked for and not delivered */
+  int64_t epoch;
+  int64_t next;               /* the index to ask for next */
+  int64_t stop;               /* the index before which asking ends */
+  int64_t oldest;             /* with a span: no entry owes an item before it */
+  double item_ns, item_bytes; /* running means; 0: nothing measured yet */
+  int32_t run_items;          /* the length of the next run */
+  int64_t wait_ns;
+} neap__consumer;
+
+static inline int32_t neap__clamp(int64_t value, int64_t low, int64_t high) {
+  return (int32_t)(value < low ? low : value > high ? high : value);
+}
+
+/* Iteration stands at epoch 1, index 0. NEAP_EMEMORY where memory is short. */
+int neap__consumer_init(neap__consumer *consumer);
+void neap__consumer_fini(neap__consumer *consumer);
+/* As neap_pool_next, _get, _seek and _shorten. */
+int neap__consumer_next(neap__consumer *consumer, neap_run *run,
+                        neap_error *error);
+int neap__consumer_get(neap__consumer *consumer, int64_t epoch, int64_t index,
+                       neap_run *run, neap_error *error);
+int neap__consumer_seek(neap__consumer *consumer, int64_t epoch, int64_t index,
+                        neap_error *error);
+void neap__consumer_shorten(neap__consumer *consumer, int64_t length);
+
+#endif
