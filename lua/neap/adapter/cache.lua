@@ -18,50 +18,47 @@ local function is_nil(x)
   return rawequal(x, nil)
 end
 
-local END = math.huge -- the index before the first and after the last
-
--- Begins to keep items of an epoch, in the node's `here`: `items` by index, and
--- `links`, a ring of the indexes in the order of their last reads. It has the
--- newer neighbour of index i at i and the older one at -i: those of END are the
--- oldest index and the newest.
+-- Begins to keep items of an epoch, in `here`: `items` by index, their
+-- count at 0, and a ring of the indexes in the order of their last reads, each
+-- with its `newer` and its `older` neighbour. Those of 0 are its ends. (Tables
+-- with negative keys among others would not be compiled.)
 local function begin(here, epoch)
-  here.items, here.count, here.epoch = {}, 0, epoch
-  here.links = {}
-  here.links[END], here.links[-END] = END, END
+  here.items, here.epoch = { [0] = 0 }, epoch
+  here.newer, here.older = { [0] = 0 }, { [0] = 0 }
 end
 
-local function unlink(links, i)
-  local newer, older = links[i], links[-i]
-  links[-newer], links[older] = older, newer
+local function unlink(here, i)
+  local newer, older = here.newer[i], here.older[i]
+  here.older[newer], here.newer[older] = older, newer
 end
 
-local function link_newest(links, i)
-  local newest = links[-END]
-  links[-END], links[i] = i, END
-  links[-i], links[newest] = newest, i
+local function link_newest(here, i)
+  local newest = here.older[0]
+  here.older[0], here.newer[i] = i, 0
+  here.older[i], here.newer[newest] = newest, i
 end
 
 local function forget_oldest(here)
-  local links = here.links
-  local i = links[END]
-  unlink(links, i)
+  local i = here.newer[0]
+  unlink(here, i)
   here.items[i] = nil
-  links[i], links[-i] = nil, nil
-  here.count = here.count - 1
+  here.newer[i], here.older[i] = nil, nil
+  here.items[0] = here.items[0] - 1
 end
 
 local function add(here, i, x, size)
-  if not is_nil(here.items[i]) then
-    unlink(here.links, i)
+  local items = here.items
+  if not is_nil(items[i]) then
+    unlink(here, i)
   else
-    here.count = here.count + 1
+    items[0] = items[0] + 1
   end
   if is_nil(x) then
     x = NIL
   end
-  here.items[i] = x
-  link_newest(here.links, i)
-  if here.count > size then
+  items[i] = x
+  link_newest(here, i)
+  if items[0] > size then
     forget_oldest(here)
   end
 end
@@ -73,8 +70,8 @@ function Cache:get(i, e)
   end
   local x = here.items[i]
   if not is_nil(x) then
-    unlink(here.links, i)
-    link_newest(here.links, i)
+    unlink(here, i)
+    link_newest(here, i)
     if rawequal(x, NIL) then
       return nil
     end
