@@ -2,8 +2,8 @@
 --- Computes items ahead in worker processes.
 --
 -- A prefetch is a node like others. Its workers are a neap.prefetch.pool; its
--- loops and reads are a neap.prefetch.iteration. In a worker, and with
--- workers = 0, a prefetch is its source.
+-- loops and reads are a neap.prefetch.iteration, its `here`. In a worker, where
+-- it has none, and with workers = 0, a prefetch is its source.
 -- @module neap.adapter.prefetch
 
 local check = require("neap.base.check")
