@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 --- The documents say what neap does: each adapter has its section, pictures
--- are what docs/draw.lua draws, and comments show what their examples answer.
+-- are what docs/draw.lua draws, and comments show what their examples return.
 -- (Pages of the guide are run by tests/examples.sh.)
 
 local neap = require("neap")
@@ -90,6 +90,26 @@ describe("docs/guide/coming-from.md", function()
     for name in page:gmatch("%f[%w][sp]:([%w_]+)") do
       assert(s[name] ~= nil, "s:" .. name)
     end
+  end)
+end)
+
+-- The text that neap generates for a chain, in a process that has generated no
+-- other: names of functions are numbered in the order met.
+local GENERATE = [[
+local neap = require("neap")
+local handle = require("neap.sequence.handle")
+local f, g, images = math.sin, math.cos, { 1, 2, 3 }
+print(require("neap.sequence.compile").text(handle.node(%s)))
+]]
+
+describe("docs/internals/evaluation.md", function()
+  it("shows the code that neap generates for the chain above it", function()
+    local page = read("docs/internals/evaluation.md")
+    local block = page:gmatch("\n```lua\n(.-)```\n")
+    local chain, code = block(), block()
+    local text = support.quote(GENERATE:format(chain))
+    local lines = lines_of(("%s -e %s"):format(NEAP, text))
+    assert.equal(table.concat(lines, "\n") .. "\n", code)
   end)
 end)
 
