@@ -11,6 +11,7 @@ local handle = require("neap.sequence.handle")
 
 local Monitor = class("adapter.monitor", Node)
 
+Monitor.loops_source = true
 Monitor.keeps_seeds = true -- its handle tells what was read through it
 
 -- What was read, in the node's `here`.

@@ -155,6 +155,8 @@ end
 
 local Progress = class("adapter.progress", Node)
 
+Progress.loops_source = true
+
 function Progress:iterate(options)
   local next_item, state, first = self.source:iterate(options)
   if C.neap_progress_isatty(STDERR) == 0 then

@@ -51,6 +51,14 @@ function check.raise(message)
   error(check.located(message), 0)
 end
 
+--- Checks a status of C in a function that users call: raises one below 0 as
+-- text, where lib.check would raise a failure.
+function check.status(status)
+  if status < 0 then
+    check.raise(lib.failure())
+  end
+end
+
 -- Functions that users call: function -> {name, is_swapped}.
 local registered = {}
 

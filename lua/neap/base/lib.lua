@@ -89,8 +89,8 @@ lib.C = C
 --- The neap_error to pass as the last argument of a call.
 lib.error = ffi.new("neap_error")
 
--- What C reports, as a value to raise: `status`, `message`. neap.errors makes
--- an error object of it where the item is known.
+-- What C reports, as a value to raise: `status`, `message`.
+-- neap.base.errors makes an error object of it where the item is known.
 local Failure = {}
 
 function Failure.__tostring(failure)

@@ -22,7 +22,7 @@ ffi.cdef("typedef struct neap_handle { int32_t id; } neap_handle;")
 
 local nodes = {} -- id -> node
 local free_ids = {} -- ids that were given back
-local records = {} -- id -> the errors that the last loop skipped
+local records = setmetatable({}, { __mode = "k" }) -- node -> errors skipped
 local handle_type
 
 --- The handle of a new node.
@@ -224,7 +224,7 @@ function mt.__tostring(s)
 end
 
 function mt.__gc(s)
-  nodes[s.id], records[s.id] = false, nil
+  nodes[s.id] = false
   free_ids[#free_ids + 1] = s.id
 end
 
@@ -248,9 +248,10 @@ function handle.each(s, options)
   if check.options(2, options, EACH).on_error ~= "skip" then
     return node:iterate()
   end
-  local record = {}
-  if handle.is(s) then
-    records[s.id] = record
+  local record, read = {}, node
+  while read do -- and the nodes whose own loop this one is
+    records[read] = record
+    read = read.loops_source and read.source
   end
   return node:iterate({ record = record })
 end
@@ -259,8 +260,7 @@ methods.each = handle.each
 
 --- The errors that the last each{on_error = "skip"} went past.
 function methods.skipped(s)
-  handle.check(1, s)
-  return handle.is(s) and records[s.id] or {}
+  return records[handle.check(1, s)] or {}
 end
 
 --- All items in a Lua array.

@@ -12,6 +12,7 @@
 -- and the fields `length` (math.huge: endless), `where` it was made, and
 --   source, or sources   the nodes below
 --   takes_several   an item may need more than one item of a source
+--   loops_source    a loop over it is one over its source, which skips as well
 --   keeps_seeds     it is not copied where it is joined with others
 -- Two fields are this process's own. They never travel to a worker, and are
 -- made when they are first needed, since nodes are small:

@@ -88,7 +88,7 @@ function assign.fill(t, value)
     value = value and 1 or 0
   end
   if type(value) == "number" then
-    lib.check(C.neap_tensor_fill(t.d, value, lib.error))
+    check.status(C.neap_tensor_fill(t.d, value, lib.error))
   else
     for k = 0, count_of(t) - 1 do
       write(t.d.data, k, value)

@@ -10,6 +10,7 @@
 -- @module neap.tensor.heap
 
 local ffi = require("ffi")
+local check = require("neap.base.check")
 local lib = require("neap.base.lib")
 local traverse = require("neap.base.traverse")
 
@@ -29,7 +30,7 @@ local cache, cached_bytes = {}, 0  -- size -> a stack of { block, offset }
 local heap = {}
 
 local function open()
-  lib.check(C.neap_heap_open(out_heap, lib.error))
+  check.status(C.neap_heap_open(out_heap, lib.error))
   opened = ffi.gc(out_heap[0], C.neap_heap_close)
 end
 
@@ -92,7 +93,7 @@ function heap.alloc(nbytes)
     lib.error)
   if status < 0 then
     live = live - nbytes
-    lib.check(status)
+    check.status(status)
   end
   return out_block[0], tonumber(out_offset[0]), true
 end

@@ -157,7 +157,7 @@ function methods.to(t, name, scale, offset)
   check_valid(t)
   local kind = dtype.find(name)
   local converted = memory.make(kind, t.d.ndim, t.dims, memory.count(t))
-  lib.check(C.neap_tensor_convert(t.d, converted.d, scale or 1, offset or 0,
+  check.status(C.neap_tensor_convert(t.d, converted.d, scale or 1, offset or 0,
     lib.error))
   return converted
 end
@@ -165,7 +165,7 @@ end
 --- A DLManagedTensor with a copy of the elements; its deleter frees it.
 function methods.dlpack(t)
   check_valid(t)
-  lib.check(C.neap_tensor_dlpack(t.d, out_managed, lib.error))
+  check.status(C.neap_tensor_dlpack(t.d, out_managed, lib.error))
   return out_managed[0]
 end
 

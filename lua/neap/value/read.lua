@@ -111,7 +111,7 @@ function read_value(run, cell, borrowed, depth)
   elseif kind == STRING then
     local text = C.neap_value_string(run, cell, lib.error)
     if text == nil then
-      error(ffi.string(lib.error.text), 0)
+      error(lib.failure(), 0)
     end
     local nbytes = cell[0].count
     spend(borrowed, nbytes / CELL, "strings")
@@ -123,7 +123,7 @@ end
 --- Reads item k (from 0) of a run.
 -- @tparam cdata run neap_run
 -- @tparam int k
--- @tparam table borrowed of neap.hold, from which the item's tensors borrow
+-- @tparam table borrowed of neap.value.borrow: what tensors borrow from
 -- @return the item, or the fields of its failure
 -- @treturn boolean whether it is a failure
 function read.item(run, k, borrowed)

@@ -8,6 +8,7 @@ local ffi = require("ffi")
 local errors = require("neap.base.errors")
 local lib = require("neap.base.lib")
 local array = require("neap.tensor.array")
+local generation = require("neap.tensor.generation")
 local traverse = require("neap.base.traverse")
 
 local C = lib.C
@@ -163,7 +164,8 @@ end
 
 --- Writes the failure of item k: a table of its error's fields.
 -- @treturn boolean whether they could be sent; if not, all that the item wrote
---   is undone to make room
+--   is undone to make room, and no tensor in the slot is valid any more: what
+--   was undone may reach back to earlier items, which were numbers
 function write.failure(item, k, fields)
   local writer = item.writer
   local ok = pcall(put_table, item, writer.cells[k], fields, 0, FAILURE)
@@ -171,6 +173,7 @@ function write.failure(item, k, fields)
     C.neap_writer_end_item(writer)
   else
     C.neap_writer_undo_item(writer)
+    generation.bump(item.counter)
   end
   return ok
 end

@@ -443,6 +443,30 @@ describe("a prefetch", function()
         e.message)
     end)
 
+    it("past items whose strings a worker writes over", function()
+      local function scribble(i)
+        local t = neap.tensor("u8", { 1 })
+        if i % 4 == 0 then -- the run's second cell, beyond the slot
+          local ffi = require("ffi")
+          local page = ffi.cast("uintptr_t", t:ptr()) / 4096 * 4096
+          ffi.cast("uint64_t *", page)[3] = 2 ^ 40
+        end
+        return ("text"):rep(i)
+      end
+      local p = prefetch(neap.range(8):map(scribble), { workers = 1,
+        chunk = 4 })
+      local count = 0
+      for i, x in p:each({ on_error = "skip" }) do
+        assert.equal(("text"):rep(i), x)
+        count = count + 1
+      end
+      assert.equal(6, count)
+      for k, e in ipairs(p:skipped()) do
+        assert.same({ "damaged", 4 * k - 2, lib.C.NEAP_EDAMAGED },
+          { e.kind, e.index, e.status })
+      end
+    end)
+
     it("by two loops in turn, both right", function()
       local p = prefetch(neap.range(20):map(block), { workers = 1, chunk = 3 })
       local step, one = p:each()

@@ -118,6 +118,10 @@ describe("neap.progress", function()
     end
     assert.equal(4, sum)
     assert.equal(2, s:skipped()[1].index)
+    assert.same(s:skipped(), p:skipped()) -- the bar may have no name
+    for _ in p:monitor():progress():each({ on_error = "skip" }) do end
+    assert.not_equal(s:skipped(), p:skipped())
+    assert.equal(2, p:skipped()[1].index)
     p:close()
   end)
 

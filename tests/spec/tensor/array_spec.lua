@@ -94,6 +94,8 @@ describe("a tensor", function()
       { 1, 1, 1, 1, 1, 1, 1, 1, 1 })
     raises("a tensor of shape 4294967296x4294967296 is too large", array.new,
       "u8", { 2^32, 2^32 })
+    raises(("cannot allocate %d bytes in the shared heap: it holds %d at most")
+      :format(2^48, 2^46), array.empty, "f64", { 2^15, 2^30 })
   end)
 
   it("prints itself shortly", function()

@@ -330,6 +330,26 @@ describe("what cannot be sent", function()
     p:close()
   end)
 
+  it("is a tensor whose memory was taken back for a failure", function()
+    local last
+    local p = neap.from(function(i)
+      if i == 1 then
+        last = neap.tensor("f64", { 64 }, 7)
+        return i
+      elseif i == 2 then
+        error({ print }) -- cannot be sent: its text is, in another's place
+      end
+      return last
+    end, 3):prefetch({ workers = 1, chunk = 3 })
+    local count = 0
+    for _ in p:each({ on_error = "skip" }) do
+      count = count + 1
+    end
+    assert.equal(1, count)
+    assert.truthy(p:skipped()[2].message:find("of an earlier item", 1, true))
+    p:close()
+  end)
+
   it("is no tensor of an earlier item that was kept", function()
     local p = neap.from((function()
       local before = false
