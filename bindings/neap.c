@@ -2,7 +2,7 @@
 /*
  * The `neap` executable: LuaJIT with libneap. Its first argument selects a
  * role: a worker, which libneap starts; writing the bundle; or a command or
- * script, for neap.main. A role loads neap's modules and calls one of them.
+ * script. The first and the last load one of neap's modules and call it.
  */
 #include "bundle.h"
 
