@@ -106,7 +106,7 @@ int neap_worker_check(neap_error *error) {
                   "  the executable: %s\n"
                   "  the library: %s\n"
                   "help: set NEAP_WORKER to the executable that came with that "
-                  "library, or install both anew",
+                  "library, or install both again",
                   ours, control.host[0] != '\0' ? control.host : "unknown");
   (void)say(NEAP__SAYS_WHY_NOT, why.text, NULL);
   if (error != NULL) *error = why;

@@ -145,7 +145,7 @@ typedef struct neap__control {
   uint64_t layout; /* sizes of the structs, to refuse another version's */
   char host[1008]; /* neap__library_describe of the host, for its error */
   uint32_t worker_count;
-  uint32_t entry_count; /* of the ring; entry number entry_count is aside */
+  uint32_t entry_count; /* of the ring; one more, aside, for reads by index */
   uint32_t slot_count;
   uint64_t slot_bytes;
   uint64_t chain_offset;

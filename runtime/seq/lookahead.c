@@ -40,9 +40,9 @@ static void fill_stretch(neap_stretch *stretch, int64_t epoch, int64_t index,
 }
 
 /*
- * A random read gets the stretch from item 0, if it is the first of an epoch or
- * the last stretch repeats; else none. A partial stretch would be used once and
- * make LuaJIT compile the wrong path.
+ * A random read gets the stretch from item 0 if it is the first read of an
+ * epoch, or if that stretch repeats; else none. A partial stretch would be used
+ * once and make LuaJIT compile the wrong path.
  */
 static int64_t jump(neap_stretch *stretch, int64_t epoch, int64_t index,
                     int32_t *leaf) {

@@ -225,7 +225,7 @@ int neap_idx_read(neap_idx *idx, void *data, uint64_t nbytes,
   if (idx->is_read || nbytes != expected)
     return neap__error_set(error, NEAP_EINVAL, 0,
                            "cannot read %s: its %llu bytes are read once, "
-                           "and at once",
+                           "in one call",
                            idx->path, (unsigned long long)expected);
   idx->is_read = 1;
   if ((rc = read_some(idx, data, nbytes, &got, error)) != NEAP_OK) return rc;
