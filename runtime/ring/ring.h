@@ -156,8 +156,8 @@ typedef struct neap__control {
   uint64_t records_offset;
 
   _Alignas(64) _Atomic uint32_t stop;     /* by the host: workers end */
-  _Alignas(64) _Atomic uint32_t wanted;   /* by the consumer: 0, the entry that
-                                             it sleeps for + 1, or ANY_ENTRY */
+  _Alignas(64) _Atomic uint32_t wanted;   /* 0, or 1 + the entry that the
+                                             consumer awaits, or ANY_ENTRY */
   _Alignas(64) _Atomic uint32_t earliest; /* by the consumer, before it opens
                                              an entry: the following one, where
                                              searches begin */
