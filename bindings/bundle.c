@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * neap's Lua modules as bytecode in one file, for processes that start fast:
- * parsing them takes a worker longer than all else that it does at its start.
+ * parsing the modules is most of a worker's start.
  *
  * The file, lib/neap.bundle beside bin/, is mapped, so that all processes
- * share it. It only ever stands for module files that are there: each entry
- * has its file's size and time, and an entry that differs is passed over. Its
- * bytecode keeps its debug information and the path of its file.
+ * share it. Each entry has the size and time of its module's file, and is
+ * ignored if that file is missing or differs. The bytecode has its debug
+ * information and the path of the file.
  *
- * LuaJIT trusts bytecode: it checks none of it. So the bundle is used only if
- * nobody but root, the user or the owner of the executable can have written it,
- * and checksums find what a disk has damaged. Where the bundle does not serve,
- * the modules' files do.
+ * LuaJIT does not check bytecode. So the bundle is used only if nobody but
+ * root, the user or the owner of the executable can have written it, and
+ * checksums find disk errors. Otherwise the modules' files are used.
  */
 #include "bundle.h"
 
@@ -84,8 +83,8 @@ static int stamp(const char *path, struct entry *entry) {
 
 /*
  * Whether nobody but root, this user and the executable's owner can have
- * written it. A folder may be its group's, as a umask of 002 makes it: what
- * others put there is not of our owners.
+ * written it. The group may write to a folder, as a umask of 002 lets it: a
+ * file that a member puts there has another owner.
  */
 static bool is_trusted(const struct stat *about, const struct stat *program) {
   const mode_t others = S_ISDIR(about->st_mode) ? S_IWOTH : S_IWGRP | S_IWOTH;
@@ -94,7 +93,7 @@ static bool is_trusted(const struct stat *about, const struct stat *program) {
           about->st_uid == program->st_uid);
 }
 
-/* Opens the bundle, or answers -1; a planted pipe must not block that. */
+/* Opens the bundle, or returns -1. O_NONBLOCK: it might be a pipe. */
 static int open_bundle(struct stat *about) {
   struct stat program, folder;
   char path[PATH_MAX];
@@ -142,7 +141,7 @@ static bool is_sound(const struct head *head, uint64_t bytes) {
   return true;
 }
 
-/* Pushes the chunk of a module: its bytecode, or its file if that is damaged */
+/* Pushes a module's chunk from its bytecode, or its file if that is damaged. */
 static int load_chunk(lua_State *L, const struct head *head,
                       const struct entry *entry) {
   char path[PATH_MAX];
@@ -192,7 +191,7 @@ void bundle_open(lua_State *L, const char *lua_dir) {
 
 /* -- Writing -- */
 
-/* nftw() hands nothing on to its function. */
+/* nftw() passes no argument to its function. */
 static struct head *writing;
 static size_t root_length;
 
@@ -227,7 +226,7 @@ static int append(lua_State *L, const void *code, size_t bytes, void *to) {
   return fwrite(code, 1, bytes, output->file) != bytes;
 }
 
-/* Compiles a file under the path at which it will be used. */
+/* Compiles a file, with the path at which it will be used as its name. */
 static int write_entry(lua_State *L, FILE *file, const char *root,
                        const char *lua_dir, struct entry *entry) {
   char path[PATH_MAX], chunk_name[PATH_MAX + 1] = "@", *text = NULL;
@@ -272,7 +271,7 @@ int bundle_write(lua_State *L, const char *path, const char *lua_dir,
     memcpy(head->magic, MAGIC, sizeof MAGIC);
     snprintf(head->lua_dir, sizeof head->lua_dir, "%s", lua_dir);
     rc = fill_bundle(L, file, head, root, lua_dir);
-    /* Whatever the umask says: for all to read, for its owner to write. */
+    /* With any umask: all may read it, its owner may write it. */
     if (rc == 0) rc = fchmod(fileno(file), 0644);
   }
   if (file != NULL && fclose(file) != 0) rc = -1;

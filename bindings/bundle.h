@@ -6,15 +6,15 @@
 #include <lua.h>
 
 /*
- * Lets `require` find in the bundle those modules of lua_dir whose files are
- * just what they were when it was written. Without a fitting bundle it does
- * nothing: the files themselves are always right.
+ * Makes `require` find in the bundle the modules of lua_dir whose files have
+ * not changed since it was written. Does nothing without a valid bundle: then
+ * `require` reads the files.
  */
 void bundle_open(lua_State *L, const char *lua_dir);
 
 /*
- * Writes the bundle of the modules that lie in `root` now and will lie in
- * `lua_dir` when they are used. Answers the status to exit with.
+ * Writes the bundle of the modules in `root`, which will be in `lua_dir` when
+ * they are used. Returns the exit status.
  */
 int bundle_write(lua_State *L, const char *path, const char *lua_dir,
                  const char *root);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The `neap` executable: LuaJIT with libneap inside. What it does is a role,
- * named by its first argument: a worker, which libneap starts and which must
- * be quick; writing the bundle; or a command or script, for neap.main. A role
- * opens neap's modules and leaves the rest to them.
+ * The `neap` executable: LuaJIT with libneap. Its first argument selects a
+ * role: a worker, which libneap starts; writing the bundle; or a command or
+ * script. The first and the last load one of neap's modules and call it.
  */
 #include "bundle.h"
 
@@ -33,9 +32,9 @@ struct command_line {
 struct role {
   const char *word;    /* the first argument; NULL: any, or none */
   int count;           /* of the command line's words; 0: any */
-  int memory_status;   /* to exit with where memory is short */
+  int memory_status;   /* exit status if memory is short */
   lua_CFunction panic; /* as for lua_atpanic */
-  int (*check)(void);  /* NULL, or called before all else; 0: go on */
+  int (*check)(void);  /* NULL, or called first; 0: go on */
   void (*run)(lua_State *L, struct command_line *line); /* protected */
 };
 
@@ -52,7 +51,7 @@ const char *__asan_default_options(void) {
 }
 #endif
 
-/* Leaves the last `/name` out; false where there is none. */
+/* Cuts off the last `/name`; false if there is none. */
 static int cut_name(char *path) {
   char *slash = strrchr(path, '/');
   if (slash == NULL) return 0;
@@ -61,8 +60,8 @@ static int cut_name(char *path) {
 }
 
 /*
- * Pushes the folder of neap's modules: in a build tree (build/bin/neap) or an
- * installed one (bin/neap), beside one of the folders that hold the program.
+ * Pushes the folder of neap's modules: `lua` or `share/lua/5.1` in one of the
+ * folders above the program (build/bin/neap, or bin/neap if installed).
  */
 static void push_lua_dir(lua_State *L) {
   static const char *const places[] = {"lua", "share/lua/5.1"};
@@ -92,7 +91,7 @@ static void push_lua_dir(lua_State *L) {
              lua_tostring(L, -1));
 }
 
-/* Puts the folder on top of the stack first on package.path. */
+/* Prepends the folder on top of the stack to package.path. Pops it. */
 static void prepend_path(lua_State *L) {
   const char *dir = lua_tostring(L, -1);
   bundle_open(L, dir);
@@ -157,9 +156,8 @@ static void run_main(lua_State *L, struct command_line *line) {
 }
 
 /*
- * LuaJIT calls this where it can raise no error, and ends the process then: as
- * when it makes its machine code writable for a new trace, and the system has
- * no memory for that.
+ * LuaJIT calls this where it cannot raise an error; then the process ends. See
+ * luajit.md, machine code.
  */
 static int panic(lua_State *L) {
   const char *message = lua_tostring(L, -1);
@@ -168,7 +166,7 @@ static int panic(lua_State *L) {
   exit(FAILED);
 }
 
-/* For the host to tell of the item's memory, and not of a death. */
+/* The host then reports that the item ran out of memory, not a death. */
 static int panic_worker(lua_State *L) {
   if (errno == ENOMEM) _exit(NEAP_EXIT_MEMORY);
   return panic(L);

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hint bitmaps: sets of small numbers in shared memory, for finding in one
- * step what a scan of state words would find in many.
+ * Hint bitmaps: sets of small numbers in shared memory, which save a scan of
+ * state words.
  *
- * A bit only hints; the state word that it stands for is the truth. The rule
- * that keeps hints from getting lost: who makes a word worth finding sets the
- * bit afterwards; who clears a bit sees the word through, that is, reads the
- * word after clearing and either takes it or finds it not worth taking. Who
- * dies in between is made good by the supervisor, which sets the bits anew.
+ * A bit is only a hint; the state word is the truth. So that no hint is lost, a
+ * process sets the bit after it has made a word available, and a process that
+ * clears a bit then reads the word and takes it if it is available. If the
+ * process dies in between, the supervisor sets the bits again.
  */
 #ifndef NEAP_BASE_BITS_H
 #define NEAP_BASE_BITS_H
@@ -26,8 +25,7 @@ static inline void neap__bits_set(neap__bits *bits, uint32_t k) {
   atomic_fetch_or(&bits[k / 64], (uint64_t)1 << (k % 64));
 }
 
-/* The bits of a word that stand for something: a worker gone wild may have set
-   others, and they count for nothing. */
+/* The bits of a word that are below count; a broken worker may set others. */
 static inline uint64_t neap__bits_valid(uint32_t word, uint32_t count) {
   const uint32_t left = count - word * 64;
   return left >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << left) - 1;
@@ -37,7 +35,7 @@ static inline bool neap__bits_has(const neap__bits *bits, uint32_t k) {
   return atomic_load(&bits[k / 64]) >> (k % 64) & 1;
 }
 
-/* Answers whether it was this call that cleared it. */
+/* Whether this call cleared the bit. */
 static inline bool neap__bits_clear(neap__bits *bits, uint32_t k) {
   const uint64_t bit = (uint64_t)1 << (k % 64);
   if (!(atomic_load(&bits[k / 64]) & bit)) return false;

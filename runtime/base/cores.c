@@ -23,7 +23,7 @@ static void find_cgroup(char *folder, size_t size) {
   fclose(file);
 }
 
-/* Cores that the quota grants, or INFINITY. */
+/* The quota in cores, or INFINITY. */
 static double read_quota(void) {
   char folder[PATH_BYTES];
   char path[PATH_BYTES + 16];

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Descriptors that stand out of the way of stdin, stdout and stderr, and grow
- * without a signal.
+ * Keeps descriptors off 0, 1 and 2, and resizes files without a signal.
  *
- * Where a host runs with one of these closed, the next descriptor takes its
- * number, and whatever the host prints would be written there: into the memory
- * that it shares with its workers, say.
+ * If the host runs with one of these closed, the next descriptor gets its
+ * number, and the host's output would go to it: into shared memory, say.
  */
 #include "base/descriptor.h"
 
@@ -29,7 +27,7 @@ int neap__descriptor_raise(int fd) {
   return raised;
 }
 
-/* The signal is for programs that fill a disk, and it ends the host. */
+/* Beyond the limit, ftruncate() would end the host by SIGXFSZ. */
 int neap__descriptor_resize(int fd, uint64_t bytes) {
   struct rlimit limit;
   if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes > limit.rlim_cur) {

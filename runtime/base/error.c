@@ -48,7 +48,6 @@ const char *neap_status_name(int status) {
 }
 
 void neap__assert_failed(const char *truth, const char *file, int line) {
-  fprintf(stderr, "neap: %s:%d: this must hold, and does not: %s\n", file, line,
-          truth);
+  fprintf(stderr, "neap: %s:%d: assertion failed: %s\n", file, line, truth);
   abort();
 }

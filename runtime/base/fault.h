@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A hook for the fault tests: FAULT("place") stands before and after each step
- * of the protocol that a worker takes, since it may be killed there. Only the
- * builds that the tests use define NEAP_FAULTS; elsewhere it is nothing. The
- * host passes no such place.
+ * The hook of the fault tests: FAULT("place") stands before and after each step
+ * of the protocol in a worker, where it may be killed. Only builds for the
+ * tests define NEAP_FAULTS. The host passes no such place.
  */
 #ifndef NEAP_BASE_FAULT_H
 #define NEAP_BASE_FAULT_H

@@ -15,7 +15,7 @@ static inline void neap__futex_wait(_Atomic uint32_t *word, uint32_t value) {
   syscall(SYS_futex, word, FUTEX_WAIT, value, NULL, NULL, 0);
 }
 
-/* The same with a limit. */
+/* The same, for `ms` milliseconds at most. */
 static inline void neap__futex_wait_ms(_Atomic uint32_t *word, uint32_t value,
                                        int32_t ms) {
   const struct timespec time = {ms / 1000, ms % 1000 * 1000000};
@@ -26,7 +26,7 @@ static inline void neap__futex_wake(_Atomic uint32_t *word) {
   syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
-/* Between two looks at a word that another core is about to write. */
+/* Pauses the core in a loop that polls a word. */
 static inline void neap__pause(void) {
 #if defined(__x86_64__)
   __builtin_ia32_pause();

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the library says of itself, so that whoever declares its structs anew
- * (the FFI) can see that both mean the same. neap_cdef(), neap_version() and
- * neap__sizes are in build/gen/cdef.c, made from the headers and from
- * lua/neap/base/version.lua.
+ * The library's version and struct sizes, so that the FFI, which declares the
+ * structs again, can check that both agree. neap_cdef(), neap_version() and
+ * neap__sizes are in build/gen/cdef.c, which the build makes from the headers
+ * and lua/neap/base/version.lua.
  */
 #include "base/library.h"
 

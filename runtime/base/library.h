@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the library says of itself. */
+/* The library's version and struct sizes. */
 #ifndef NEAP_BASE_LIBRARY_H
 #define NEAP_BASE_LIBRARY_H
 
@@ -12,8 +12,8 @@ typedef struct neap__size {
 } neap__size;
 extern const neap__size neap__sizes[];
 
-/* "neap 0.1.0, /usr/lib/libneap.so": the version, and the file that holds it,
-   which is the program where it is linked in. */
+/* "neap 0.1.0, /usr/lib/libneap.so": the version, and the file that contains
+   the library, which may be the program. */
 void neap__library_describe(char *text, size_t size);
 
 #endif

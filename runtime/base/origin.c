@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tells the process that opened something from one that was forked off it. */
+/* Tells the process that opened an object from its forked children. */
 #include "base/origin.h"
 
 #include <sys/mman.h>

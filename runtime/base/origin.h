@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tells the process that opened something from one that was forked off it.
- * The kernel zeroes a page in the child of a fork, so that asking is a load;
- * getpid() is a system call.
+ * Tells the process that opened an object from its forked children. The kernel
+ * zeroes a page in the child, so the check is a load; getpid() is a system
+ * call.
  */
 #ifndef NEAP_BASE_ORIGIN_H
 #define NEAP_BASE_ORIGIN_H
@@ -17,13 +17,13 @@ typedef struct neap__origin {
   pid_t pid;              /* of the process that opened it */
 } neap__origin;
 
-/* This process is the origin from now on. Cannot fail. */
+/* Makes this process the origin. Cannot fail. */
 void neap__origin_open(neap__origin *origin);
-/* False in a process that was forked off the origin. */
+/* False in a forked child of the origin. */
 static inline bool neap__origin_is_here(const neap__origin *origin) {
   return origin->page != NULL ? *origin->page != 0 : origin->pid == getpid();
 }
-/* Takes one that is zero-filled or closed, too. */
+/* Also for an origin that is zero-filled or closed. */
 void neap__origin_close(neap__origin *origin);
 
 #endif

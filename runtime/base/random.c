@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random numbers: xoshiro256++, and the distributions on top of it.
+ * Random numbers: xoshiro256++ and distributions.
  *
  * The generator is Blackman and Vigna's ("Scrambled Linear Pseudorandom Number
- * Generators", 2021; prng.di.unimi.it), and its state comes from SplitMix64 as
- * they advise. SplitMix64 gives four different words, so never four zeros.
+ * Generators", 2021; prng.di.unimi.it), seeded by SplitMix64 as they advise.
+ * SplitMix64 returns four different words, so never four zeros.
  */
 #include "base/random.h"
 
@@ -51,9 +51,9 @@ double neap_random_uniform(neap_random *random) {
 }
 
 /*
- * Lemire, "Fast Random Integer Generation in an Interval" (2019): the high
- * half of bits * span is the draw, and the few low halves that would favour
- * some draws are thrown away. The division is paid only when one may be near.
+ * Lemire, "Fast Random Integer Generation in an Interval" (2019): the draw is
+ * the high half of bits * span. The few low halves that would favour some draws
+ * are rejected; only when one is possible is there a division.
  */
 int64_t neap_random_integer(neap_random *random, int64_t first, int64_t last) {
   const uint64_t span = (uint64_t)last - (uint64_t)first + 1;
@@ -68,9 +68,8 @@ int64_t neap_random_integer(neap_random *random, int64_t first, int64_t last) {
 }
 
 /*
- * Marsaglia and Bray's polar method (1964): a point in the unit disc, its
- * centre left out, gives two independent normals; one is kept for the next
- * call.
+ * Marsaglia and Bray's polar method (1964): a point in the unit disc without
+ * its centre gives two independent normals. The second is for the next call.
  */
 double neap_random_normal(neap_random *random) {
   if (random->has_spare) {

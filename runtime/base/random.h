@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What random numbers and shuffles share: how a key comes from its parts. */
+/* Keys of random numbers and shuffles. */
 #ifndef NEAP_BASE_RANDOM_H
 #define NEAP_BASE_RANDOM_H
 
@@ -18,9 +18,9 @@ static inline uint64_t neap__split(uint64_t key, uint64_t k) {
 }
 
 /*
- * One key of three numbers. Each is mixed in before the next one is added, so
- * that neighbours, and the same numbers in another order, share nothing. While
- * two of them stay, different values of the third give different keys.
+ * One key of three numbers. Each is mixed before the next is added, so that the
+ * keys of neighbours, and of the same numbers in another order, are unrelated.
+ * With two numbers fixed, different values of the third give different keys.
  */
 static inline uint64_t neap__key(int64_t seed, int64_t epoch, int64_t index) {
   uint64_t key = neap__split((uint64_t)seed, 0);

@@ -2,16 +2,15 @@
 /*
  * The shared heap: blocks of one memfd, for tensors that workers map.
  *
- * The file is sparse and only grows, by an extent at a time, which is mapped
- * whole, so that an allocation is an addition, and blocks that lie side by
- * side cost the kernel one mapping. No range is used twice: a worker that
- * still maps a freed block sees zeros, never another tensor. Freeing gives
- * back the pages and the addresses.
+ * The file is sparse and only grows. Each extent is mapped as a whole, so an
+ * allocation is an addition, and neighbouring blocks need one kernel mapping.
+ * No range is used twice: a worker that still maps a freed block reads zeros,
+ * never another tensor. Freeing a block frees its pages and addresses.
  *
- * A heap may be closed before its blocks are freed (the collector of a closing
- * Lua state keeps no order): the last free then takes the heap along. A child
- * of fork() inherits the mappings and both sides would give out the same
- * ranges, so it can allocate nothing, and to free is only to unmap there.
+ * A heap may be closed before its blocks are freed, since a closing Lua state
+ * runs finalizers in any order: the last free then destroys the heap. A forked
+ * child inherits the mappings, and would allocate the same ranges as its
+ * parent. So it cannot allocate, and a free there only unmaps.
  */
 #include "neap.h"
 
@@ -29,12 +28,12 @@
 
 enum { EXTENT = 64 << 20 }; /* bytes that the file grows by, at least */
 
-static const uint64_t nbytes_max = (uint64_t)1 << 46; /* a file of the kernel */
+static const uint64_t nbytes_max = (uint64_t)1 << 46; /* of a file */
 
 struct neap_heap {
   int fd;        /* reads and writes; -1: none yet */
-  int shared_fd; /* the same file, reads only */
-  pid_t pid;     /* who opened it */
+  int shared_fd; /* the same file, read-only */
+  pid_t pid;     /* the process that opened it */
   bool is_closed;
   uint64_t page;
   uint64_t block_count;
@@ -85,7 +84,7 @@ fail:
   return rc;
 }
 
-/* What is left of the extent before is given up: it has no pages yet. */
+/* Drops the rest of the last extent, which has no pages yet. */
 static int grow(neap_heap *heap, uint64_t nbytes, neap_error *error) {
   const uint64_t extent = nbytes > EXTENT ? nbytes : EXTENT;
   void *base = MAP_FAILED;
@@ -204,7 +203,7 @@ int neap_heap_freeze(neap_heap *heap, void *block, uint64_t offset,
 #define PAGE_SWAPPED ((uint64_t)1 << 62)
 #define PAGE_OF_FILE ((uint64_t)1 << 61)
 
-/* A page that is the file's was only read; a page of our own was written. */
+/* A page of the file was only read; a private page was written. */
 static bool is_own(uint64_t word) {
   return (word & PAGE_SWAPPED) != 0 ||
          ((word & PAGE_PRESENT) != 0 && (word & PAGE_OF_FILE) == 0);

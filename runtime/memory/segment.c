@@ -2,12 +2,12 @@
 /*
  * Shared memory without a name: a memfd, its mapping, and its seals.
  *
- * A segment is sparse: pages exist once they are written. Nothing is left in
- * the file system, so nothing is left behind by a crash.
+ * A segment is sparse: pages exist once they are written. It has no name in the
+ * file system, so a crash leaves nothing behind.
  *
- * No worker can change its size or add a seal, which would keep others from
- * mapping it. A worker can punch holes into what it may write; they read as
- * zeroes. The seals against holes would forbid writing too.
+ * Seals keep workers from changing its size and from adding seals, which would
+ * keep others from mapping it. A worker can punch holes, which read as zeroes:
+ * the seals against holes would forbid writing too.
  */
 #include "memory/segment.h"
 
@@ -27,7 +27,7 @@ static int map_whole(neap__segment *segment, neap_error *error) {
     return neap__error_set(error, NEAP_EMEMORY, errno,
                            "cannot reserve %llu bytes of address space",
                            (unsigned long long)segment->bytes);
-  /* A core dump would walk all those addresses, for minutes. */
+  /* A core dump would take minutes for these addresses. */
   (void)madvise(base, segment->bytes, MADV_DONTDUMP);
   segment->base = base;
   return NEAP_OK;

@@ -11,16 +11,16 @@ typedef struct neap__segment {
   uint64_t bytes;
 } neap__segment;
 
-/* A segment that is cut into slots. */
+/* A segment of slots. */
 typedef struct neap__buffer {
   neap__segment segment;
   uint64_t slot_bytes; /* of each; a multiple of the page size */
 } neap__buffer;
 
-/* Makes a segment of zeroes that cannot shrink; label shows in /proc. */
+/* Makes a segment of zeroes with a fixed size; /proc shows the label. */
 int neap__segment_open(neap__segment *segment, const char *label,
                        uint64_t bytes, neap_error *error);
-/* Maps the whole of a segment that was inherited as a descriptor. */
+/* Maps a segment that was inherited as a descriptor. */
 int neap__segment_attach(neap__segment *segment, int fd, neap_error *error);
 void neap__segment_close(neap__segment *segment);
 
@@ -29,8 +29,8 @@ static inline uint8_t *neap__buffer_slot(const neap__buffer *buffer,
   return buffer->segment.base + slot * buffer->slot_bytes;
 }
 /*
- * Gives the pages of a slot back to the system, but those of its first `kept`
- * bytes; they read as zeroes. Returns the bytes kept: whole pages.
+ * Frees the pages of a slot, but for its first `kept` bytes; freed pages read
+ * as zeroes. Returns the bytes kept, in whole pages.
  */
 uint64_t neap__buffer_trim(neap__buffer *buffer, uint32_t slot, uint64_t kept);
 

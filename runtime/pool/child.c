@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A worker as its host sees it: started, greeted, listened to, reaped. */
+/* A worker's process, in the host: starts, greets, reads and reaps it. */
 #include "pool/child.h"
 
 #include <errno.h>
@@ -17,19 +17,19 @@
 #include "base/error.h"
 #include "base/futex.h"
 
-/* Bytes passed on at a time: few enough for a terminal not to block on. */
+/* Bytes forwarded at a time: few enough not to block on a terminal. */
 enum { OUTPUT_BYTES = 512 };
 #ifndef P_PIDFD /* since glibc 2.36 */
 #define P_PIDFD 3
 #endif
 
-/* Bytes that may be left in the pipe when its writer has ended, and more. */
+/* The most bytes that a pipe may contain when its writer has ended. */
 enum { PIPE_BYTES_MAX = 1 << 20 };
 
 /* -- Starting -- */
 
-/* The number goes first: a child that another thread forks off meanwhile must
-   not close it once more. */
+/* Clears the number first: a child that another thread forks meanwhile must not
+   close it again. */
 static void shut(int *fd) {
   const int shut_fd = *fd;
   *fd = -1;
@@ -37,9 +37,9 @@ static void shut(int *fd) {
 }
 
 /*
- * Parts a pair that was just opened, unless rc says that it was not: theirs
- * lies out of the way of what a worker inherits; ours, out of stdio's, never
- * makes us wait.
+ * Splits a pair that was just opened, if rc is 0. Moves `theirs` above the
+ * descriptors that a worker inherits, and `ours` above stdio; `ours` does not
+ * block.
  */
 static int part(int rc, const int pair[2], int *ours, int *theirs,
                 const char *what, neap_error *error) {
@@ -94,7 +94,7 @@ int neap__child_greet(neap__child *child, int32_t worker, neap_error *error) {
   const neap__hello hello = {worker, (int32_t)getpid()};
   if (send(child->socket, &hello, sizeof hello, MSG_NOSIGNAL) >= 0 ||
       errno == EPIPE || errno == ECONNRESET)
-    return NEAP_OK; /* if it has died, its pidfd will tell */
+    return NEAP_OK; /* it has died: its pidfd will tell */
   return neap__error_set(error, NEAP_ESYSTEM, errno,
                          "cannot tell worker %d to begin", (int)child->pid);
 }
@@ -116,7 +116,7 @@ bool neap__child_receive(neap__child *child, neap_error *why) {
   case NEAP__SAYS_WHY_NOT:
     neap__error_set(why, NEAP_EWORKER, 0, "%s", message + 1);
     return true;
-  default: break; /* a worker gone wild */
+  default: break; /* a broken worker */
   }
   return false;
 }
@@ -126,7 +126,7 @@ static bool takes_output(int out) {
   return out < 0 || poll(&room, 1, 0) != 0;
 }
 
-/* Keeps the last NEAP__TAIL_BYTES of all that it is given. */
+/* Keeps the last NEAP__TAIL_BYTES of the output. */
 static void keep(neap__child *child, const char *text, size_t bytes) {
   size_t kept = child->tail_bytes;
   if (bytes > NEAP__TAIL_BYTES) {
@@ -172,9 +172,7 @@ void neap__child_abandon(neap__child *child) {
   child->pid = 0;
 }
 
-/*
- * By its descriptor: where the host has reaped it already, another child may
- * have its pid.
+/* By pidfd: if the host has reaped it already, another child may have its pid.
  */
 static int wait_for_end(const neap__child *child) {
   siginfo_t end;
@@ -203,8 +201,8 @@ void neap__child_describe_end(const neap__child *child, int status, char *text,
   const char *const link = bytes > 0 ? ", and wrote:\n" : "";
   if (status == NEAP_STATUS_LOST)
     snprintf(text, size,
-             "ended with a status that is lost (the host ignores SIGCHLD or "
-             "waits for all its children)%s%.*s",
+             "ended with an unknown status (the host ignores SIGCHLD or waits "
+             "for all its children)%s%.*s",
              link, (int)bytes, child->tail);
   else if (WIFSIGNALED(status))
     snprintf(text, size, "was ended by signal %d (%s)%s%.*s", WTERMSIG(status),

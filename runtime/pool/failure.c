@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The words for an item that its workers could not compute. */
+/* Messages for an item that its workers could not compute. */
 #include "base/error.h"
 
 #include <stdio.h>
@@ -26,8 +26,8 @@ static int describe_death(const neap_run *run, neap_error *error) {
   char cause[128];
   if (status == NEAP_STATUS_LOST)
     snprintf(cause, sizeof cause,
-             "a cause that is lost: this process ignores SIGCHLD or waits for "
-             "all its children");
+             "an unknown cause: this process ignores SIGCHLD or waits for all "
+             "its children");
   else if (WIFSIGNALED(status))
     snprintf(cause, sizeof cause, "signal %d (%s)", WTERMSIG(status),
              strsignal(WTERMSIG(status)));

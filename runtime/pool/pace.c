@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How long an item has been in work: what a timeout is measured by.
+ * How long an item has been computed, for timeouts.
  *
- * A worker writes when its run began, and which item it computes; asking the
- * clock for each item would cost more than many an item. The host looks now
- * and then. A worker gone wild may write anything, which harms its own items.
+ * A worker writes when its run began, and which item it computes: reading the
+ * clock for each item would cost more than a small item. The host looks at
+ * intervals. A broken worker may write anything; it harms only its own items.
  */
 #include "pool/pace.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pool, opened and closed: its two segments of shared memory, what its
- * workers inherit, and its supervisor.
+ * Opens and closes a pool: its two segments of shared memory, the descriptors
+ * that its workers inherit, and its supervisor.
  */
 #include "pool/pool.h"
 
@@ -15,7 +15,7 @@
 #include "base/library.h"
 #include "pool/process.h"
 
-/* Slots that a caller may hold beside the one it reads. */
+/* The least held_max: slots that a caller may hold. */
 enum { HELD_MIN = 32 };
 
 static int check_options(const neap_pool_options *options, neap_error *error) {
@@ -96,7 +96,7 @@ static int open_memory(neap_pool *pool, const neap_pool_options *options,
   return open_slots(pool, slots, error);
 }
 
-/* Out of the way of the numbers that a worker inherits. */
+/* Copies a descriptor above the numbers that a worker inherits. */
 static int move_up(int fd) {
   return fd < 0 ? -1 : neap__descriptor_copy(fd, NEAP__FD_COUNT);
 }
@@ -120,7 +120,7 @@ static int open_supervisor(neap_pool *pool, const neap_pool_options *options,
   if (inherit[NEAP__FD_CONTROL] < 0 || inherit[NEAP__FD_SLOTS] < 0 ||
       (options->heap_fd >= 0 && inherit[NEAP__FD_HEAP] < 0))
     return neap__error_set(error, NEAP_ESYSTEM, errno,
-                           "cannot open a pool: descriptors are short");
+                           "cannot open a pool: no descriptor is free");
   return s->crew.ops->start(&s->crew, error);
 }
 
@@ -129,7 +129,7 @@ static bool is_debugging(void) {
   return value != NULL && *value != '\0' && strcmp(value, "0") != 0;
 }
 
-/* What the consumer and the lender are to know of the options. */
+/* Sets the consumer and the lender up from the options. */
 static void set_up(neap_pool *pool, const neap_pool_options *options) {
   neap__consumer *c = &pool->consumer;
   const bool is_strict = is_debugging();

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a pool consists of: a ring and a buffer of slots, their consumer, and
- * the supervisor with its workers.
+ * The parts of a pool: a ring and a buffer of slots, their consumer, and the
+ * supervisor with its workers.
  *
- * The consumer and the lender are of one thread at a time. The supervisor's
- * thread shares with it the ring, and what ring/crew.h says.
+ * One thread at a time uses the consumer and the lender. It shares with the
+ * supervisor's thread only the ring and the functions of ring/crew.h.
  */
 #ifndef NEAP_POOL_POOL_H
 #define NEAP_POOL_POOL_H
@@ -26,7 +26,7 @@ struct neap_pool {
   neap__lender lender;
   neap__consumer consumer;
   neap__supervisor supervisor;
-  neap__origin origin; /* the process that opened it: not a forked child */
+  neap__origin origin; /* the process that opened it */
   bool is_closed;      /* only the lender and the buffer are left */
 };
 

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Launching workers: finding the program, and exec with what it inherits.
+ * Launches workers: finds the program, and runs it with what it inherits.
  *
- * posix_spawn shares the host's memory with the child until exec, so that the
- * start takes the same time in a host of any size, and copies no lock. The
- * child starts with default signal dispositions and an empty mask, whatever
- * the host and the supervisor's thread have set.
+ * With posix_spawn the child shares the host's memory until exec, so the start
+ * takes the same time in a host of any size, and copies no lock. The child
+ * starts with default signal dispositions and an empty signal mask.
  */
 #include "pool/process.h"
 
@@ -32,15 +31,15 @@ static bool is_executable(const char *path) {
   return access(path, X_OK) == 0;
 }
 
-/* The folder of the file at path, "" if it names none. */
+/* The folder of the file at path, or "". */
 static void folder_of(const char *path, char *folder, size_t size) {
   const char *slash = strrchr(path, '/');
   snprintf(folder, size, "%.*s", slash == NULL ? 0 : (int)(slash - path), path);
 }
 
 /*
- * The file that holds libneap, or NULL. Where that is the program, `self`,
- * dladdr() returns its argv[0], which is whatever the caller of exec says.
+ * The file that contains libneap, or NULL. If that is the program, returns
+ * `self`: dladdr() returns argv[0] then, which may be any text.
  */
 static const char *library_file(const char *self) {
   Dl_info library, program;
@@ -51,7 +50,7 @@ static const char *library_file(const char *self) {
   return is_program ? self : library.dli_fname;
 }
 
-/* bin/neap beside the lib/ that holds libneap.so, or this very executable. */
+/* This executable if its name is neap, or bin/neap beside libneap's lib/. */
 static bool find_beside(char *path, size_t size) {
   char folder[PATH_MAX];
   char self[PATH_MAX];
@@ -131,7 +130,7 @@ void neap__launcher_close(neap__launcher *launcher) {
   free(launcher->environment);
 }
 
-/* What becomes of a worker's descriptors. Returns an errno, or 0. */
+/* Sets a worker's descriptors up. Returns an errno, or 0. */
 static int add_descriptors(posix_spawn_file_actions_t *actions,
                            const int inherit[NEAP__FD_COUNT], int stderr_fd) {
   int failure =

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Launching workers: finding the program, and exec with what it inherits. */
+/* Launches workers: finds the program, and runs it with what it inherits. */
 #ifndef NEAP_POOL_PROCESS_H
 #define NEAP_POOL_PROCESS_H
 
@@ -14,7 +14,7 @@ enum {
   NEAP__FD_SLOTS = 4,
   NEAP__FD_SOCKET = 5,
   NEAP__FD_HEAP = 6,   /* may be closed: no shared tensors */
-  NEAP__FD_STDERR = 7, /* the host's, until it is the worker's; or closed */
+  NEAP__FD_STDERR = 7, /* the host's; the worker takes it later; or closed */
   NEAP__FD_COUNT = 8
 };
 
@@ -24,22 +24,22 @@ typedef struct neap__hello {
   int32_t host_pid;
 } neap__hello;
 
-/* How each of a worker's own messages begins. */
+/* The first byte of each message of a worker. */
 enum {
   NEAP__SAYS_ATTACHED = 'a',
   NEAP__SAYS_READY = 'r',
-  NEAP__SAYS_WHY_NOT = 'n' /* and the text follows */
+  NEAP__SAYS_WHY_NOT = 'n' /* the text follows */
 };
 
 /*
  * The path of the neap executable: `path_given` if it is not NULL, else
- * NEAP_WORKER of the environment, else beside the library, else on PATH. The
- * environment of a setuid program is its caller's, and is not believed.
+ * NEAP_WORKER of the environment, else beside the library, else on PATH. A
+ * setuid program does not use its environment.
  */
 int neap__spawn_find(const char *path_given, char *path, size_t size,
                      neap_error *error);
 
-/* A copy of a neap_launch. Zero-filled is closed. */
+/* A copy of a neap_launch; closed if zero-filled. */
 typedef struct neap__launcher {
   char path[PATH_MAX];
   char **arguments;
@@ -51,11 +51,10 @@ int neap__launcher_open(neap__launcher *launcher, const neap_launch *launch,
                         neap_error *error);
 void neap__launcher_close(neap__launcher *launcher);
 /*
- * Starts the program. From NEAP__FD_CONTROL on, inherit[fd] becomes its
- * descriptor fd, -1 for none; each must be NEAP__FD_COUNT or more, and so must
- * `stderr_fd`, which becomes its stderr. No fork of the host's memory. Returns
- * in *pid its pid, in *pidfd a pidfd. The error's errno is ESRCH where it has
- * died already, and the host has reaped it.
+ * Starts the program, without a fork of the host's memory. From
+ * NEAP__FD_CONTROL on, inherit[fd] becomes its descriptor fd; -1: none.
+ * `stderr_fd` becomes its stderr. All of them are NEAP__FD_COUNT or above. The
+ * error's errno is ESRCH if it has died, and the host has reaped it.
  */
 int neap__launcher_spawn(const neap__launcher *launcher,
                          const int inherit[NEAP__FD_COUNT], int stderr_fd,

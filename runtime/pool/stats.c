@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * What a pool has done so far: sums of what its workers count themselves,
- * and what the host's side counts.
- */
+/* The statistics of a pool: sums over its workers, and the host's counts. */
 #include "pool/pool.h"
 
-/* Workers write them, so they may hold anything; sums must not overflow. */
+/* Reads a worker's counter. It may have any value; sums must not overflow. */
 static int64_t read_counter(const _Atomic int64_t *counter) {
   const int64_t most = 1ll << 53;
   const int64_t count = atomic_load_explicit(counter, memory_order_relaxed);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The supervisor: the one thread in the host, which keeps workers alive.
+ * The supervisor: the thread in the host that keeps workers alive.
  *
- * It starts the workers (so that the parent-death signal, which Linux ties to
- * the thread that forked, means the pool's end and not that of whichever
- * thread opened it), sleeps in poll() on their pidfds and sockets, makes good
- * what a dead worker left in the ring, and starts its successor. It touches
- * no Lua, blocks every signal, and never takes a lock that a worker can hold.
+ * It starts the workers, sleeps in poll() on their pidfds and sockets, recovers
+ * what a dead worker left in the ring, and starts its successor. It uses no
+ * Lua, blocks every signal, and never takes a lock that a worker can hold.
+ * Linux ties the parent-death signal to the thread that forked: here that is
+ * this thread, which ends with the pool, not the thread that opened the pool.
  */
 #include "pool/supervisor.h"
 
@@ -22,13 +22,13 @@
 #include "base/error.h"
 #include "base/futex.h"
 
-/* How often to look at the clocks of items while none runs out. */
+/* How often to look at the clocks of items: looks per timeout, and limits. */
 enum { LOOKS_A_TIMEOUT = 4, LOOK_MS_MIN = 10, LOOK_MS_MAX = 1000 };
-/* Looks in a row that may come late, as after a pause: then time counts. */
+/* Late looks in a row that are taken for pauses; after that, time counts. */
 enum { PAUSES_MAX = 100 };
-/* How soon to try again to start a worker that could not be started. */
+/* After how long to retry a start that failed. */
 enum { RESTART_MS = 1000 };
-/* How soon to try again whether the host's stderr takes output. */
+/* After how long to retry output while the host's stderr is full. */
 enum { BLOCKED_MS = 100 };
 
 /* -- Failing as a whole -- */
@@ -46,21 +46,21 @@ static void receive_from(neap__supervisor *s, neap__child *child) {
   if (neap__child_receive(child, &why)) give_up(s, &why);
 }
 
-/* Deaths of a run, now at this item and now at that, that count as one at the
-   last of them: else a run could be opened again for ever. */
+/* Deaths of a run, at different items, that count as one death of the last
+   item: else a run could be opened again for ever. */
 enum { RUN_DEATHS = 8 };
 
-/* A worker that has died, while its work is recovered. */
+/* A dead worker whose work is being recovered. */
 typedef struct death {
   neap__supervisor *supervisor;
   uint32_t worker;
-  int status;    /* how it ended, as from waitpid */
-  bool had_work; /* it had begun a run, which may be cancelled by now */
+  int status;    /* as from waitpid */
+  bool had_work; /* it had begun a run, perhaps cancelled by now */
 } death;
 
 /*
- * Whether the item that was being computed is to blame. A worker that is
- * killed for one item may be at another by then, or have others in work.
+ * Whether the death counts against the item that was being computed. A worker
+ * that is killed for one item may be at another by then, or compute several.
  */
 static bool is_to_blame(const death *dead, uint32_t slot, bool *is_overdue) {
   const neap__supervisor *s = dead->supervisor;
@@ -73,7 +73,7 @@ static int32_t progress_of(const neap__ring *ring, uint32_t slot) {
   return slot < ring->slot_count ? atomic_load(&ring->slots[slot].progress) : 0;
 }
 
-/* Notes one more death at an entry; whether it may be tried again. */
+/* Counts one more death at an entry. Whether it may be retried. */
 static bool note_fate(neap__supervisor *s, uint32_t entry, neap__fate now) {
   pthread_mutex_lock(&s->lock);
   neap__fate *fate = &s->fates[entry];
@@ -103,7 +103,7 @@ static bool again(void *host, uint32_t entry, neap__mark claim) {
 static bool start(neap__supervisor *s, uint32_t w, neap_error *why) {
   neap__child *child = &s->children[w];
   int rc, tries = 0;
-  do /* again if it died at once, and the host has reaped it */
+  do /* retry if it died at once, and the host has reaped it */
     rc = neap__child_start(child, &s->launcher, s->inherit, why);
   while (rc != NEAP_OK && why->system == ESRCH &&
          ++tries < NEAP__VAIN_KILLS_MAX);
@@ -121,8 +121,8 @@ static bool has_children(const neap__supervisor *s) {
 }
 
 /*
- * Starts the successor of worker w. While others live, one that cannot be
- * started (descriptors or processes are short) is tried again later.
+ * Starts the successor of worker w. If that fails (no free descriptor or
+ * process), retries later while other workers live.
  */
 static void start_successor(neap__supervisor *s, uint32_t w) {
   neap_error why = {0};
@@ -133,8 +133,8 @@ static void start_successor(neap__supervisor *s, uint32_t w) {
 }
 
 /*
- * Counts a death in vain: before the worker was ready, or without ever having
- * claimed a run although there is work. Any other death ends the count.
+ * Counts deaths in vain: before the worker was ready, or with work left but no
+ * run ever begun. A death after a run was begun resets the count.
  */
 static void count_vain_death(neap__supervisor *s, const death *dead,
                              bool was_ready) {
@@ -147,11 +147,11 @@ static void count_vain_death(neap__supervisor *s, const death *dead,
 }
 
 /*
- * Whether workers of this number have died in vain too often in a row. A
- * SIGKILL says little about the successor's chances, so more are allowed.
+ * Whether workers of this number have died in vain too often in a row. After a
+ * SIGKILL the successor may well work, so more of them are allowed.
  */
 static bool is_hopeless(const neap__child *child, int status) {
-  const bool was_killed = status == NEAP_STATUS_LOST || /* for all we know */
+  const bool was_killed = status == NEAP_STATUS_LOST || /* perhaps */
                           (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
   return child->vain_deaths >=
          (was_killed ? NEAP__VAIN_KILLS_MAX : NEAP__VAIN_DEATHS_MAX);
@@ -164,10 +164,10 @@ static int64_t within(int64_t value, int64_t least, int64_t most) {
 }
 
 /*
- * For how long the host stood still since the last look, or 0: it was stopped
- * (SIGSTOP, Ctrl-Z, a freezer), and its workers with it as far as it knows. It
- * sees that from a look that comes late by a quarter of its time or more. On a
- * machine where each look is late, none is after PAUSES_MAX of them.
+ * For how long the host was stopped since the last look (SIGSTOP, Ctrl-Z, a
+ * freezer), perhaps with its workers; or 0. It was stopped if this look is late
+ * by a quarter of the interval and more. Where each look is late, only the
+ * first PAUSES_MAX of them count as pauses.
  */
 static int64_t pause_until(neap__supervisor *s, int64_t now) {
   const int64_t slept_ns = now - s->looked_ns;
@@ -178,8 +178,8 @@ static int64_t pause_until(neap__supervisor *s, int64_t now) {
 }
 
 /*
- * Looks at a slot that worker w is filling, and kills the worker where the
- * item takes too long. Returns the time that is left to it.
+ * Looks at a slot that worker w is filling, and kills the worker if the item
+ * takes too long. Returns the time that the item has left.
  */
 static int64_t look_at_slot(neap__supervisor *s, uint32_t slot, uint32_t w,
                             int64_t now, int64_t paused_ns) {
@@ -191,14 +191,14 @@ static int64_t look_at_slot(neap__supervisor *s, uint32_t slot, uint32_t w,
   if (pace->began_ns == 0) return INT64_MAX;
   const int64_t left_ns = pace->since_ns + s->timeout_ns - now;
   if (left_ns > 0) return left_ns;
-  /* If the worker cannot be killed, this is tried again at the next look. */
+  /* If the kill fails, the next look retries it. */
   child->is_overdue = pace->is_overdue = neap__child_kill(child);
   return s->timeout_ns;
 }
 
 /*
- * Looks at all slots that are being filled. Returns when to look again: later
- * while no item is in work, since a run tells when it began.
+ * Looks at all slots that are being filled. Returns when to look again. That is
+ * later while no item is computed, since a run tells when it began.
  */
 static int64_t look_at_items(neap__supervisor *s, int64_t now,
                              int64_t paused_ns) {
@@ -216,10 +216,10 @@ static int64_t look_at_items(neap__supervisor *s, int64_t now,
   return look_ns;
 }
 
-/* Gives up where a worker does not attach. Returns when to look again. */
+/* Gives up if a worker does not attach. Returns when to look again. */
 static int64_t look_at_starts(neap__supervisor *s, int64_t now,
                               int64_t paused_ns) {
-  const int64_t most = LOOK_MS_MAX * 1000000ll; /* or pauses go unseen */
+  const int64_t most = LOOK_MS_MAX * 1000000ll; /* to notice pauses */
   int64_t look_ns = INT64_MAX;
   if (atomic_load(&s->has_failed)) return look_ns;
   for (uint32_t w = 0; w < s->ring->worker_count; w++) {
@@ -228,20 +228,20 @@ static int64_t look_at_starts(neap__supervisor *s, int64_t now,
     child->started_ns += paused_ns;
     if (child->started_ns > now) child->started_ns = now;
     const int64_t left_ns = child->started_ns + s->attach_ms * 1000000ll - now;
-    if (left_ns <= 0) receive_from(s, child); /* its word may be there */
+    if (left_ns <= 0) receive_from(s, child); /* a message may be there */
     if (child->state != NEAP__CHILD_STARTED) continue;
     look_ns = within(left_ns, 0, look_ns < most ? look_ns : most);
     if (left_ns > 0) continue;
     neap_error why;
     neap__error_set(&why, NEAP_EWORKER, 0,
-                    "cannot start workers: no word from %s within %d s",
+                    "cannot start workers: %s did not report within %d s",
                     s->launcher.path, s->attach_ms / 1000);
     give_up(s, &why);
   }
   return look_ns;
 }
 
-/* Tries again to start missing workers. Returns when to look again. */
+/* Retries to start missing workers. Returns when to look again. */
 static int64_t look_at_successors(neap__supervisor *s, int64_t now) {
   int64_t look_ns = INT64_MAX;
   for (uint32_t w = 0; w < s->ring->worker_count; w++) {
@@ -275,8 +275,8 @@ static int look_at_clocks(neap__supervisor *s) {
 /* -- Deaths -- */
 
 /*
- * Gives back the memory of the slots that a dead worker was filling: nobody
- * knows how much of it was written. Returns whether it had begun a run.
+ * Frees the pages of the slots that a dead worker was filling: any of them may
+ * have been written. Returns whether the worker had begun a run.
  */
 static bool wipe(neap__supervisor *s, uint32_t w) {
   bool had_work = false;
@@ -300,7 +300,7 @@ static void give_up_starting(neap__supervisor *s, const neap__child *child,
   give_up(s, &why);
 }
 
-/* A worker has died: its work goes on elsewhere, and a successor starts. */
+/* After a worker's death: recovers its work, and starts a successor. */
 static void recover(neap__supervisor *s, uint32_t w) {
   neap__child *child = &s->children[w];
   if (child->socket >= 0) receive_from(s, child);
@@ -309,7 +309,7 @@ static void recover(neap__supervisor *s, uint32_t w) {
   atomic_store(&s->pids[w], 0);
   death dead = {s, w, status, wipe(s, w)};
   neap__ring_recover(s->ring, w, again, &dead);
-  if (atomic_load(&s->is_stopping)) return; /* it did as it was told */
+  if (atomic_load(&s->is_stopping)) return; /* it was asked to end */
   count_vain_death(s, &dead, was_ready);
   if (is_hopeless(child, status)) give_up_starting(s, child, status);
   if (!atomic_load(&s->has_failed)) start_successor(s, w);
@@ -325,7 +325,7 @@ static struct pollfd *polls_of(neap__supervisor *s, uint32_t w) {
 
 /*
  * Waits for the stop, a death, a message or output. s->polls: stop_fd, then
- * POLLS for each worker; poll skips negative ones. Returns as poll does.
+ * POLLS for each worker; poll skips negative ones. Returns poll's result.
  */
 static int wait_for_news(neap__supervisor *s, int stop_fd, int timeout_ms) {
   const uint32_t count = s->ring->worker_count;
@@ -341,8 +341,8 @@ static int wait_for_news(neap__supervisor *s, int stop_fd, int timeout_ms) {
   return poll(s->polls, 1 + POLLS * count, timeout_ms);
 }
 
-/* Passes on what workers write to stderr. Returns when to try those again for
-   which the host's stderr is full, or -1. */
+/* Forwards what workers write to stderr. Returns when to retry if the host's
+   stderr is full, or -1. */
 static int forward_output(neap__supervisor *s) {
   int again_ms = -1;
   for (uint32_t w = 0; w < s->ring->worker_count; w++) {
@@ -366,9 +366,8 @@ static void abandon_children(neap__supervisor *s) {
 }
 
 /*
- * The ring has told the workers to end: waits, kills, and waits again. What
- * they still say is taken, or poll() would return at once for as long as it is
- * there.
+ * The ring has told the workers to end: waits, kills, and waits again. Reads
+ * their messages and output, or poll() would return at once.
  */
 static void end_children(neap__supervisor *s) {
   int64_t until = neap__now_ns() + NEAP__STOP_MS_MAX * 1000000ll;
@@ -397,14 +396,14 @@ static void end_children(neap__supervisor *s) {
   abandon_children(s);
 }
 
-/* Deaths would go unnoticed: all that is left is to wait for the end. */
+/* poll() fails, so deaths would go unnoticed: gives up, waits for the stop. */
 static void give_up_watching(neap__supervisor *s) {
   neap_error why = {0};
-  uint64_t rings;
+  uint64_t count;
   neap__error_set(&why, NEAP_ESYSTEM, errno, "cannot watch the workers");
   give_up(s, &why);
   while (!atomic_load(&s->is_stopping))
-    (void)!read(s->stop_fd, &rings, sizeof rings);
+    (void)!read(s->stop_fd, &count, sizeof count);
 }
 
 static void *supervise(void *argument) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A worker: a filler that runs in a process of its own. It attaches to what
- * it inherited from the host, then claims tasks and publishes them.
+ * A worker: a filler in its own process. It attaches to the descriptors that it
+ * inherited from the host, then claims tasks and publishes them.
  *
  * A worker ends with its host: by the parent-death signal, by the end of its
- * socket, by the check that neither was missed, and because the host says so
- * through the ring. It keeps no descriptor but stdio and those it inherited.
+ * socket, by a check at its start that it missed neither, or because the host
+ * stops it through the ring. It closes all descriptors but these and stdio.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +30,7 @@
 #include "ring/filler.h"
 #include "ring/ring.h"
 
-/* Bytes of what a worker tells: they fit a neap_error. */
+/* Bytes of a worker's message: they fit a neap_error. */
 enum { WHY_BYTES_MAX = 2000 };
 
 struct neap_worker {
@@ -43,7 +43,7 @@ struct neap_worker {
   bool has_stderr; /* its own, no longer the host's pipe */
 };
 
-/* Closes whatever the host forgot to mark close-on-exec. */
+/* Closes descriptors that the host did not mark close-on-exec. */
 static void close_the_rest(void) {
 #ifdef SYS_close_range
   if (syscall(SYS_close_range, NEAP__FD_COUNT, ~0u, 0) == 0) return;
@@ -53,13 +53,13 @@ static void close_the_rest(void) {
     close(fd);
 }
 
-/* What a worker hands down to those it starts is stdio alone. */
+/* Processes that a worker starts inherit only stdio. */
 static void keep_to_ourselves(void) {
   for (int fd = NEAP__FD_CONTROL; fd < NEAP__FD_COUNT; fd++)
     fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
-/* Words of a worker that works go straight to the host's stderr. */
+/* After its first run, a worker's output goes to the host's stderr. */
 static void take_stderr(neap_worker *worker) {
   worker->has_stderr = true;
   if (dup2(NEAP__FD_STDERR, STDERR_FILENO) >= 0) {
@@ -82,7 +82,7 @@ static int say(int what, const char *text, neap_error *error) {
   return NEAP_OK;
 }
 
-/* A host's word of itself, which may be of any version: one line, or "". */
+/* Cuts a host's description, which may be of any version, to one line. */
 static void cut_to_line(char *text, size_t size) {
   size_t length = 0;
   while (length + 1 < size && (uint8_t)text[length] >= ' ')
@@ -95,7 +95,7 @@ int neap_worker_check(neap_error *error) {
   const size_t bytes = offsetof(neap__control, worker_count);
   if (pread(NEAP__FD_CONTROL, &control, bytes, 0) != (ssize_t)bytes ||
       !neap__ring_is_foreign(&control))
-    return NEAP_OK; /* if it is no host's at all, attaching tells */
+    return NEAP_OK; /* if it is not a host's, attaching fails */
   char ours[sizeof control.host];
   neap_error why;
   neap__library_describe(ours, sizeof ours);
@@ -106,7 +106,7 @@ int neap_worker_check(neap_error *error) {
                   "  the executable: %s\n"
                   "  the library: %s\n"
                   "help: set NEAP_WORKER to the executable that came with that "
-                  "library, or install both anew",
+                  "library, or install both again",
                   ours, control.host[0] != '\0' ? control.host : "unknown");
   (void)say(NEAP__SAYS_WHY_NOT, why.text, NULL);
   if (error != NULL) *error = why;
@@ -114,11 +114,11 @@ int neap_worker_check(neap_error *error) {
 }
 
 /*
- * Asks for SIGKILL at the host's death. The kernel takes the parent-death
- * signal back where this process changes its user, and does not send it where
- * the host has changed its own. So the end of the host's socket is a SIGKILL
- * too (as SIGIO would be): this process asks it of itself, which needs no
- * right that is lost later. It also lets such a host end its workers.
+ * Asks for SIGKILL at the host's death. The kernel drops the parent-death
+ * signal if this process changes its user, and does not send it if the host has
+ * changed its own. So the end of the host's socket sends SIGKILL too, in place
+ * of SIGIO: this process is the owner, so no change of user matters. A host
+ * that has changed its user ends its workers that way.
  */
 static bool end_with_host(void) {
   return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 &&
@@ -127,7 +127,7 @@ static bool end_with_host(void) {
          fcntl(NEAP__FD_SOCKET, F_SETFL, O_ASYNC) == 0;
 }
 
-/* Its end of the socket is closed: a host says no more than hello. */
+/* Whether the host's end of the socket is closed: it sends only a hello. */
 static bool has_host_hung_up(void) {
   char word;
   return recv(NEAP__FD_SOCKET, &word, sizeof word, MSG_PEEK | MSG_DONTWAIT) ==
@@ -144,7 +144,7 @@ static int greet(neap_worker *worker, neap_error *error) {
     return neap__error_set(error, NEAP_ESYSTEM, errno,
                            "cannot work: the host's death would go unnoticed");
   if (getppid() != hello.host_pid || has_host_hung_up())
-    _exit(1); /* the host died before that, or gave this process up */
+    _exit(1); /* the host died before that, or abandoned this process */
   worker->filler.number = (uint32_t)hello.worker;
   return NEAP_OK;
 }
@@ -154,8 +154,8 @@ int neap_worker_is_ours(const neap_worker *worker) {
 }
 
 /*
- * The user's code may fork, and its child may come back here, as a second
- * worker of one number, and one that does not end with the host. It must not.
+ * The user's code may fork, and the child may return here: a second worker of
+ * the same number, which does not end with the host. It must not go on.
  */
 void neap_worker_confirm(const neap_worker *worker) {
   if (!neap_worker_is_ours(worker)) _exit(1);
@@ -198,7 +198,7 @@ int neap_worker_attach(neap_worker **out, neap_error *error) {
   return NEAP_OK;
 
 fail:
-  free(worker); /* maps and descriptors go with the process */
+  free(worker); /* the process ends, and with it maps and descriptors */
   return rc;
 }
 

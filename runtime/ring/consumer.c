@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The consumer: which items are asked for, and taking them.
+ * The consumer: asks for items, and takes them.
  *
- * It keeps up to `buffered` items asked for, in runs whose length it chooses
- * from the measured cost of an item, and takes them in order (or as they
- * come). All that it must be sure of stands in memory of its own (`asked`,
- * `refs`): what the shared words say is checked against that.
+ * It asks for up to `buffered` items ahead, in runs whose length depends on the
+ * measured cost of an item, and takes them in order or as completed. It checks
+ * the shared words against records in private memory (`asked`, `refs`).
  */
 #include "ring/consumer.h"
 
@@ -14,14 +13,14 @@
 #include "base/error.h"
 #include "base/futex.h"
 
-/* A run should take about this long: long enough for its overhead not to
-   count, short enough for no item to wait for its neighbours. */
+/* The wanted time of a run: long enough to hide its overhead, short enough for
+   its items not to wait for each other. */
 enum { RUN_NS_WANTED = 50000 };
-/* A run of small items should stay in a core's cache. */
+/* The wanted size of a run: it stays in a core's cache. */
 enum { RUN_BYTES_WANTED = 256 << 10 };
-/* Runs that take longer than this are worth waking a worker for one by one. */
+/* A run that takes longer than this is worth waking a worker. */
 enum { RUN_NS_SLOW = 20000 };
-/* Looks for a quick run between two looks at the clock. */
+/* Polls between two reads of the clock. */
 enum { LOOKS_A_CLOCK = 32 };
 
 /* -- Asking -- */
@@ -42,7 +41,7 @@ static void move(neap__consumer *c, uint32_t entry, enum neap__asked_state to) {
   a->state = to;
 }
 
-/* Asks for a run, behind which the entry owes `rest` items more. */
+/* Asks for a run, after which the entry owes `rest` more items. */
 static void ask(neap__consumer *c, uint32_t entry, int64_t epoch, int64_t first,
                 int32_t count, int32_t rest) {
   neap__asked *a = &c->asked[entry];
@@ -57,7 +56,7 @@ static void ask(neap__consumer *c, uint32_t entry, int64_t epoch, int64_t first,
   neap__ring_open(c->ring, entry, a->ticket, epoch, first, count);
 }
 
-/* The failure of item `first`, the first of `rest`, is to be delivered next. */
+/* The entry next delivers the failure of item `first`, the first of `rest`. */
 static void owe_failure(neap__consumer *c, uint32_t entry, int64_t first,
                         int32_t rest) {
   neap__asked *a = &c->asked[entry];
@@ -76,8 +75,8 @@ static uint32_t following(const neap__consumer *c, uint32_t entry) {
   return entry + 1 < c->ring->entry_count ? entry + 1 : 0;
 }
 
-/* Whether `count` more items would leave the oldest that is owed too far back:
-   without order, one that is long in work. */
+/* Whether the span of undelivered items would be too long with `count` more.
+   Only without order, where a slow item can stay behind. */
 static bool is_beyond_span(neap__consumer *c, int32_t count) {
   const int64_t end = c->next + count;
   if (c->span == 0 || end - c->oldest <= c->span) return false;
@@ -89,7 +88,8 @@ static bool is_beyond_span(neap__consumer *c, int32_t count) {
   return end - c->oldest > c->span;
 }
 
-/* Opens entries while there is room for a run; short runs only at the end. */
+/* Opens entries while a run fits `buffered`; only the sequence's last run is
+   shorter than run_items. */
 static void ask_ahead(neap__consumer *c) {
   const uint32_t entries = c->ring->entry_count;
   while (c->busy < entries && c->next < c->stop) {
@@ -102,7 +102,7 @@ static void ask_ahead(neap__consumer *c) {
       c->tail = following(c, c->tail);
     const uint32_t entry = c->tail;
     c->tail = following(c, entry);
-    /* First, or a worker might take this entry, the newest, for the earliest */
+    /* Before the entry is open: else a worker may take it as the earliest. */
     atomic_store(&c->ring->control->earliest, c->tail);
     ask(c, entry, c->epoch, c->next, count, 0);
     c->ahead += count;
@@ -114,8 +114,8 @@ static bool is_slow(const neap__consumer *c) {
   return c->item_ns * c->run_items > RUN_NS_SLOW;
 }
 
-/* Entries that must be open before sleeping workers are woken: with quick
-   runs half of the ring, so that they do not wake for each. */
+/* Open entries for which a sleeping worker is woken: for quick runs half of the
+   ring, so that workers do not wake for each run. */
 static uint32_t enough_to_wake(const neap__consumer *c) {
   if (is_slow(c)) return 1;
   const uint32_t half = c->ring->entry_count / 2;
@@ -189,8 +189,8 @@ static int take_done(neap__consumer *c, uint32_t entry, neap__mark mark,
 }
 
 /*
- * The run's worker died too often at item k of it: the items before k are
- * asked for again, k becomes a failure, and the rest follows.
+ * Workers died too often at item k of the run: asks for the items before k
+ * again, then delivers a failure for k, then asks for the rest.
  */
 static void split_lost(neap__consumer *c, uint32_t entry) {
   neap__asked *a = &c->asked[entry];
@@ -200,7 +200,7 @@ static void split_lost(neap__consumer *c, uint32_t entry) {
   const int32_t count = a->count - a->skip;
   neap__ring_forget(c->ring, entry);
   c->ahead -= a->skip;
-  if (k < 0) { /* a seek has jumped over it */
+  if (k < 0) { /* a seek has skipped it */
     ask(c, entry, a->epoch, first, count, a->rest);
     return;
   }
@@ -212,7 +212,7 @@ static void split_lost(neap__consumer *c, uint32_t entry) {
     owe_failure(c, entry, first, rest);
 }
 
-/* After a delivery: what the entry still owes. */
+/* After a delivery: moves on to what the entry still owes. */
 static void go_on(neap__consumer *c, uint32_t entry, int32_t delivered) {
   const neap__asked *a = &c->asked[entry];
   const int64_t first = a->first + delivered;
@@ -224,7 +224,7 @@ static void go_on(neap__consumer *c, uint32_t entry, int32_t delivered) {
     move(c, entry, NEAP__UNASKED);
 }
 
-/* Whether there is something to deliver; damage is, as an error. */
+/* Whether there is something to deliver, damage included: an error. */
 static bool is_ready(neap__consumer *c, uint32_t entry) {
   const neap__asked *a = &c->asked[entry];
   if (a->state == NEAP__FAILED) return true;
@@ -233,10 +233,8 @@ static bool is_ready(neap__consumer *c, uint32_t entry) {
          (mark.state != NEAP__OPEN && mark.state != NEAP__CLAIMED);
 }
 
-/* An entry that is ready: the head, or the first of any when unordered. */
-static int64_t find_ready(neap__consumer *c, uint32_t awaited) {
-  if (awaited != NEAP__ANY_ENTRY)
-    return is_ready(c, awaited) ? (int64_t)awaited : -1;
+/* The first entry from the tail on that is ready to deliver, or -1. */
+static int64_t find_any_ready(neap__consumer *c) {
   uint32_t e = c->tail;
   for (uint32_t k = 0; k < c->ring->entry_count; k++) {
     if (is_asked(c, e) && is_ready(c, e)) return e;
@@ -246,8 +244,20 @@ static int64_t find_ready(neap__consumer *c, uint32_t awaited) {
 }
 
 /*
- * Quick runs come sooner than a sleeper wakes: so look on for as long as one
- * run may take to count as quick, and only if there is a core for it.
+ * An entry that is ready: the one awaited, or any. What one worker finished is
+ * taken in its order: an entry that the first search passed may have become
+ * ready before the one that it found, so the second search decides.
+ */
+static int64_t find_ready(neap__consumer *c, uint32_t awaited) {
+  if (awaited != NEAP__ANY_ENTRY)
+    return is_ready(c, awaited) ? (int64_t)awaited : -1;
+  const int64_t found = find_any_ready(c);
+  return found < 0 || found == c->tail ? found : find_any_ready(c);
+}
+
+/*
+ * A quick run is ready sooner than a sleeping thread wakes: so polls for as
+ * long as a quick run may take, if there is a core to spare.
  */
 static void linger(neap__consumer *c, uint32_t awaited, int64_t since) {
   if (!c->has_cores || is_slow(c)) return;
@@ -258,7 +268,7 @@ static void linger(neap__consumer *c, uint32_t awaited, int64_t since) {
   }
 }
 
-/* Whether what is awaited cannot come: no worker is at it. */
+/* Whether an awaited entry will not be published: its claim is false. */
 static bool is_hopeless(const neap__consumer *c, uint32_t awaited) {
   if (awaited != NEAP__ANY_ENTRY)
     return neap__ring_is_falsely_claimed(c->ring, awaited);
@@ -268,7 +278,7 @@ static bool is_hopeless(const neap__consumer *c, uint32_t awaited) {
   return false;
 }
 
-/* Sleeps until the entry awaited is ready, or cannot come. */
+/* Sleeps until the awaited entry is ready, or will not be published. */
 static int sleep_for(neap__consumer *c, uint32_t awaited, int64_t *found,
                      neap_error *error) {
   int64_t repaired_ns = neap__now_ns();
@@ -287,7 +297,7 @@ static int sleep_for(neap__consumer *c, uint32_t awaited, int64_t *found,
   }
 }
 
-/* Waits until the entry awaited is ready, and tells which. */
+/* Waits until the awaited entry is ready; *entry is its number. */
 static int await(neap__consumer *c, uint32_t awaited, uint32_t *entry,
                  neap_error *error) {
   int64_t found = find_ready(c, awaited);
@@ -304,7 +314,7 @@ static int await(neap__consumer *c, uint32_t awaited, uint32_t *entry,
   return NEAP_OK;
 }
 
-/* Delivers something of an entry that was awaited, splitting lost runs. */
+/* Delivers a run or a failure of the awaited entry. Splits lost runs. */
 static int deliver(neap__consumer *c, uint32_t awaited, uint32_t *entry,
                    neap_run *run, neap_error *error) {
   for (;;) {
@@ -379,8 +389,8 @@ static void drop(neap__consumer *c, uint32_t entry) {
   move(c, entry, NEAP__UNASKED);
 }
 
-/* Drops what lies before index, if index has been asked for already, and
-   nothing behind it has been dropped. */
+/* Drops the items before index, if index was asked for already and no later
+   item was dropped. */
 static bool skip_to(neap__consumer *c, int64_t epoch, int64_t index) {
   if (!c->is_ordered || epoch != c->epoch || c->busy == 0 ||
       c->stop < c->length || index >= c->next ||

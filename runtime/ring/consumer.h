@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The consumer of a ring: which items are asked for, and taking them. One
- * thread at a time uses it.
+/* The consumer of a ring: asks for items, and takes them. One thread at a time.
  */
 #ifndef NEAP_RING_CONSUMER_H
 #define NEAP_RING_CONSUMER_H
@@ -18,25 +16,25 @@
  *
  *   UNASKED  nothing
  *   ASKED    the run of `count` items from `first` on
- *   SPLIT    the same, behind which `rest` items follow: one that failed, since
- *            its workers died, and those of its run behind it
+ *   SPLIT    the same, then `rest` items: one that failed, since its workers
+ *            died, and those after it in its run
  *   FAILED   item `first` failed, the first of `rest`: to be delivered next
  *
  *   move                 when
  *   UNASKED -> ASKED     items are asked for
  *   ASKED -> UNASKED     the run is delivered, or a seek drops it
- *   ASKED -> ASKED       lost at an item that a seek has jumped over
- *   ASKED -> SPLIT       lost at an item behind the first
+ *   ASKED -> ASKED       lost at an item that a seek has skipped
+ *   ASKED -> SPLIT       lost at an item after the first
  *   ASKED -> FAILED      lost at the first item
- *   SPLIT -> SPLIT       lost again, at an item behind the first
+ *   SPLIT -> SPLIT       lost again, at an item after the first
  *   SPLIT -> FAILED      the items before are delivered, or lost at the first
  *   SPLIT -> UNASKED     a seek drops it
- *   FAILED -> ASKED      the failure is delivered, the items behind it follow
+ *   FAILED -> ASKED      the failure is delivered, the items after it follow
  *   FAILED -> UNASKED    the failure is delivered and was the last item, or a
  *                        seek drops it
  *   never UNASKED -> SPLIT, UNASKED -> FAILED   no run was lost
- *   never SPLIT -> ASKED                        the failure would be forgotten
- *   never FAILED -> SPLIT, FAILED -> FAILED     nothing is open to be lost
+ *   never SPLIT -> ASKED                        the failure would be lost
+ *   never FAILED -> SPLIT, FAILED -> FAILED     no entry is open
  */
 enum neap__asked_state {
   NEAP__UNASKED,
@@ -53,7 +51,7 @@ typedef struct neap__asked {
   int64_t first;
   int32_t count;      /* asked of the worker now */
   int32_t rest;       /* items after them that this entry still owes */
-  int32_t skip;       /* items at the start that a seek jumped over */
+  int32_t skip;       /* items at the start that a seek skipped */
   neap__fate failure; /* SPLIT, FAILED: of the first item of `rest` */
 } neap__asked;
 
@@ -65,13 +63,13 @@ typedef struct neap__consumer {
   neap__crew *crew;
   int64_t length; /* INT64_MAX: endless */
   int32_t buffered;
-  int32_t chunk; /* 0: chosen */
+  int32_t chunk; /* 0: by the measured cost */
   int32_t span;  /* 0: none */
   bool is_ordered;
   bool has_cores; /* more than one */
 
   /* The consumer's own. */
-  neap__asked *asked; /* one an entry, and one for the entry aside */
+  neap__asked *asked; /* one per entry, the entry aside included */
   uint64_t ticket;    /* of the last opening */
   uint32_t head;      /* the entry to deliver next, when ordered */
   uint32_t tail;      /* the entry to open next */
@@ -90,7 +88,7 @@ static inline int32_t neap__clamp(int64_t value, int64_t low, int64_t high) {
   return (int32_t)(value < low ? low : value > high ? high : value);
 }
 
-/* Iteration stands at epoch 1, index 0. NEAP_EMEMORY where memory is short. */
+/* The iteration begins at epoch 1, index 0. NEAP_OK or NEAP_EMEMORY. */
 int neap__consumer_init(neap__consumer *consumer);
 void neap__consumer_fini(neap__consumer *consumer);
 /* As neap_pool_next, _get, _seek and _shorten. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A filler: takes runs that the consumer asks for, and publishes them.
+ * A filler: claims runs that the consumer asks for, and publishes them.
  *
- * A task takes a slot before it claims an entry: so each claim can be filled
- * and published, whatever else the slots are used for.
+ * A task takes a slot before it claims an entry, so that it can always publish
+ * what it claims.
  */
 #include "ring/filler.h"
 
@@ -16,8 +16,8 @@
 enum { SLOT_LOOKS_MAX = 10000 };
 
 /*
- * There always is a free slot (ring.h); it may take more than one look to see
- * it while others take and release theirs.
+ * There always is a free slot (ring.h), but a search may miss it while others
+ * take and release theirs.
  */
 static bool take_slot(neap__filler *filler, neap_task *task) {
   task->slot = -1;
@@ -46,14 +46,14 @@ int neap__filler_claim(neap__filler *filler, neap_task *task, int64_t now_ns,
   if (task->entry < 0) return NEAP_AGAIN;
   if (task->count < 1 || task->count > NEAP_RUN_MAX)
     return neap__error_set(error, NEAP_EDAMAGED, 0,
-                           "cannot work: a run of %d items is none",
+                           "cannot work: a run cannot have %d items",
                            (int)task->count);
   task->began_ns = now_ns;
   atomic_store_explicit(&slot->began_ns, now_ns, memory_order_relaxed);
   return NEAP_OK;
 }
 
-/* Only this filler writes its counters: a plain add will do. */
+/* Only this filler writes its counters: no atomic add is needed. */
 static void add(_Atomic int64_t *counter, int64_t amount) {
   atomic_store_explicit(
       counter, atomic_load_explicit(counter, memory_order_relaxed) + amount,
@@ -94,7 +94,7 @@ void neap__filler_publish(neap__filler *filler, neap_task *task,
   const enum neap__published published =
       neap__ring_publish(filler->ring, filler->number, (uint32_t)task->entry,
                          (uint32_t)task->slot, task->ticket);
-  /* One look at the clock does for two runs, unless waking took its time. */
+  /* The next run begins at this time, unless waking took long. */
   filler->free_ns = published == NEAP__WOKE ? 0 : now_ns;
   if (published == NEAP__CANCELLED) return;
   filler->last = (uint32_t)task->slot;

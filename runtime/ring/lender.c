@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The slots that the caller holds. A slot that is released gives back the
- * pages that slots have not needed lately, and so does one idle slot with it.
+ * The slots that the caller holds. Releasing a slot frees those of its pages
+ * that slots have not needed lately, and those of one idle slot.
  */
 #include "ring/lender.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
 
-/* Bytes of a slot that are never given back to the system. */
+/* Bytes of a slot that are never freed. */
 enum { SLOT_BYTES_KEPT = 1 << 19 };
 
 int neap__lender_init(neap__lender *lender) {
@@ -34,8 +34,7 @@ static uint64_t bytes_kept(const neap__lender *lender) {
   return recent > SLOT_BYTES_KEPT ? recent : SLOT_BYTES_KEPT;
 }
 
-/* At twice what it should keep, so that slots are trimmed seldom while the
-   need fades. */
+/* At twice what it should keep: so trims are rare while bytes_kept falls. */
 static bool is_too_large(const neap__lender *lender, uint32_t slot) {
   return atomic_load_explicit(&lender->ring->slots[slot].touched,
                               memory_order_relaxed) /
@@ -43,7 +42,7 @@ static bool is_too_large(const neap__lender *lender, uint32_t slot) {
          bytes_kept(lender);
 }
 
-/* Gives back the pages of a HELD slot that it should not keep. */
+/* Frees the pages of a HELD slot that it should not keep. */
 static void trim(neap__lender *lender, uint32_t slot) {
   if (!is_too_large(lender, slot)) return;
   const uint64_t kept =
@@ -53,8 +52,8 @@ static void trim(neap__lender *lender, uint32_t slot) {
 }
 
 /*
- * Trims the next slot, if it is free. Workers take the slots that were used
- * last, so without this the others would keep their pages for ever.
+ * Trims the next slot, if it is free. Workers prefer the slots that were used
+ * last, so the others would keep their pages for ever.
  */
 static void trim_idle(neap__lender *lender) {
   const uint32_t next = lender->looked_at + 1;

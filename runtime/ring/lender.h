@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The slots that the caller holds: lent with a run, and free again when the
- * caller has released each of its references.
+ * The slots that the caller holds: lent with a run, until the caller has
+ * released each of its references.
  */
 #ifndef NEAP_RING_LENDER_H
 #define NEAP_RING_LENDER_H
@@ -22,19 +22,19 @@ typedef struct neap__lender {
   int32_t *refs;          /* of the caller to a slot */
   int32_t held;           /* slots with references */
   uint64_t used_recently; /* a decaying maximum of a slot's use */
-  uint32_t looked_at;     /* the slot that was last looked at while idle */
+  uint32_t looked_at;     /* by the last trim of an idle slot */
 } neap__lender;
 
-/* NEAP_EMEMORY where memory is short. */
+/* NEAP_OK or NEAP_EMEMORY. */
 int neap__lender_init(neap__lender *lender);
 void neap__lender_fini(neap__lender *lender);
-/* The slot is HELD and has one reference; `used` bytes of it were written. */
+/* Gives a HELD slot one reference; `used` bytes of it are written. */
 void neap__lender_lend(neap__lender *lender, uint32_t slot, uint64_t used);
 /* Whether the caller has references to that slot; any number is fine. */
 bool neap__lender_has_lent(const neap__lender *lender, int32_t slot);
 /*
- * Takes one reference away. After the last one the slot is free, unless the
- * ring is not ours (any more): then its words stay as they are.
+ * Drops one reference. After the last one the slot is free. If the ring is not
+ * ours, in a closed pool or a forked child, its words do not change.
  */
 void neap__lender_release(neap__lender *lender, uint32_t slot, bool is_ours);
 

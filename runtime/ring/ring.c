@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The ring: every move of entry and slot words. ring.h tells the rules. */
+/* The ring: every move of entry and slot words, by the rules of ring.h. */
 #include "ring/ring.h"
 
 #include <stddef.h>
@@ -86,7 +86,7 @@ int neap__ring_attach(neap__ring *ring, void *base, uint64_t bytes,
       control->layout != LAYOUT)
     return neap__error_set(error, NEAP_EDAMAGED, 0,
                            "cannot attach to the host: its control segment is "
-                           "none, or one of another version");
+                           "not neap's, or of another version");
   const layout at = lay_out(control->worker_count, control->entry_count,
                             control->slot_count, control->chain_bytes);
   if (!is_count(control->worker_count, NEAP_WORKERS_MAX) ||
@@ -95,7 +95,7 @@ int neap__ring_attach(neap__ring *ring, void *base, uint64_t bytes,
       control->chain_bytes > bytes || at.end > bytes ||
       control->chain_offset != at.chain)
     return neap__error_set(error, NEAP_EDAMAGED, 0,
-                           "cannot attach to the host: its counts are off");
+                           "cannot attach to the host: its counts are wrong");
   *ring = (neap__ring){
       .control = control,
       .entries = (void *)((uint8_t *)base + at.entries),
@@ -149,7 +149,7 @@ bool neap__slot_hold(neap__ring *ring, uint32_t slot) {
   return slot_move(ring, slot, 0, NEAP__FREE, NEAP__HELD);
 }
 
-/* A slot whose hint is late: its word tells. */
+/* Finds a slot whose hint is not set yet, by its word. */
 static int32_t slot_acquire_unhinted(neap__ring *ring, uint32_t worker) {
   for (uint32_t s = 0; s < ring->slot_count; s++)
     if (slot_move(ring, s, worker, NEAP__FREE, NEAP__FILLING))
@@ -228,10 +228,9 @@ void neap__ring_cancel(neap__ring *ring, uint32_t entry) {
 }
 
 /*
- * Clears the bit of the open entry that is to be claimed; -1: there is none.
- * The consumer moves `earliest` on before it opens an entry. So if that has
- * moved since the search began, what was found may be the newest entry: search
- * again.
+ * Finds the earliest open entry and clears its bit; -1: none. The consumer
+ * moves `earliest` before it opens an entry. So if `earliest` has moved during
+ * the search, the search may have found the newest entry: search again.
  */
 static int32_t take_open(neap__ring *ring) {
   neap__control *control = ring->control;
@@ -365,8 +364,8 @@ void neap__ring_repair_hints(neap__ring *ring) {
     wake_worker(ring, w);
 }
 
-/* A worker that has set its idle bit holds no claim until it has cleared it: if
-   the word is still the same after a look at the bit, that claim is false. */
+/* A worker has no claim while its idle bit is set: if the bit is set, and the
+   word is still the same after that, the claim is false. */
 bool neap__ring_is_falsely_claimed(const neap__ring *ring, uint32_t entry) {
   const _Atomic uint64_t *word = &ring->entries[entry].word;
   const uint64_t claimed = atomic_load(word);
@@ -382,8 +381,8 @@ void neap__ring_wait_end(neap__ring *ring) {
 }
 
 void neap__ring_wake_consumer(neap__ring *ring) {
-  /* It may sleep though nothing is wanted: a worker may have died after it
-     cleared the word and before it woke the consumer. */
+  /* Wakes it even if nothing is wanted: a worker may have died after it cleared
+     the word and before it woke the consumer. */
   atomic_store(&ring->control->wanted, 0);
   neap__futex_wake(&ring->control->wanted);
 }

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ring: which worker computes what, in one structure in shared memory.
+ * The ring: which worker computes which items, in shared memory.
  *
  * An entry asks for a run of items. The consumer (one thread of the host)
- * opens entries, workers claim and publish them, the consumer takes them. An
- * entry's whole state is one 64-bit word, so that every move is one
- * compare-and-swap, and a process may be killed between any two instructions:
+ * opens entries, workers claim and publish them, the consumer takes them. The
+ * state of an entry is one 64-bit word, and each move is one compare-and-swap,
+ * so a process may be killed between any two instructions:
  *
  *   word = state (3 bits) | owner (10) | slot (12) | ticket (39)
  *
- * The ticket numbers the openings; it only grows. A worker whose claim was
- * cancelled finds another word than it left, and its publishing fails.
+ * The ticket numbers the openings and only grows. If a claim is cancelled, the
+ * word changes, and the worker's publishing fails.
  *
  *   who         move              when
  *   consumer    IDLE -> OPEN      a run is asked for (first, count, epoch are
@@ -19,37 +19,37 @@
  *   worker      CLAIMED -> DONE   the slot holds the run
  *   consumer    DONE -> IDLE      taken; the slot was marked HELD before
  *   consumer    OPEN -> IDLE      cancelled
- *   consumer    CLAIMED -> IDLE   cancelled; the worker will find out
+ *   consumer    CLAIMED -> IDLE   cancelled; publishing will fail
  *   supervisor  CLAIMED -> OPEN   the owner is dead and reaped, tries are left
  *   supervisor  CLAIMED -> LOST   the owner is dead, no tries are left
- *   consumer    LOST -> IDLE      the consumer decides what becomes of the run
- *   never       OPEN -> DONE      nobody owned the work
- *   never       DONE -> OPEN      its slot would belong to nobody
+ *   consumer    LOST -> IDLE      the consumer splits the run, or drops it
+ *   never       OPEN -> DONE      no worker owned the work
+ *   never       DONE -> OPEN      no process would own its slot
  *
- * A slot is owned through one word too, generation (40 bits) | owner (12) |
- * state (2); the generation only grows:
+ * A slot has one word too: generation (40 bits) | owner (12) | state (2). The
+ * generation only grows:
  *
  *   worker      FREE -> FILLING   taken, before an entry is claimed
  *   worker      FILLING -> READY  just before CLAIMED -> DONE
  *   worker      READY -> FILLING  the entry was cancelled meanwhile
  *   consumer    READY -> HELD     before DONE -> IDLE
  *   consumer    HELD -> FREE      released
- *   consumer    FREE -> HELD      to give back its pages; released at once, and
- *                                 only while the caller may hold one more
+ *   consumer    FREE -> HELD      to free its pages; released at once, and only
+ *                                 while the caller may hold one more
  *   supervisor  FILLING -> FREE   the owner is dead
  *   supervisor  READY -> FREE     the owner is dead, and no entry that is DONE
  *                                 names the slot
  *   never       HELD -> FILLING   the consumer sees its bytes (I3)
  *
  * There are as many slots as entries, workers and runs that the consumer may
- * hold, together: so a worker that wants a slot finds one (I4), and nobody
- * ever waits for a slot.
+ * hold, together: so a worker always finds a free slot (I4), and never waits
+ * for one.
  *
- * Waiting: a worker that finds no open entry sets its idle bit, looks once
- * more, and sleeps on its own word. The consumer names the entry that it waits
- * for in one word, looks once more, and sleeps on that. The side that opens an
- * entry or finishes it looks at the bits or the word afterwards. All of these
- * are sequentially consistent, so one of the two sees the other.
+ * Waiting: a worker that finds no open entry sets its idle bit, looks again,
+ * and sleeps on its own word. The consumer writes the entry that it waits for
+ * to one word, looks again, and sleeps on that word. The side that opens or
+ * publishes an entry looks at the bits or the word afterwards. All of these are
+ * sequentially consistent, so one of the two sees the other.
  *
  * The invariants I1 to I4 are those of docs/internals/ring.md; the model in
  * tests/model/ring.pml has the same moves and changes with this file.
@@ -65,7 +65,7 @@
 
 enum { NEAP__ENTRIES_MAX = 1024, NEAP__SLOTS_MAX = 4095 };
 
-/* How long the consumer sleeps without a look of its own. */
+/* How long the consumer sleeps at most before it looks again. */
 enum { NEAP__SLEEP_MS_MAX = 1000 };
 
 enum neap__entry_state {
@@ -104,8 +104,8 @@ static inline neap__mark neap__mark_unpack(uint64_t word) {
 
 /*
  * One cache line. The consumer writes first, count and epoch while the entry
- * is IDLE; a worker reads them before it claims, and its claim succeeds only
- * if nothing moved meanwhile.
+ * is IDLE. A worker reads them before it claims; the claim succeeds only if the
+ * word has not changed since.
  */
 typedef struct neap__entry {
   _Alignas(64) _Atomic uint64_t word;
@@ -114,20 +114,19 @@ typedef struct neap__entry {
   _Atomic int32_t count;
 } neap__entry;
 
-/* A slot's word, and what its owner writes while the slot is FILLING. */
+/* A slot's word, and the fields that its owner writes while it is FILLING. */
 typedef struct neap__slot {
   _Alignas(64) _Atomic uint64_t word;
   _Atomic uint64_t used; /* bytes written */
-  /* Bytes written at most since the consumer set it, runs that were cancelled
-     and so never read included. */
+  /* The most bytes written since the consumer set it, cancelled runs included.
+   */
   _Atomic uint64_t touched;
   _Atomic int64_t cost_ns;  /* of computing the run */
-  _Atomic int64_t began_ns; /* when its run was begun; 0: none is in work */
+  _Atomic int64_t began_ns; /* when its run began; 0: none */
   _Atomic int32_t progress; /* the item of the run that is being computed */
 } neap__slot;
 
-/* What a worker tells of itself. The worker writes it, unless said otherwise.
- */
+/* What a worker reports. The worker writes it, but for `asleep`. */
 typedef struct neap__worker_record {
   _Alignas(128) _Atomic uint32_t asleep; /* 1; the host sets 0 to wake it */
   _Atomic int64_t items;
@@ -141,12 +140,12 @@ enum { NEAP__ANY_ENTRY = 0x7fffffff };
 
 /* The control segment. Offsets are from its start. */
 typedef struct neap__control {
-  /* These three stay where they are, for versions to tell each other apart. */
+  /* At the same offsets in every version, to tell versions apart. */
   uint64_t magic;
   uint64_t layout; /* sizes of the structs, to refuse another version's */
   char host[1008]; /* neap__library_describe of the host, for its error */
   uint32_t worker_count;
-  uint32_t entry_count; /* of the ring; entry number entry_count is aside */
+  uint32_t entry_count; /* of the ring; one more, aside, for reads by index */
   uint32_t slot_count;
   uint64_t slot_bytes;
   uint64_t chain_offset;
@@ -156,18 +155,18 @@ typedef struct neap__control {
   uint64_t slots_offset;
   uint64_t records_offset;
 
-  _Alignas(64) _Atomic uint32_t stop;     /* by the host: everyone out */
-  _Alignas(64) _Atomic uint32_t wanted;   /* 0, or entry + 1 the consumer
-                                             sleeps for, or ANY_ENTRY */
+  _Alignas(64) _Atomic uint32_t stop;     /* by the host: workers end */
+  _Alignas(64) _Atomic uint32_t wanted;   /* 0, or 1 + the entry that the
+                                             consumer awaits, or ANY_ENTRY */
   _Alignas(64) _Atomic uint32_t earliest; /* by the consumer, before it opens
-                                             an entry: the one after that,
-                                             where searches begin */
+                                             an entry: the following one, where
+                                             searches begin */
   _Alignas(64) neap__bits open[(NEAP__ENTRIES_MAX + 1 + 63) / 64];
   _Alignas(64) neap__bits free[(NEAP__SLOTS_MAX + 63) / 64];
   _Alignas(64) neap__bits idle[(NEAP_WORKERS_MAX + 63) / 64];
 } neap__control;
 
-/* The parts of a control segment, as pointers of this process. */
+/* Pointers of this process to the parts of a control segment. */
 typedef struct neap__ring {
   neap__control *control;
   neap__entry *entries; /* entry_count + 1 */
@@ -176,15 +175,15 @@ typedef struct neap__ring {
   uint32_t worker_count, entry_count, slot_count; /* private copies */
 } neap__ring;
 
-/* Bytes of a control segment for these counts, and writing its header. */
+/* The size of a control segment for these counts; writing its header. */
 uint64_t neap__ring_bytes(uint32_t workers, uint32_t entries, uint32_t slots,
                           uint64_t chain_bytes);
 void neap__ring_format(void *base, uint32_t workers, uint32_t entries,
                        uint32_t slots, uint64_t slot_bytes,
                        uint64_t chain_bytes);
-/* Whether the first fields are a host's of another version. */
+/* Whether the first fields are from a host of another version. */
 bool neap__ring_is_foreign(const neap__control *control);
-/* Checks the header against the segment's size. NEAP_EDAMAGED if unfit. */
+/* Checks the header against the segment's size. NEAP_OK or NEAP_EDAMAGED. */
 int neap__ring_attach(neap__ring *ring, void *base, uint64_t bytes,
                       neap_error *error);
 
@@ -192,26 +191,25 @@ int neap__ring_attach(neap__ring *ring, void *base, uint64_t bytes,
 
 void neap__ring_open(neap__ring *ring, uint32_t entry, uint64_t ticket,
                      int64_t epoch, int64_t first, int32_t count);
-/* Cancels whatever state the entry is in; frees the slot of a finished run. */
+/* Cancels an entry in any state; frees the slot of a DONE one. */
 void neap__ring_cancel(neap__ring *ring, uint32_t entry);
 /* DONE -> IDLE. False if the word names a slot that is not READY. */
 bool neap__ring_take(neap__ring *ring, uint32_t entry, neap__mark mark);
 /* LOST -> IDLE. */
 void neap__ring_forget(neap__ring *ring, uint32_t entry);
 neap__mark neap__ring_look(const neap__ring *ring, uint32_t entry);
-/* FREE -> HELD; false where it is not free. */
+/* FREE -> HELD; false if it is not free. */
 bool neap__slot_hold(neap__ring *ring, uint32_t slot);
 /* HELD -> FREE. */
 void neap__slot_release(neap__ring *ring, uint32_t slot);
 /* Wakes one idle worker for each `enough` open entries. */
 void neap__ring_wake_workers(neap__ring *ring, uint32_t enough);
 /*
- * Says what the consumer waits for (an entry, or NEAP__ANY_ENTRY), and sleeps
- * until woken, until a signal, or for NEAP__SLEEP_MS_MAX. After that time a
- * worker gone wild may have written over hints or over that word: repair sets
- * hints anew and wakes all workers, and the consumer looks again. A claim is
- * false if its owner does not exist or is at rest: a worker has written over
- * the entry's word.
+ * Begin writes what the consumer waits for, an entry or NEAP__ANY_ENTRY. Sleep
+ * lasts until a wake, a signal, or NEAP__SLEEP_MS_MAX. A broken worker may have
+ * overwritten hints or that word: after this time, repair sets all hints and
+ * wakes all workers, and the consumer looks again. A claim is false if its
+ * owner does not exist or sleeps: a worker has overwritten the entry's word.
  */
 void neap__ring_wait_begin(neap__ring *ring, uint32_t entry);
 void neap__ring_wait_sleep(neap__ring *ring, uint32_t entry);
@@ -227,27 +225,28 @@ int32_t neap__slot_acquire(neap__ring *ring, uint32_t worker, uint32_t last);
 int32_t neap__ring_claim(neap__ring *ring, uint32_t worker, uint32_t slot,
                          neap_task *task, uint64_t *ticket);
 /*
- * CLAIMED -> DONE. NEAP__CANCELLED: the slot is still ours. NEAP__WOKE: the
- * consumer slept for it, so that waking it took a while.
+ * CLAIMED -> DONE. NEAP__CANCELLED: the worker still owns the slot. NEAP__WOKE:
+ * the worker has woken the consumer, which takes time.
  */
 enum neap__published { NEAP__CANCELLED, NEAP__PUBLISHED, NEAP__WOKE };
 enum neap__published neap__ring_publish(neap__ring *ring, uint32_t worker,
                                         uint32_t entry, uint32_t slot,
                                         uint64_t ticket);
-/* Whether the host has said stop, and whether an entry is open. */
+/* Whether the host has stopped the workers; whether an entry is open. */
 bool neap__ring_is_stopped(const neap__ring *ring);
 bool neap__ring_has_work(const neap__ring *ring);
-/* Sleeps until woken, unless there is work or the end is near. */
+/* Sleeps until woken, unless an entry is open or the workers are stopped. */
 void neap__ring_rest(neap__ring *ring, uint32_t worker);
 
 /* -- The supervisor's moves -- */
 
-/* The worker, perhaps dead, that is filling a slot; -1: none. */
+/* The worker, dead or alive, that is filling a slot; -1: none. */
 int32_t neap__slot_filler(const neap__ring *ring, uint32_t slot);
 
 /*
- * Makes good what a dead worker left: asks `again` for each entry that it had
- * claimed whether to open it again, frees its slots, sets all hints anew.
+ * Recovers from the death of a worker: opens each entry that it had claimed
+ * again, or marks it LOST if `again` returns false; frees its slots; sets all
+ * hints.
  */
 typedef bool neap__again(void *host, uint32_t entry, neap__mark claim);
 void neap__ring_recover(neap__ring *ring, uint32_t worker, neap__again *again,

@@ -12,8 +12,8 @@ struct concat {
 };
 
 /*
- * The part that holds an index: the last that starts at or before it. The steps
- * are as many for each index, and none branches: nobody could foretell where.
+ * The part of an index: the last that starts at or before it. The loop has no
+ * branch that depends on the index, since it could not be predicted.
  */
 static int32_t find(const struct concat *self, int64_t index) {
   int32_t low = 0;

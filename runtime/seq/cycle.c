@@ -17,7 +17,7 @@ static void resolve(const neap_seq *seq, int64_t epoch, int64_t *index,
   const int64_t length = self->source->length;
   int64_t from = index[0], within = from % length;
   for (int64_t k = 0; k < count; k++) {
-    /* Neighbours are cheaper than a division. */
+    /* The next index needs no division. */
     if (index[k] == from + 1 && within + 1 < length)
       within++;
     else if (index[k] != from)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Item i is source[indexes[i]]; the indexes are checked once, when made. Lua's
- * are doubles that count from 1: it reads them without C where it can, and
- * would have to turn an integer into a double for each item.
+ * Item i is source[indexes[i]]; the constructor checks the indexes. Those of
+ * Lua are doubles that count from 1: Lua reads them without C where it can, and
+ * so converts none.
  */
 #include "seq/seq.h"
 
@@ -19,7 +19,7 @@ struct gather {
   const double *numbers;  /* ... these */
 };
 
-/* No number up to 2^63 is lost; any other, NaN too, is no index. */
+/* The index of a whole number from 1 to below 2^63; -1 for others and NaN. */
 static int64_t index_of(double number) {
   return number >= 1 && number < 0x1p63 && number == trunc(number)
              ? (int64_t)number - 1

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An item of each source in turn; a source that has ended drops out, and the
- * others go on.
+ * One item of each source in turn; a source that has ended drops out.
  *
- * With the sources sorted by length, a *stage* lasts from the end of one to
- * the end of the next: in it the same sources take turns. (The method is that
- * of SeqTools' interleave.)
+ * With the sources sorted by length, a *stage* lasts from the end of one source
+ * to the end of the next: it has items of the same sources in turn. (This is
+ * the method of SeqTools' interleave.)
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -17,15 +16,15 @@
 struct stage {
   int64_t start; /* of the interleaved sequence */
   int64_t taken; /* items of each source before it */
-  int32_t alive; /* sources that take turns */
-  int32_t first; /* of its turns, in `turns` */
+  int32_t alive; /* sources that have not ended */
+  int32_t first; /* index of its first source in `turns` */
 };
 
 struct interleave {
   neap__parts parts;
   struct stage *stages; /* stage_count of them */
-  int32_t *turns;       /* the sources of each stage, in their order; behind
-                           the stages */
+  int32_t *turns;       /* the sources of each stage, in order; allocated
+                           with the stages */
   int32_t stage_count;
 };
 
@@ -54,7 +53,7 @@ static void resolve(const neap_seq *seq, int64_t epoch, int64_t *index,
   const struct stage *stage = self->stages;
   int64_t from = -2, turn = 0, round = 0;
   for (int64_t k = 0; k < count; k++) {
-    /* Neighbours are cheaper than a division. */
+    /* The next index needs no division. */
     const bool follows = index[k] == from + 1 && is_in(self, stage, index[k]);
     if (follows && ++turn == stage->alive) {
       turn = 0;
@@ -103,7 +102,7 @@ static int32_t list_alive(const neap__parts *parts, int64_t taken,
   return alive;
 }
 
-/* Stages, and with them turns, are at most as many as distinct lengths. */
+/* At most one stage per distinct length, endless included. */
 static int32_t count_stages(const neap__parts *parts) {
   int32_t stages = 0;
   int64_t taken = 0, end;
@@ -121,7 +120,7 @@ static int lay_out(struct interleave *self, neap_error *error) {
     self->stages[self->stage_count++] =
         (struct stage){start, taken, alive, first};
     const int64_t end = next_end(&self->parts, taken);
-    if (end == INT64_MAX) { /* endless ones alone are left */
+    if (end == INT64_MAX) { /* only endless ones are left */
       self->parts.base.length = NEAP_ENDLESS;
       return NEAP_OK;
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A leaf: where resolving ends. It knows its length and its number. */
+/* A leaf of a tree: a length and a number. */
 #include "seq/seq.h"
 
 #include <inttypes.h>

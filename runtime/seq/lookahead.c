@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Indexes resolved ahead, for those who read in order: what they ask of C once
- * answers many reads, from what it has left in a struct of theirs.
+ * Lookahead of indexes for reads in order: one call of C fills a struct of the
+ * caller, which then serves many reads.
  */
 #include "seq/seq.h"
 
@@ -10,11 +10,11 @@
 
 #include "neap_lua.h"
 
-/* Adapters do best with whole runs of 16. */
+/* Adapters are fastest with multiples of 16. */
 enum { WINDOW = sizeof((neap_window *)NULL)->leaf / sizeof(int16_t) };
 _Static_assert(WINDOW <= NEAP__SEQ_RUN_MAX, "a window is resolved in one run");
 
-/* Items of a stretch at most. */
+/* The most items of a stretch. */
 #define STRETCH_MAX (INT64_C(1) << 30)
 #define EXACT (INT64_C(1) << 53) /* doubles are exact below */
 
@@ -29,7 +29,7 @@ static void fill_stretch(neap_stretch *stretch, int64_t epoch, int64_t index,
       (double)(span->index + 1) - (double)(index + 1) * (double)span->step;
   stretch->leaf = span->leaf;
   stretch->period = (double)span->period;
-  /* Where doubles are not exact, each index is asked for by itself. */
+  /* Where doubles are not exact, the stretch is empty: C resolves each item. */
   const bool is_exact = span->index < EXACT / 2 && step < STRETCH_MAX &&
                         (index + STRETCH_MAX) / 2 < EXACT / 4 / step &&
                         (step != 1 || fabs(stretch->offset) < INT32_MAX);
@@ -40,8 +40,9 @@ static void fill_stretch(neap_stretch *stretch, int64_t epoch, int64_t index,
 }
 
 /*
- * Who jumps gets the stretch from the start, if that may be all there is to
- * know, or none: one that is hit now and then would mislead who compiles.
+ * A random read gets the stretch from item 0 if it is the first read of an
+ * epoch, or if that stretch repeats; else none. A partial stretch would be used
+ * once and make LuaJIT compile the wrong path.
  */
 static int64_t jump(neap_stretch *stretch, int64_t epoch, int64_t index,
                     int32_t *leaf) {

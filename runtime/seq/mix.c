@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A deterministic mixture: each source in its own order, and at every prefix
- * as much of each as its weight says, within two items.
+ * in proportion to its weight, within two items.
  *
  * The sources are the leaves of a Huffman tree of their weights. A node of
  * weight W gives its lighter child, of weight w, floor(n w / W + 1/2) of its
- * first n items, and the other child the rest. So item n finds its child, and
- * its number there, by arithmetic alone: an item is found from anywhere in as
- * many steps as the tree is deep.
+ * first n items, and the other child the rest. So the child of item n, and its
+ * number there, are found by arithmetic: any item needs as many steps as the
+ * tree is deep.
  *
- * The error: rounding puts a child off by half an item at most, and it inherits
- * the share w / W of the error of its parent. So a source of weight w is off by
- * at most half the sum of w / W over itself and the nodes above it but for the
- * root. In a Huffman tree a node weighs at least as much as its child and its
- * grandchild together (the grandchild was merged first, being lighter than the
- * child's sibling). So these W grow as Fibonacci's numbers do, and the error is
- * at most half of 1/1 + 1/1 + 1/2 + 1/3 + 1/5 + ... = 3.36: 1.68 items, and the
- * rounding of w / W, which adds less than 0.3 before item 2^50.
+ * The error: rounding adds half an item at most for a child, and the child
+ * inherits the share w / W of its parent's error. So the error of a source of
+ * weight w is at most half the sum of w / W over itself and the nodes above it
+ * but for the root. In a Huffman tree a node weighs at least as much as its
+ * child and its grandchild together (the grandchild was merged first, being
+ * lighter than the child's sibling). So these W grow at least as fast as the
+ * Fibonacci numbers, and the error is at most half of 1/1 + 1/1 + 1/2 + 1/3 +
+ * 1/5 + ... = 3.36: 1.68 items. The rounding of w / W adds less than 0.3 before
+ * item 2^50.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -30,8 +31,7 @@ __extension__ typedef unsigned __int128 wide;
 enum { LIGHT, HEAVY };
 
 struct node {
-  uint64_t share;   /* of its items, to the lighter child, in 2^-64: 2^63 at
-                       most */
+  uint64_t share;   /* of the lighter child, in 2^-64; at most 2^63 */
   int32_t child[2]; /* LIGHT, HEAVY: a node, or ~source */
 };
 
@@ -86,7 +86,7 @@ static const neap__seq_ops ops = {
 /* A subtree that has no parent yet. */
 struct subtree {
   double weight;
-  uint64_t order; /* among equals, drawn from the seed */
+  uint64_t order; /* among equal weights, drawn from the seed */
   int32_t child;  /* as in struct node */
 };
 
@@ -96,7 +96,7 @@ static int by_weight(const void *a, const void *b) {
   return x->order < y->order ? -1 : x->order > y->order;
 }
 
-/* The lighter of the first source and the first merged one; a tie is for the
+/* Takes the lighter of the first source and the first merged one; on a tie the
    source, which keeps the tree low. */
 static struct subtree lightest(const struct subtree **source,
                                const struct subtree *sources_end,
@@ -109,9 +109,9 @@ static struct subtree lightest(const struct subtree **source,
 }
 
 /*
- * Merges the two lightest subtrees until there is one. Merged ones come out in
- * the order of their weights, so two queues do for a heap (van Leeuwen, 1976).
- * `list` holds the sources sorted, and has room for as many merged ones.
+ * Merges the two lightest subtrees until one is left. Merged ones are in order
+ * of weight, so two queues replace a heap (van Leeuwen, 1976). `list` has the
+ * sorted sources, and room for as many merged ones.
  */
 static void build(struct node *nodes, struct subtree *list, int32_t count) {
   const struct subtree *source = list, *merged = list + count;
@@ -137,7 +137,7 @@ static int plant(struct mix *self, const double *weights, int64_t seed,
     return neap__error_set(error, NEAP_EMEMORY, 0,
                            "cannot mix: memory is short");
   }
-  double heaviest = 0; /* by which all are divided, so that no sum overflows */
+  double heaviest = 0; /* divides all weights, so that no sum overflows */
   for (int32_t k = 0; k < count; k++)
     heaviest = fmax(heaviest, weights[k]);
   for (int32_t k = 0; k < count; k++)
@@ -165,8 +165,8 @@ static int64_t find_item(const struct node *node, int which, int64_t j) {
   return low;
 }
 
-/* A source or a node ends where the source that it takes next has ended. The
-   lengths of nodes are in `ends`, as far as they are known. */
+/* The length of a source, or of a node whose length is in `ends`. A node ends
+   when the child whose turn is next has ended. */
 static int64_t end_of(const struct mix *self, const int64_t *ends,
                       int32_t child) {
   if (child >= 0) return ends[child];

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What adapters of several sources share: a run of indexes, sorted by source.
- */
+/* For adapters of several sources: resolves a run of indexes by source. */
 #include "seq/parts.h"
 
 #include <stdlib.h>
@@ -8,7 +7,7 @@
 
 #include "base/error.h"
 
-/* Stretches of one source shorter than this, on the mean, are worth sorting. */
+/* Mean length of stretches of one source below which sorting pays. */
 enum { STRETCH_MIN = 8 };
 
 /* Notes the sources' numbers if all are leaves. */
@@ -83,7 +82,7 @@ static void resolve_stretches(const neap__parts *parts, int64_t epoch,
   }
 }
 
-/* Takes the indexes of one source out, resolves them, and puts them back. */
+/* Copies the indexes of one source out, resolves them, and copies them back. */
 static void resolve_one_part(const neap__parts *parts, int64_t epoch,
                              const int32_t *part, int32_t which, int64_t *index,
                              int32_t *leaf, int64_t count) {
@@ -103,7 +102,7 @@ static void resolve_one_part(const neap__parts *parts, int64_t epoch,
   }
 }
 
-/* Where each source is a leaf, its number is all there is to find. */
+/* If all sources are leaves, only their numbers are needed. */
 static void resolve_leaves(const neap__parts *parts, const int32_t *part,
                            int32_t *leaf, int64_t count) {
   if (leaf == NULL) return;

@@ -2,19 +2,19 @@
 /*
  * The permutation of a shuffle, from a key and in O(1) memory.
  *
- * Few items: Fisher and Yates's table, each draw from the key; every order is
- * equally likely.
+ * Up to NEAP__SHUFFLE_TABLE_MAX items: Fisher and Yates's table, with draws
+ * from the key; every order is equally likely.
  *
  * More: the generalised Feistel cipher of Black and Rogaway ("Ciphers with
- * Arbitrary Finite Domains", 2002). An index is a pair (high, low) of which
- * there are at least n and at most n + 2^low_bits; a round adds a hash of one
- * half to the other, in turn. What lands at n or above goes in again until it
- * lands below: that walk stays on one cycle of the permutation, so it ends,
- * and what it computes is a permutation too.
+ * Arbitrary Finite Domains", 2002). An index is a pair (high, low), of which
+ * there are at least n and at most n + 2^low_bits. A round adds a hash of one
+ * half to the other, in turn. A result of n or above is enciphered again until
+ * it is below n: this walk stays on one cycle of the permutation, so it ends,
+ * and its results are a permutation too.
  *
- * Halves are added, not xored: with xor every order would be an even
- * permutation. Two rounds bring a pair of indexes closer to chance by a factor
- * of the smaller half, so small n takes more of them (see rounds_for).
+ * Halves are added, since with xor every order would be an even permutation.
+ * Two rounds bring a pair of indexes closer to chance by a factor of the
+ * smaller half, so a small n needs more rounds (rounds_for).
  * docs/internals/sequences.md tells what else was tried.
  */
 #include "seq/permutation.h"
@@ -23,17 +23,17 @@
 
 #define LANES 16
 
-/* Bits that number n items: 2^(bits - 1) < n <= 2^bits. */
+/* Bits to number n items: 2^(bits - 1) < n <= 2^bits. */
 static int bits_for(int64_t n) {
   return 64 - __builtin_clzll((uint64_t)n - 1);
 }
 
-/* So that the smaller half, to the power of rounds / 2, is 2^18 or more. */
+/* Rounds for which (size of the smaller half)^(rounds / 2) is at least 2^18. */
 static int rounds_for(int bits) {
   return bits < 10 ? 12 : bits < 14 ? 10 : 8;
 }
 
-/* Maps 32 random bits to 0 .. n - 1, off by n / 2^32 from even at most. */
+/* Maps 32 random bits to 0 .. n - 1, with a bias of n / 2^32 at most. */
 static inline uint32_t scale(uint32_t bits, uint32_t n) {
   return (uint32_t)((uint64_t)bits * n >> 32);
 }
@@ -51,7 +51,7 @@ static void table_fill(uint8_t *table, int64_t n, uint64_t key) {
 
 void neap__shuffle_init(neap__shuffle *shuffle, int64_t n, int64_t seed,
                         int64_t epoch) {
-  /* ~n is negative, and so no index of an item's random numbers. */
+  /* ~n is negative: unlike any index of an item's random numbers. */
   const uint64_t key = neap__key(seed, epoch, ~n);
   shuffle->n = n;
   if (n <= NEAP__SHUFFLE_TABLE_MAX) {
@@ -75,7 +75,7 @@ static inline uint32_t hash(uint32_t half, uint64_t key) {
 
 /*
  * One pass of the cipher over a fixed number of indexes. Round by round and
- * without a branch, so that compilers turn it into vector instructions.
+ * without a branch, so that compilers vectorise it.
  */
 static inline __attribute__((always_inline)) void
 encipher(const neap__shuffle *shuffle, int64_t *index, int count) {

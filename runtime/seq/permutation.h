@@ -13,8 +13,7 @@
 #define NEAP__SHUFFLE_ROUNDS_MAX 12
 
 /*
- * One permutation, ready for use: it lives on the stack of a call, and making
- * it costs tens of nanoseconds.
+ * One permutation. It is made in tens of nanoseconds, on a call's stack.
  */
 typedef struct neap__shuffle {
   int64_t n;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Sequences: what all adapters have in common, and the way into a tree. */
+/* Sequences: what all adapters share, and the entry into a tree. */
 #include "seq/seq.h"
 
 #include <inttypes.h>
@@ -21,8 +21,8 @@ static int check_sources(const neap__seq_ops *ops, neap_seq *const *sources,
   }
   if (*depth > NEAP__SEQ_DEPTH_MAX) {
     return neap__error_set(error, NEAP_EINVAL, 0,
-                           "cannot %s: it would be one more than %d adapters "
-                           "above one another",
+                           "cannot %s: its tree of adapters would be deeper "
+                           "than %d",
                            ops->deed, NEAP__SEQ_DEPTH_MAX);
   }
   return NEAP_OK;

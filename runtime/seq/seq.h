@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* What an adapter of sequences is: index arithmetic behind one ops table. */
+/* Adapters of sequences: index arithmetic behind a table of operations. */
 #ifndef NEAP_SEQ_SEQ_H
 #define NEAP_SEQ_SEQ_H
 
 #include "neap.h"
 
-/* Adapters above one another: what resolve and free recurse at most. */
+/* The depth of a tree: resolve and free recurse. */
 #define NEAP__SEQ_DEPTH_MAX 1000
 
 /*
- * Indexes that one call of an adapter gets at most: few enough to stay in the
- * first cache from adapter to adapter, and for an array on each one's stack.
+ * The most indexes in one call of an adapter: they stay in the L1 cache from
+ * adapter to adapter, and an array of them fits on each one's stack.
  */
 #define NEAP__SEQ_RUN_MAX 256
 
@@ -18,7 +18,7 @@ typedef struct neap__span {
   int64_t index;
   int64_t step;
   int64_t count;
-  int64_t period; /* items after which all comes again; 0: unknown */
+  int64_t period; /* items after which it repeats; 0: unknown */
   int32_t leaf;
 } neap__span;
 
@@ -29,19 +29,17 @@ typedef struct neap__seq_ops {
   size_t size;
   /*
    * Replaces each index[k] by the index in its leaf and, unless leaf is NULL,
-   * sets leaf[k] to the leaf's number, by asking its sources: the only one
-   * about the whole run, one of several about those parts that are its own.
-   * All indexes are in range, 1 <= count <= NEAP__SEQ_RUN_MAX. Called at any
-   * time from any thread, so it changes nothing else, and it does not block.
+   * sets leaf[k] to the leaf's number, by calls of its sources. All indexes are
+   * in range, 1 <= count <= NEAP__SEQ_RUN_MAX. Called at any time from any
+   * thread: changes nothing else, and does not block.
    */
   void (*resolve)(const neap_seq *self, int64_t epoch, int64_t *index,
                   int32_t *leaf, int64_t count);
   /*
    * Finds how far from span->index on the items come from one leaf at equal
    * steps: sets index to the one in the leaf, and step, count (1 or more),
-   * period and leaf. NULL: unknown, each index is asked for by itself. Where
-   * there is one, and steps of 1 in the sources may become others, the
-   * constructor lowers the kind from NEAP_SEQ_UNITS.
+   * period and leaf. NULL: unknown, each index is resolved alone. If it may
+   * change steps of 1, the constructor lowers the kind from NEAP_SEQ_UNITS.
    */
   void (*stride)(const neap_seq *self, int64_t epoch, neap__span *span);
   /* Frees the sources; called once, last, perhaps on a half-built self. */
@@ -52,7 +50,7 @@ struct neap_seq {
   const neap__seq_ops *ops;
   int64_t length; /* or NEAP_ENDLESS */
   int16_t depth;  /* 1: a leaf */
-  int16_t kind;   /* NEAP_SEQ_ANY ... of the tree down from here */
+  int16_t kind;   /* NEAP_SEQ_ANY ... of the tree below, this included */
   int32_t leaf;   /* a leaf's number */
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The items of a source in an order drawn from (seed, epoch): see shuffle.h. */
+/* The items of a source in an order from (seed, epoch): see permutation.h. */
 #include "seq/seq.h"
 
 #include <inttypes.h>

@@ -2,8 +2,8 @@
 /*
  * Every step-th item from `first` on. A slice of a slice is one slice.
  *
- * All indexes that a slice can compute fit an int64, which its constructor
- * checks, but for those far out in an endless one: these wrap.
+ * The constructor checks that all indexes fit an int64. In an endless slice,
+ * very large ones wrap.
  */
 #include "seq/seq.h"
 
@@ -36,11 +36,11 @@ static void stride(const neap_seq *seq, int64_t epoch, neap__span *span) {
       (int64_t)((uint64_t)self->first + (uint64_t)self->step * (uint64_t)index);
   neap__seq_stride(self->source, epoch, span);
   int64_t count = self->step > 0 ? (span->count - 1) / self->step + 1 : 1;
-  /* The source looks ahead only: backwards, a leaf alone is known. */
+  /* A source tells only of later items: backwards, only a leaf is known. */
   if (self->step < 0 && self->source->depth == 1) count = INT64_MAX;
   if (seq->length != NEAP_ENDLESS && count > seq->length - index)
     count = seq->length - index;
-  /* Where the steps do not fit, there is but one item for each to lead to. */
+  /* If the step does not fit an int64, the stretch is this item. */
   if (__builtin_mul_overflow(span->step, self->step, &span->step) ||
       span->step == INT64_MIN)
     span->step = count = 1;
@@ -60,7 +60,7 @@ static const neap__seq_ops ops = {
     .fini = fini,
 };
 
-/* first + step * k, or false if it does not fit. */
+/* *index = first + step * k; false if it does not fit. */
 static int locate(int64_t first, int64_t step, int64_t k, int64_t *index) {
   int64_t distance;
   return !__builtin_mul_overflow(step, k, &distance) &&
@@ -118,7 +118,7 @@ static int check(const struct slice *self, neap_error *error) {
   return NEAP_OK;
 }
 
-/* Takes the place of the slice that is its source. */
+/* Replaces a source that is a slice by that slice's source. */
 static int collapse(struct slice *self, neap_error *error) {
   struct slice *inner = (struct slice *)self->source;
   int64_t first, last, step;

@@ -2,10 +2,10 @@
 /*
  * IDX files, the format of MNIST: two zero bytes, a type, the number of
  * dimensions, a big-endian 32-bit size for each, then the elements, also
- * big-endian. zlib reads plain and gzipped files alike, and tells which.
+ * big-endian. zlib reads both plain and gzipped files, and tells which.
  *
- * A file is input: the sizes that it claims are compared with what it can hold
- * before anyone allocates by them.
+ * A file is untrusted input: the sizes in its header are checked against the
+ * file's size before the caller allocates by them.
  */
 #include "neap.h"
 
@@ -23,7 +23,7 @@
 enum {
   GZ_BUFFER = 256 << 10,
   READ_MAX = 1 << 30,      /* zlib counts a read in an int */
-  DEFLATE_RATIO_MAX = 1032 /* bytes that a byte of deflate can stand for */
+  DEFLATE_RATIO_MAX = 1032 /* unpacked bytes for a byte of deflate */
 };
 
 struct neap_idx {
@@ -122,7 +122,7 @@ static int read_shape(neap_idx *idx, neap_error *error) {
   return NEAP_OK;
 }
 
-/* Compares what the header claims with the file; gzipped, with its bound. */
+/* Compares the header with the file's size, or its bound if gzipped. */
 static int check_size(neap_idx *idx, neap_error *error) {
   const uint64_t header = 4 + 4 * (uint64_t)idx->tensor.ndim;
   const uint64_t nbytes = (uint64_t)neap_tensor_nbytes(&idx->tensor);
@@ -225,7 +225,7 @@ int neap_idx_read(neap_idx *idx, void *data, uint64_t nbytes,
   if (idx->is_read || nbytes != expected)
     return neap__error_set(error, NEAP_EINVAL, 0,
                            "cannot read %s: its %llu bytes are read once, "
-                           "and at once",
+                           "in one call",
                            idx->path, (unsigned long long)expected);
   idx->is_read = 1;
   if ((rc = read_some(idx, data, nbytes, &got, error)) != NEAP_OK) return rc;
@@ -234,7 +234,7 @@ int neap_idx_read(neap_idx *idx, void *data, uint64_t nbytes,
                            "cannot read %s: it ends after %llu of %llu bytes",
                            idx->path, (unsigned long long)got,
                            (unsigned long long)nbytes);
-  /* To ask for more is also what makes zlib compare the checksum. */
+  /* Reading on also makes zlib compare the checksum. */
   if ((rc = read_some(idx, &after, 1, &got, error)) != NEAP_OK) return rc;
   if (got > 0) return refuse(idx, "bytes follow after its end", error);
   to_native(data, neap_tensor_count(&idx->tensor), idx->tensor.bits);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The elements of tensors: one table says how each dtype is loaded and
- * stored, and every conversion is a load and a store through a buffer that
- * stays in the first cache, as doubles, or as integers where doubles would
- * round. So 13 dtypes take 13 entries, not 169 loops, and each loop is one
- * that the compiler can vectorise. Many bytes, as images have them, are looked
- * up in a table of what each becomes: 0.3 ns an element instead of 0.5.
+ * The elements of tensors. One table has a load and a store for each dtype. A
+ * conversion loads a block into a buffer in the L1 cache and stores it from
+ * there: as doubles, or as integers where doubles would round. So 13 dtypes
+ * need 13 entries, not 169 loops, and the compiler can vectorise each loop.
+ * Arrays of many bytes, such as images, are converted by a table of the 256
+ * results: 0.3 ns an element instead of 0.5.
  */
-/* Unaligned, these loops took up to 1.5 times as long, as chance had it. */
+/* Without alignment, these loops took up to 1.5 times as long. */
 #pragma GCC optimize("O3", "align-loops=64", "align-functions=64")
 
 #include "neap.h"
@@ -21,7 +21,7 @@
 
 enum { BLOCK = 512 }; /* elements in the buffer: 4 KiB */
 enum { BYTES = 256 }; /* values that a byte has */
-enum { MANY = 1024 }; /* bytes that are worth a table of these */
+enum { MANY = 1024 }; /* elements for which such a table pays */
 
 /* ---- Scalars ------------------------------------------------------------ */
 
@@ -38,8 +38,8 @@ static inline double double_of(uint64_t bits) {
 }
 
 /*
- * To nearest, ties to even, for -2^51 < value < 2^51: the sum has no room for
- * a fraction. rint() would be a call where SSE 4.1 may not be assumed.
+ * To nearest, ties to even, for -2^51 < value < 2^51: the sum has no bits for a
+ * fraction. Without SSE 4.1, rint() would be a call.
  */
 static inline double round_even(double value) {
   const double big = 0x1.8p52;
@@ -53,9 +53,9 @@ static inline double clamp(double value, double least, double most) {
 }
 
 /*
- * A 16-bit float of that many mantissa bits. Rounding adds half of what is
- * cut off, less one where the last bit kept is even; a carry out of the
- * mantissa rightly moves on to the exponent, and from there to infinity.
+ * A 16-bit float with that many mantissa bits. Rounding adds half of the last
+ * kept bit, less one if that bit is 0. A carry out of the mantissa goes to the
+ * exponent, and from there to infinity, as it should.
  */
 static inline uint16_t narrow(double value, int mantissa) {
   const int cut = 52 - mantissa;
@@ -102,8 +102,7 @@ static inline double widen_bf16(uint16_t bits) {
   return (double)value;
 }
 
-/* The one NaN that any reader takes for a number: LuaJIT keeps its types in
-   the payloads of the others. */
+/* The canonical NaN: see luajit.md, bits of a NaN. */
 static double plain(double value) {
   return value == value ? value : (double)NAN;
 }
@@ -185,9 +184,8 @@ static inline uint64_t saturate_u64(double value) {
 }
 
 /*
- * An u64 above INT64_MAX is loaded as INT64_MAX, which no store can tell
- * apart: the one integer dtype that holds more is u64 itself, and equal
- * dtypes are copied.
+ * A u64 above INT64_MAX is loaded as INT64_MAX. No store shows the difference:
+ * only u64 holds more, and equal dtypes are copied.
  */
 INTEGER(u8, uint8_t, int32_t, 0, UINT8_MAX)
 INTEGER(i8, int8_t, int32_t, INT8_MIN, INT8_MAX)
@@ -272,8 +270,8 @@ static size_t least(size_t a, size_t b) {
   return a < b ? a : b;
 }
 
-/* Copies the element again and again: what is there doubles until it is a block
-   that stays in the first cache, and that block is repeated. */
+/* Copies the element: the copied part doubles until it is a block that stays in
+   the L1 cache, then that block is repeated. */
 static void repeat(char *data, const char *element, size_t size,
                    size_t nbytes) {
   const size_t block = least(nbytes, BLOCK * sizeof(double));
@@ -356,7 +354,7 @@ static void convert_doubles(const dtype *from, const char *source,
       p[k] = values[source[k]]; \
   } while (0)
 
-/* Of a dtype of 8 bits, each value that there is is converted once. */
+/* Converts each value of an 8-bit dtype once, then looks up the elements. */
 static void convert_bytes(const dtype *from, const uint8_t *source,
                           const dtype *to, char *target, int64_t count,
                           double scale, double offset) {

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tensors as descriptions: how many elements and bytes, how far apart, and a
- * copy that stands on its own feet for libraries that speak DLPack.
- *
- * What is done to the elements is in tensor_convert.c.
+ * Descriptions of tensors: elements, bytes and strides, and a copy for DLPack.
+ * Operations on elements are in convert.c.
  */
 #include "neap.h"
 
@@ -27,7 +25,7 @@ int64_t neap_tensor_nbytes(const neap_tensor *tensor) {
   return neap_tensor_count(tensor) * (tensor->bits / 8);
 }
 
-/* A dimension of 0 makes the count 0, but hides no overflow of the others. */
+/* A dimension of 0 makes the count 0; an overflow of the others is still -1. */
 int64_t neap_tensor_strides(int32_t ndim, const int64_t *shape,
                             int64_t *strides) {
   int64_t stride = 1;

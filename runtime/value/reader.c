@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading item values out of a slot.
+ * Reads item values from a slot.
  *
- * The worker that wrote them may have been broken, and may still be writing. So
- * each cell is copied once, and only the copy is checked and used. A slot holds
- * no pointers. A table whose counts have changed since the caller read them is
- * damaged, too.
+ * The worker that wrote them may be broken, and may still write. So each cell
+ * is copied once, and only the copy is checked and used. A slot contains no
+ * pointers. A table whose counts changed after the caller read them is damaged.
  */
 #include <stdbool.h>
 #include <string.h>
@@ -44,7 +43,7 @@ int neap_run_value(const neap_run *run, int32_t k, neap_value *out,
   return fetch(run, start + (uint64_t)k * sizeof *out, out, sizeof *out, error);
 }
 
-/* Copies out a table's head cell and checks that all its cells fit. */
+/* Copies a table's head cell and checks that all its cells fit. */
 static int fetch_head(const neap_run *run, const neap_value *table,
                       neap_value *head, neap_error *error) {
   *head = (neap_value){0};
@@ -75,7 +74,7 @@ int neap_value_table(const neap_run *run, const neap_value *table,
   return rc;
 }
 
-/* Cell number k after the head, which fetch_head has found to fit. */
+/* Cell k after the head, which fetch_head has checked. */
 static int fetch_cell(const neap_run *run, const neap_value *table, uint64_t k,
                       neap_value *out, neap_error *error) {
   return fetch(run, table->offset + (1 + k) * sizeof *out, out, sizeof *out,
@@ -125,7 +124,7 @@ static bool is_dtype(uint8_t code, uint8_t bits) {
   }
 }
 
-/* The bytes of the data, or UINT64_MAX if the shape is absurd. */
+/* The bytes of the data, or UINT64_MAX if the shape is invalid. */
 static uint64_t bytes_of(const neap_tensor_cell *cell) {
   const int64_t count = neap_tensor_strides(cell->ndim, cell->shape, NULL);
   return count < 0 ? UINT64_MAX : (uint64_t)count * (cell->bits / 8u);

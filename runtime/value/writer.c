@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writing item values into a slot. `used` only grows, except where an item is
- * undone: cells first, then each string, tensor and table behind the last one.
+ * Writes item values into a slot: cells first, then strings, tensors and tables
+ * one after another. `used` only grows, unless an item or a put is undone.
  */
 #include "neap_lua.h"
 
@@ -12,7 +12,7 @@
 
 enum { ALIGNMENT = 16, DATA_ALIGNMENT = 64 };
 
-/* The room for failures: 4096 bytes, in a small slot a part of it. */
+/* Reserved for failures: 4096 bytes, or this part of a small slot. */
 enum { FAILURE_BYTES_MAX = 4096, FAILURE_PART = 16 };
 
 static int no_room(const neap_writer *writer, neap_error *error) {
@@ -31,7 +31,7 @@ static bool take(neap_writer *writer, uint64_t bytes, uint64_t alignment,
   return true;
 }
 
-/* Finds the data in what is written, or copies it there. */
+/* Finds the data in the used part of the slot, or copies it there. */
 static bool place(neap_writer *writer, const void *data, uint64_t bytes,
                   uint64_t alignment, uint64_t *offset) {
   *offset = (uint64_t)((uintptr_t)data - (uintptr_t)writer->base);

@@ -36,8 +36,8 @@ static void deaths_name_the_signal_or_the_exit_status(void **state) {
            "a worker died of this item, 1 time; the last by exit status 3");
   run.wait_status = NEAP_STATUS_LOST;
   explains(&run, NEAP_EDEATH,
-           "a worker died of this item, 1 time; the last by a cause that is "
-           "lost: this process ignores SIGCHLD or waits for all its children");
+           "a worker died of this item, 1 time; the last by an unknown cause: "
+           "this process ignores SIGCHLD or waits for all its children");
 }
 
 static void a_timeout_names_the_limit(void **state) {

@@ -542,7 +542,7 @@ static void lost_deaths_count_as_kills(void **state) {
   assert_int_equal(run.wait_status, NEAP_STATUS_LOST);
   neap_pool_close(pool);
   h->options.launch.path = NOBODY;
-  assert_fails(h, "the last ended with a status that is lost");
+  assert_fails(h, "the last ended with an unknown status");
   sigaction(SIGCHLD, &before, NULL);
 }
 

@@ -121,7 +121,7 @@ static void a_worker_that_never_attaches_is_told(void **state) {
   const int64_t after_ms = now_ms() - since;
   close_watch(&w);
   snprintf(wanted, sizeof wanted,
-           "cannot start workers: no word from %s within 1 s", h->executable);
+           "cannot start workers: %s did not report within 1 s", h->executable);
   assert_string_equal(w.supervisor.failure.text, wanted);
   assert_true(after_ms >= ATTACH_MS);
   assert_int_equal(atomic_load(&w.supervisor.restarts), 0);

@@ -300,8 +300,8 @@ static void a_tree_is_a_thousand_adapters_high_at_most(void **state) {
   for (int k = 1; k < 1000; k++)
     seq = new_shuffle(seq, k);
   assert_in_range(at(seq, 0), 0, 99);
-  refuse_shuffle(seq, "cannot shuffle: it would be one more than 1000 "
-                      "adapters above one another");
+  refuse_shuffle(seq, "cannot shuffle: its tree of adapters would be deeper "
+                      "than 1000");
 }
 
 static void a_failure_needs_no_error_to_fill(void **state) {

@@ -46,7 +46,7 @@ describe("the neap executable", function()
       return ("cannot start workers: the executable and the host's library are "
         .. "of different versions\n  the executable: neap %s, %s\n"
         .. "  the library: %s\nhelp: set NEAP_WORKER to the executable that "
-        .. "came with that library, or install both anew\n"):format(version,
+        .. "came with that library, or install both again\n"):format(version,
           real, by)
     end
 

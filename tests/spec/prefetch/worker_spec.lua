@@ -396,7 +396,7 @@ describe("a worker", function()
         print(p:skipped()[1].message)
       ]])
       assert.equal("1\t1\n2\t2\n4\t4\na worker died of this item, 3 times; "
-        .. "the last by a cause that is lost: this process ignores SIGCHLD or "
+        .. "the last by an unknown cause: this process ignores SIGCHLD or "
         .. "waits for all its children\n", run.out, run.err)
     end)
 
