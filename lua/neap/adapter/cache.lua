@@ -13,17 +13,17 @@ local Cache = class("adapter.cache", Node)
 
 local NIL = {} -- a nil that is kept
 
--- Not by ==, to which a null pointer is a nil.
+-- See luajit.md, *null is nil*.
 local function is_nil(x)
   return rawequal(x, nil)
 end
 
 local END = math.huge -- the index before the first and after the last
 
--- Begins to keep items of an epoch, in the node's `here`: `items` by index, and
--- `links`, a ring of the indexes in the order of their last reads. It has the
--- newer neighbour of index i at i and the older one at -i: those of END are the
--- oldest index and the newest.
+-- Starts an epoch in the node's `here`: `items` by index, and `links`, a ring
+-- of the indexes in the order of their last reads. links[i] is the next newer
+-- index, links[-i] the next older. links[END] is the oldest, links[-END] the
+-- newest.
 local function begin(here, epoch)
   here.items, here.count, here.epoch = {}, 0, epoch
   here.links = {}
@@ -87,8 +87,8 @@ function Cache:get(i, e)
   return x
 end
 
--- All is forgotten: what is stored may be kept under other indexes too, and a
--- read does not always return what was stored.
+-- Drops all items: one may be kept under several indexes, and a read does not
+-- always return what was stored.
 function Cache:set(i, value, e)
   self.source:set(i, value, e)
   self:own().epoch = false

@@ -9,7 +9,7 @@ local handle = require("neap.sequence.handle")
 
 local StarMap = class("adapter.starmap", Node)
 
--- LuaJIT does not compile unpack(): the usual counts are spelt out.
+-- See luajit.md, *unpack and varargs*.
 local function spread(f, x)
   if type(x) ~= "table" and type(x) ~= "cdata" then
     error("the item must be a list of arguments, and is "

@@ -31,7 +31,8 @@ function item_of(batch, j)
   return item
 end
 
--- The batch read last is kept, so that reading on evaluates each once.
+-- Keeps the batch read last, so that reading in order evaluates each batch
+-- once.
 function Unbatch:emit(g, i, e)
   local state = g:constant({ at = 0, epoch = 0, batch = false })
   local at, x = g:name("i"), g:name()

@@ -238,13 +238,7 @@ for _, f in ipairs({
   jit.off(f)
 end
 
--- LuaJIT compiles a return through xpcall only if the call is in the same
--- trace. It aborts other traces that return through it, and after some aborts
--- never compiles that code again. So no trace may begin in the function that
--- xpcall calls: LuaJIT does not count entries to functions with "...", nor to
--- the C function that it ends with. And no trace from below may reach the
--- return: a trace that has left the functions it began in ends at a second
--- "...".
+-- See luajit.md, *return through xpcall*.
 local function inner(f, ...)
   return (f(...))
 end

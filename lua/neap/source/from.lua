@@ -1,6 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- Sequences over what is there already: a Lua array, a tensor's rows, a
--- function of the index.
+--- Sequences of a Lua array, the rows of a tensor, or a function of the index.
 -- @module neap.source.from
 
 local check = require("neap.base.check")

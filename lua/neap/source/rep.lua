@@ -15,7 +15,7 @@ function Rep:emit(g)
   return x
 end
 
---- There is one value: another one for an item is another one for all.
+--- There is one value, so assigning to one item assigns to all.
 function Rep:set(_, value)
   self.value = value
 end
