@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- One value, again and again.
+--- One value, repeated.
 -- @module neap.source.rep
 
 local check = require("neap.base.check")
@@ -20,7 +20,7 @@ function Rep:set(_, value)
   self.value = value
 end
 
---- Returns a value n times, or without an end.
+--- Returns a value n times, or endlessly.
 -- @function rep
 -- @param value
 -- @tparam[opt] int n nil: endless
