@@ -20,7 +20,7 @@ end
 -- Item j of a batch: of a list or a tensor, or field by field of a table.
 function item_of(batch, j)
   if type(batch) ~= "table" and type(batch) ~= "cdata" then
-    error("the batch must be a list, a tensor or a table of these, and is "
+    error("the batch must be a list, a tensor or a table of these, got "
       .. check.got(batch), 0)
   elseif type(batch) ~= "table" or type(batch[1]) ~= "nil"
     or type((traverse.after(batch, nil))) ~= "string" then

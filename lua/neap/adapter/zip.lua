@@ -47,7 +47,7 @@ local function check_item(self, value)
   end
   local key = traverse.key_outside(value, known)
   if key ~= nil then
-    error(("cannot assign: the table has a %s '%s', items have not"):format(
+    error(("cannot assign: the table has a %s '%s', items have none"):format(
       what, tostring(key)), 0)
   end
 end

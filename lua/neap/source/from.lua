@@ -61,7 +61,7 @@ local function from(values, n)
     }))
   elseif n ~= nil then
     handle.check(1, values)
-    check.fail(2, "no length expected: only a function wants one")
+    check.fail(2, "no length expected: only a function takes one")
   elseif handle.is(values) then
     return values
   end
