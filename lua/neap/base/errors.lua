@@ -60,7 +60,7 @@ for _, kind in ipairs(errors.KINDS) do
   end
 end
 
---- Whether an error costs one item alone, and may be skipped.
+--- Whether an error is of one item alone, and may be skipped.
 function errors.is_of_item(e)
   return not is_of_all[e.kind]
 end
@@ -247,7 +247,8 @@ local function enter(f, ...)
   return select(1, (inner(f, ...)))
 end
 
---- Gives an error without a stage the stage of a chain's function, and item i.
+--- Sets the stage and item of an error that has none: a chain's function's, and
+-- i.
 function errors.of_item(e, f, i)
   local names = stages[f]
   if names and e.kind == "item" and not e.stage then
