@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --- neap: data loading for LuaJIT. What `require("neap")` returns.
 --
--- Each word of SOURCES and ADAPTERS names a function and its file, which
+-- Each name in SOURCES and ADAPTERS is that of a function and its file, which
 -- returns a *descriptor*: a table of
 --   make             the function, of an adapter a method of sequences too
 --   class            of the nodes that it makes
@@ -10,7 +10,7 @@
 --   is_function      an adapter that is no method
 --   example          code, and after "-->" what the code returns
 --   node             makes a node of nodes, for other adapters
--- A new adapter is one file and one word here.
+-- A new adapter is one file and one name here.
 -- @module neap
 
 local check = require("neap.base.check")

@@ -1,8 +1,7 @@
 -- SPDX-License-Identifier: MIT
---- The command line: runs a script, a piece of code or a command.
--- A command is a module `neap.command.NAME`, named in COMMANDS: a table with
--- `usage`, `summary`, and `run(words, commands)`, which answers the status to
--- exit with.
+--- The command line: runs a script, a piece of code or a command. A command is
+-- a module `neap.command.NAME`, named in COMMANDS: a table with `usage`,
+-- `summary`, and `run(words, commands)`, which returns the exit status.
 -- @module neap.main
 
 local COMMANDS = { "help" }

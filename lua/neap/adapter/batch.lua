@@ -81,7 +81,7 @@ function Batch:emit(g, i, e)
 end
 
 --- Stores the items of a list, or the rows of a tensor, in those of batch i.
--- Those of a padded batch's padding are dropped.
+-- Items in the place of a batch's padding are dropped.
 function Batch:set(i, values, e)
   if type(self.collate) == "function" then
     Node.set(self)

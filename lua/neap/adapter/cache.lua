@@ -13,15 +13,15 @@ local Cache = class("adapter.cache", Node)
 
 local NIL = {} -- a nil that is kept
 
--- Not by ==, to which a null pointer is a nil.
+-- See luajit.md, *null is nil*.
 local function is_nil(x)
   return rawequal(x, nil)
 end
 
--- Begins to keep items of an epoch, in `here`: `items` by index, their
--- count at 0, and a ring of the indexes in the order of their last reads, each
--- with its `newer` and its `older` neighbour. Those of 0 are its ends. (Tables
--- with negative keys among others would not be compiled.)
+-- Starts an epoch in the node's `here`: `items` by index, their count at 0, and
+-- a ring of the indexes in the order of their last reads. newer[i] and older[i]
+-- are the neighbours of i; those of 0 are the ends of the ring. (LuaJIT would
+-- not compile one table with negative keys among others.)
 local function begin(here, epoch)
   here.items, here.epoch = { [0] = 0 }, epoch
   here.newer, here.older = { [0] = 0 }, { [0] = 0 }
@@ -84,8 +84,8 @@ function Cache:get(i, e)
   return x
 end
 
--- All is forgotten: what is stored may be kept under other indexes too, and a
--- read does not always return what was stored.
+-- Drops all items: one may be kept under several indexes, and a read does not
+-- always return what was stored.
 function Cache:set(i, value, e)
   self.source:set(i, value, e)
   self:own().epoch = false

@@ -14,7 +14,7 @@ local Case = class("adapter.case", Node)
 local function checked(selected, count)
   if not (check.is_integer(selected) and selected >= 1
     and selected <= count) then
-    error(("the selector must say 1..%d, and says %s"):format(count,
+    error(("the selector must be 1..%d, got %s"):format(count,
       check.got(selected)), 0)
   end
   return selected

@@ -18,8 +18,7 @@ end
 
 local MAX = lib.C.NEAP_SEQ_SOURCES_MAX
 
--- Sources of a concat within a concat are as good as its own, while there is
--- room for them.
+-- Replaces a concat among the sources by its own sources, if they fit.
 local function flatten(...)
   local parts, length = {}, 0
   for k = 1, select("#", ...) do

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- A sequence over and over.
+--- A sequence repeated.
 -- @module neap.adapter.cycle
 
 local check = require("neap.base.check")
@@ -21,7 +21,7 @@ function Cycle:describe()
     self.times == math.huge and "" or (", %d"):format(self.times))
 end
 
---- Returns the source n times over, or without an end.
+--- Returns the source repeated n times, or endlessly.
 -- @function cycle
 -- @tparam Sequence source with an end
 -- @tparam[opt] int n nil: endless

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- Shows what is read, as it is read.
+--- Calls a function on each read of an item.
 -- @module neap.adapter.debug
 
 local check = require("neap.base.check")
@@ -10,7 +10,7 @@ local handle = require("neap.sequence.handle")
 
 local Debug = class("adapter.debug", Node)
 
--- Whether this read is to be shown; counts it if so.
+-- Whether to call f on this read; counts the call if so.
 local function is_due(state, self)
   if state.calls >= self.max_calls then
     return false

@@ -23,12 +23,12 @@ function Epoch:describe()
   return ("epoch(%s, %d)"):format(self.source:describe(), self.epoch)
 end
 
---- The node of a node at another epoch; for adapters.
+--- Returns a node that reads another at epoch n; for adapters.
 local function node_of(source, n)
   return Epoch:make({ source = source, epoch = n, length = source.length })
 end
 
--- Of two in a row the later one counts, as `s = s:epoch(n)` in a loop wants.
+-- The last of several epochs counts: a loop may say `s = s:epoch(n)`.
 function Epoch:at_epoch(n)
   return node_of(self.source, n)
 end

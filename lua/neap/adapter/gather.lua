@@ -19,7 +19,7 @@ function Gather:tree(source)
     self.length), self.indexes
 end
 
--- Straight over a node that does not rearrange, C has nothing to add.
+-- Over a node that does not rearrange, the index is read without a call of C.
 function Gather:emit(g, i, e)
   if self.source.tree then
     return Index.emit(self, g, i, e)
@@ -51,7 +51,8 @@ end
 -- @function gather
 -- @tparam Sequence source
 -- @tparam Sequence indexes whole numbers; negative ones count from the end.
---   A Lua array or tensor is copied; others are read when an item is
+--   A Lua array or tensor is copied; an index of another sequence is read when
+--   the item is read
 -- @treturn Sequence a view
 local function gather(source, indexes)
   source = handle.check(1, source)

@@ -32,7 +32,7 @@ function Mix:describe()
   return ("mix(%s)"):format(table.concat(parts, ", "))
 end
 
--- The length that the tree finds, over leaves of the sources' lengths.
+-- Returns the length that libneap computes from the sources' lengths.
 local function measure(node)
   local count = #node.sources
   local leaves = ffi.new("neap_seq *[?]", count)

@@ -32,7 +32,7 @@ function Monitor:get(i, e)
   return x
 end
 
--- Over the source's own iteration, so that a prefetch below is read ahead.
+-- Uses the source's own iteration, so that a prefetch below computes ahead.
 local function step(state, i)
   local start = clock()
   local at, x = state.step(state.state, i)
@@ -65,19 +65,19 @@ local function measured(s, what)
   return here
 end
 
---- Items read a second, while reading.
+--- Items read per second of reading.
 function methods.throughput(s)
   local here = measured(s, "throughput")
   return here.count / here.seconds
 end
 
---- Seconds that an item takes to read, on the mean.
+--- The mean seconds that reading an item takes.
 function methods.read_delay(s)
   local here = measured(s, "read delay")
   return here.seconds / here.count
 end
 
---- Begins to count anew.
+--- Sets the counters to 0.
 function methods.reset(s)
   local here = counters(handle.check_self(s, "monitor"))
   here.count, here.seconds = 0, 0

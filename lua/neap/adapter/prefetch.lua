@@ -55,8 +55,8 @@ function Prefetch:is_in_place()
   return not self.here or self.here.pool.workers == 0
 end
 
--- Its workers do not know of a retry above it; so items that are computed in
--- place must not depend on one.
+-- Workers do not know of a retry above the prefetch, so items that are computed
+-- in place must not depend on one either.
 function Prefetch.expect_tries() end
 
 -- Workers send lists in place of sequences, and so must this process: in place
@@ -119,7 +119,7 @@ function methods.position(s)
   return iteration_of(s):position()
 end
 
---- Lets the next each() begin at item i.
+--- Makes the next each() begin at item i.
 function methods.seek(s, i)
   local iteration, last = iteration_of(s), s:len() + 1
   check.integer(2, i)

@@ -1,10 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --- A progress bar on a terminal while a sequence is iterated.
 --
--- A loop that breaks or fails does not tell its iterator. So each line that is
--- drawn fills the terminal's width exactly: the cursor then stands past the
--- last column, from where "\r" leads back to redraw the line, and whatever
--- else is printed begins on the next one.
+-- An iterator does not learn that its loop broke or failed. So each line fills
+-- the terminal's width exactly. The cursor is then past the last column: "\r"
+-- returns to the line to redraw it, and other output begins on the next line.
 -- @module neap.adapter.progress
 
 local ffi = require("ffi")
@@ -76,8 +75,8 @@ local function pad(count, limit)
   return (" "):rep(#("%d"):format(limit) - #text) .. text
 end
 
--- What stands left and right of the bar; all that there is to say of an
--- endless sequence stands left.
+-- Returns the texts left and right of the bar, and the part that is done. An
+-- endless sequence has the left text alone.
 local function parts(bar, seconds)
   local rate = bar.count > 0 and bar.count / math.max(seconds, 1e-9) or 0
   local label = bar.label == "" and "" or bar.label .. " "
@@ -195,9 +194,9 @@ end
 
 local OPTIONS = { label = check.kinds.text }
 
---- Returns the same items; while they are iterated, and stderr is a terminal,
--- a bar shows how many are done, how many a second, the time that went by and
--- the time left.
+--- Returns the same items; while they are iterated, and stderr is a terminal, a
+-- bar shows the items done, the items per second, the time passed and the time
+-- left.
 -- @function progress
 -- @tparam Sequence source
 -- @tparam[opt] table options {label = text that stands before the bar}

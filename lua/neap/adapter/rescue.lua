@@ -10,8 +10,8 @@ local handle = require("neap.sequence.handle")
 
 local Rescue = class("adapter.rescue", Node)
 
--- What no other item can stand for: that an iterator of unknown size has ended,
--- or that all items fail.
+-- Raises an error that no item can replace: the end of an iterator of unknown
+-- size, or one of all items.
 local function pass_on(e, length)
   if e.kind == "end" and length == math.huge or not errors.is_of_item(e) then
     error(e, 0)

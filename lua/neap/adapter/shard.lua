@@ -25,7 +25,7 @@ function Shard:describe()
     self.step, self.even)
 end
 
--- Also of more items than doubles count.
+-- In int64_t: there may be more items than doubles count exactly.
 local LENGTHS = {
   keep = function(n, rank, world)
     return exact.steps(rank, n, world)
@@ -38,7 +38,7 @@ local LENGTHS = {
   end,
 }
 
--- How often the source must come for a shard to have its length.
+-- How often the source must repeat for a shard to have its length.
 local function times_of(n, rank, world, length)
   if length == 0 or length == math.huge then
     return 1
@@ -56,10 +56,10 @@ local OPTIONS = {
 -- @function shard
 -- @tparam Sequence source
 -- @tparam int rank 1 to world
--- @tparam int world shards in all
--- @tparam[opt] table options {even = "keep"}: together everything exactly
---   once; "drop": equal lengths, the remainder left out; "pad": equal lengths,
---   filled up from the start
+-- @tparam int world the number of shards
+-- @tparam[opt] table options {even = "keep"}: each item is in just one shard;
+--   "drop": equal lengths, without the remainder; "pad": equal lengths, padded
+--   with items from the start
 -- @treturn Sequence a view
 local function shard(source, rank, world, options)
   source = handle.check(1, source)

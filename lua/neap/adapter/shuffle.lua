@@ -21,7 +21,7 @@ end
 --- Returns the items of source in a random order.
 -- @function shuffle
 -- @tparam Sequence source with an end
--- @tparam[opt] int seed by default another one than the shuffles below have
+-- @tparam[opt] int seed default: 1 more than the number of shuffles below
 -- @treturn Sequence a view; each epoch has an order of its own
 local function shuffle(source, seed)
   source = handle.check_finite(1, source)

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- A stretch of a sequence, forwards or backwards.
+--- Items at equal steps of a sequence, forwards or backwards.
 -- @module neap.adapter.slice
 
 local ffi = require("ffi")
@@ -29,8 +29,8 @@ function Slice:describe()
     last, self.step)
 end
 
---- The node of `length` items of a node, from `first` on; `where` is that of
--- the adapter that makes it.
+--- Returns the node of `length` items of a node, from `first` on; `where` is
+-- that of the adapter that makes it.
 local function node_of(source, first, step, length, where)
   return Slice:make({
     source = source, first = first, step = step, length = length,
@@ -40,7 +40,7 @@ end
 
 --- Returns items first, first + step, ... up to last, both included.
 -- `first` and `last` count as in string.sub: from the end if negative, and
--- clipped to what there is. A negative step reads from first down to last.
+-- clipped to the sequence. A negative step reads from first down to last.
 -- @function slice
 -- @tparam Sequence source
 -- @tparam[opt] int first 1, or the last item where step is negative

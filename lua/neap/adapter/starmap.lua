@@ -9,10 +9,10 @@ local handle = require("neap.sequence.handle")
 
 local StarMap = class("adapter.starmap", Node)
 
--- LuaJIT does not compile unpack(): the usual counts are spelt out.
+-- See luajit.md, *unpack and varargs*.
 local function spread(f, x)
   if type(x) ~= "table" and type(x) ~= "cdata" then
-    error("the item must be a list of arguments, and is "
+    error("the item must be a list of arguments, got "
       .. check.got(x), 0)
   end
   local n = #x

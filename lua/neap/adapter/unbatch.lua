@@ -20,7 +20,7 @@ end
 -- Item j of a batch: of a list or a tensor, or field by field of a table.
 function item_of(batch, j)
   if type(batch) ~= "table" and type(batch) ~= "cdata" then
-    error("the batch must be a list, a tensor or a table of these, and is "
+    error("the batch must be a list, a tensor or a table of these, got "
       .. check.got(batch), 0)
   elseif type(batch) ~= "table" or type(batch[1]) ~= "nil"
     or type((traverse.after(batch, nil))) ~= "string" then
@@ -31,7 +31,8 @@ function item_of(batch, j)
   return item
 end
 
--- The batch read last is kept, so that reading on evaluates each once.
+-- Keeps the batch read last, so that reading in order evaluates each batch
+-- once.
 function Unbatch:emit(g, i, e)
   local state = g:constant({ at = 0, epoch = 0, batch = false })
   local at, x = g:name("i"), g:name()

@@ -9,7 +9,7 @@ local Map = require("neap.adapter.map").class
 local prefetch = require("neap.adapter.prefetch")
 local handle = require("neap.sequence.handle")
 
--- What the predicate returns. The class is for its name in errors.
+-- Its items are the predicate's results. The class gives errors its name.
 local Where = class("adapter.where", Map)
 
 local BUFFERED = 1024 -- results computed ahead: they are small
@@ -17,11 +17,11 @@ local BUFFERED = 1024 -- results computed ahead: they are small
 local OPTIONS = { workers = check.kinds.integer }
 
 --- Returns the indexes of the items that satisfy the predicate. It reads the
--- whole sequence, here and now.
+-- whole sequence before it returns.
 -- @function where
 -- @tparam Sequence source with an end
 -- @tparam function predicate
--- @tparam[opt] table options {workers = n}: ask in n worker processes
+-- @tparam[opt] table options {workers = n}: call it in n worker processes
 -- @treturn Sequence of indexes, for neap.gather
 local function where(source, predicate, options)
   source = handle.check_finite(1, source)

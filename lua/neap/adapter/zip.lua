@@ -11,7 +11,7 @@ local traverse = require("neap.base.traverse")
 
 local Zip = class("adapter.zip", Node)
 
--- In one line: the lines of the code tell the stages.
+-- Without newlines: an error finds its stage by the line of code.
 local function quoted(key)
   return (("%q"):format(key):gsub("\n", "n"))
 end
@@ -27,8 +27,8 @@ function Zip:emit(g, i, e)
   return x
 end
 
--- Raises unless a value has just what an item has; and, before anything is
--- stored, if a source is computed itself.
+-- Raises, before anything is stored, unless a value has exactly an item's
+-- fields and all sources can store items.
 local function check_item(self, value)
   local what, known = self.keys and "field" or "item", {}
   if type(value) ~= "table" or getmetatable(value) ~= nil then
@@ -47,7 +47,7 @@ local function check_item(self, value)
   end
   local key = traverse.key_outside(value, known)
   if key ~= nil then
-    error(("cannot assign: the table has a %s '%s', items have not"):format(
+    error(("cannot assign: the table has a %s '%s', items have none"):format(
       what, tostring(key)), 0)
   end
 end
@@ -78,7 +78,7 @@ local function is_fields(value)
   return type((traverse.after(value, #value))) == "string"
 end
 
--- The length that the fields agree on; endless ones go along with any.
+-- Returns the common length of the fields. An endless one fits any length.
 local function agreed_length(keys, nodes)
   local length = math.huge
   for k, node in ipairs(nodes) do

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- Checks of arguments at construction, which blame the caller's line.
+--- Checks of arguments at construction; errors name the caller's line.
 -- @module neap.base.check
 
 local lib = require("neap.base.lib")
@@ -62,8 +62,8 @@ end
 -- Functions that users call: function -> {name, is_swapped}.
 local registered = {}
 
---- Says what users call a function; the stack has no name for one that pcall or
--- a tail call calls.
+--- Registers the name that users know a function by; the stack has none if
+-- pcall or a tail call called it.
 -- @tparam string name
 -- @tparam function f
 -- @tparam[opt] boolean is_swapped a method that passes its first two arguments
@@ -103,7 +103,7 @@ local function got(value)
   return value == nil and "no value" or type(value)
 end
 
---- How a value that does not fit shows in a message.
+--- Returns what messages call a value that does not fit.
 check.got = got
 
 function check.is_integer(value)
@@ -114,7 +114,8 @@ end
 -- -- Kinds of values ---------------------------------------------------------
 --
 -- A kind is a function of a value: it returns whether the value is of the kind,
--- and what messages call the kind. A kind of one function alone stands there.
+-- and what messages call the kind. A kind that one function needs is kept
+-- there.
 
 local kinds = {}
 check.kinds = kinds

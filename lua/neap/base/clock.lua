@@ -16,11 +16,11 @@ ffi.cdef([[
 
 local MONOTONIC = 1
 
--- Found here, once: LuaJIT compiles no call of what it must look up first.
+-- See luajit.md, *found once*.
 local get, sleep_for = ffi.C.neap_clock_get, ffi.C.neap_clock_sleep
 local now = ffi.new("neap_clock_time")
 
---- Answers seconds since some moment in the past.
+--- Returns seconds since some moment in the past.
 -- @function clock
 -- @usage local start = clock() ... print(clock() - start)
 local function clock()

@@ -60,7 +60,7 @@ for _, kind in ipairs(errors.KINDS) do
   end
 end
 
---- Whether an error costs one item alone, and may be skipped.
+--- Whether an error is of one item alone, and may be skipped.
 function errors.is_of_item(e)
   return not is_of_all[e.kind]
 end
@@ -238,13 +238,7 @@ for _, f in ipairs({
   jit.off(f)
 end
 
--- LuaJIT compiles a return through xpcall only if the call is in the same
--- trace. It aborts other traces that return through it, and after some aborts
--- never compiles that code again. So no trace may begin in the function that
--- xpcall calls: LuaJIT does not count entries to functions with "...", nor to
--- the C function that it ends with. And no trace from below may reach the
--- return: a trace that has left the functions it began in ends at a second
--- "...".
+-- See luajit.md, *return through xpcall*.
 local function inner(f, ...)
   return (f(...))
 end
@@ -253,7 +247,8 @@ local function enter(f, ...)
   return select(1, (inner(f, ...)))
 end
 
---- Gives an error without a stage the stage of a chain's function, and item i.
+--- Sets the stage and item of an error that has none: a chain's function's, and
+-- i.
 function errors.of_item(e, f, i)
   local names = stages[f]
   if names and e.kind == "item" and not e.stage then

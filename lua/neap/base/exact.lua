@@ -1,6 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- Counts of items beyond 2^53, where a Lua number stands for its neighbours
--- as well.
+--- Counts of items beyond 2^53, where a Lua number cannot hold each integer.
 -- @module neap.base.exact
 
 local ffi = require("ffi")
@@ -11,8 +10,7 @@ local exact = {
   TOO_MANY = 2 ^ 63, -- items, which no index of C's counts
 }
 
---- The number of that many items; where no number is so many, the next below:
--- each index up to it exists.
+--- Returns a count as a number, rounded down: each index up to it exists.
 -- @tparam int64_t count
 -- @treturn number
 function exact.number(count)
@@ -20,8 +18,7 @@ function exact.number(count)
   return int64(n) > count and n * (1 - 2 ^ -53) or n
 end
 
---- An index from 1 as C counts, from 0; beyond 2^53 a number cannot take one
--- away.
+--- Returns an index from 1 as one from 0; beyond 2^53 as an int64_t.
 function exact.from_zero(i)
   return i <= 2 ^ 53 and i - 1 or int64(i) - 1
 end

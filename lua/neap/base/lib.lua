@@ -120,8 +120,8 @@ end
 
 local word = ffi.typeof("intptr_t")
 
---- Returns the bytes from one address to another. LuaJIT computes the
--- difference of two pointers in 32 bits.
+--- Returns the bytes from one address to another (see luajit.md, *32-bit
+-- differences*).
 function lib.distance(from, to)
   return tonumber(ffi.cast(word, to) - ffi.cast(word, from))
 end

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- What neap must know of the LuaJIT that runs it: whether it has bug 829.
+--- Whether the LuaJIT that runs neap has bug 829, and the guard against it.
 --
 -- From September 2021 to April 2022 LuaJIT for x86-64 compiled traversals (a
 -- `for` over `pairs` or `next`, and `next` itself) so that a pointer lost its

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --- Random numbers that depend on (seed, epoch, index) alone.
 -- A generator is a neap_random of the C library with methods; a draw allocates
--- nothing once it is compiled. No method ends in a tail call to a C function:
--- LuaJIT gives up traces that begin there, and blacklists the method in time.
+-- nothing once it is compiled. No method ends in a tail call of a C function
+-- (see luajit.md, *no tail call of C*).
 -- @module neap.base.random
 
 local ffi = require("ffi")
@@ -83,7 +83,7 @@ function Random:normal(mean, sd)
   return mean + sd * x
 end
 
---- Shuffles an array in place (Fisher and Yates) and answers it.
+--- Shuffles an array in place (Fisher and Yates) and returns it.
 -- @function rng:shuffle
 -- @tparam table t
 function Random:shuffle(t)

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
---- Goes over the fields of tables. No other module names `pairs` or `next`,
--- which some LuaJITs compile wrongly (see neap.luajit): with these, nothing
--- here is compiled, and LuaJIT gives up a trace that comes here.
+--- Traverses the fields of tables. No other module names `pairs` or `next`,
+-- which some LuaJITs compile wrongly: there, nothing in this file is compiled
+-- (see luajit.md, *traversals*).
 -- @module neap.base.traverse
 
 local luajit = require("neap.base.luajit")
@@ -60,7 +60,7 @@ end
 
 jit.on(traverse.keys_beside)
 
---- A key of a table that another has not; nil if there is none.
+--- Returns a key of a table that another table lacks; nil if there is none.
 function traverse.key_outside(x, known)
   for key in next, x do
     if known[key] == nil then

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- `neap help`: says what neap can be told to do.
+--- `neap help`: prints the usage of the command line.
 -- @module neap.command.help
 
 local help = {

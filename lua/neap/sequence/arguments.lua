@@ -8,13 +8,13 @@ local lib = require("neap.base.lib")
 
 local arguments = {}
 
---- Sources that are read side by side, at most: what LuaJIT's limits allow an
--- item's function.
+--- The most sequences that are read side by side (see luajit.md, *limits of a
+-- function*).
 arguments.SIDE_BY_SIDE_MAX = 100
 
 local SOURCES_MAX = lib.C.NEAP_SEQ_SOURCES_MAX
 
---- Checks how many sequences are arguments of what rearranges them.
+--- Checks the number of sequences that concat or interleave gets.
 function arguments.check_count(...)
   local count = select("#", ...)
   if count == 0 then
@@ -25,8 +25,8 @@ function arguments.check_count(...)
   end
 end
 
---- The nodes of sequences that are read side by side, argument `narg` and the
--- following, and the length that they agree on; endless ones go along with any.
+--- Returns the nodes of sequences that are read side by side, and their common
+-- length. The first is argument `narg`. An endless one fits any length.
 function arguments.agree(narg, ...)
   local count, most = select("#", ...), arguments.SIDE_BY_SIDE_MAX
   if count > most then

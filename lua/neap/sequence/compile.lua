@@ -2,23 +2,22 @@
 --- Turns a chain into one Lua function, `item(i, epoch)`.
 --
 -- Each node of a chain writes the lines that compute its item into one
--- function (or several, where LuaJIT's limits on locals and upvalues need it),
--- so that LuaJIT compiles the whole chain as it compiles a loop written by
--- hand. A node that writes none is called through its method `get`.
+-- function, so that LuaJIT compiles the chain like a loop written by hand. A
+-- long chain gets several functions (see luajit.md, *limits of a function*).
+-- A node that writes no lines is called through its method `get`.
 --
--- A call of a user's function stands on a line of its own, by which an error
--- finds its stage; its index is read once more after the call, so that the
--- local that holds it is still there when the call fails. (A store would keep
--- LuaJIT from taking what stands in upvalues out of loops.)
+-- A call of a user's function has a line of its own: an error finds its stage
+-- by that line. The line also reads the index after the call, so that the error
+-- handler finds it (see luajit.md, *read it once more*).
 -- @module neap.sequence.compile
 
 local errors = require("neap.base.errors")
 
-local UPVALUES_MAX = 56 -- of 60; constants beyond are in a table
-local NAMES_MAX = 140 -- of 200 locals, and of 250 slots with a call's
-local HEAD = 3 -- lines before the first that a generator writes
-local STILL = " do local _ = " -- what reads a local once more
-local NAMES_NODE = 8 -- that a node needs at most, beside one for each source
+local UPVALUES_MAX = 56 -- of 60; further constants are in a table
+local NAMES_MAX = 140 -- of 200 locals; calls take more of the 250 slots
+local HEAD = 3 -- lines before the first of a generator
+local STILL = " do local _ = " -- reads a local once more
+local NAMES_NODE = 8 -- locals of a node at most, plus one for each source
 
 local Generator = {}
 Generator.__index = Generator
@@ -30,8 +29,8 @@ local function new_generator(node)
     node = node, lines = {}, names = 0, reserved = 0,
     constants = {}, constant_names = {}, -- in the order met
     shared = {}, shared_names = {}, kept = {}, upvalues = 0,
-    stages = { node:stage_name() }, -- the whole's name, then theirs
-    stage_lines = {}, -- line -> {stage = which of them, index = a local's name}
+    stages = { node:stage_name() }, -- the chain's name, then its stages'
+    stage_lines = {}, -- line -> {stage = its number, index = a local's name}
     indent = "  ", compile = compile,
   }, Generator)
 end
@@ -50,14 +49,14 @@ function Generator:name(prefix)
   return (prefix or "x") .. self.names
 end
 
--- Takes one of the upvalues, unless there is none left.
+-- Takes an upvalue; returns false if none is left.
 local function take_upvalue(self)
   local is_left = self.upvalues < UPVALUES_MAX
   self.upvalues = self.upvalues + (is_left and 1 or 0)
   return is_left
 end
 
---- The name under which the code finds a value of this process.
+--- Returns the name by which the code refers to a value of this process.
 function Generator:constant(value)
   local constants, names = self.constants, self.constant_names
   for k = 1, #constants do
@@ -73,8 +72,7 @@ end
 
 local own_names, own_count = {}, 0 -- function -> its name in all texts
 
---- The same for a function of neap's own, which is no chain's: all chains of a
--- shape share what holds it.
+--- The same for a function of neap. All chains of a shape share its upvalue.
 function Generator:own(f)
   if not own_names[f] then
     own_count = own_count + 1
@@ -91,12 +89,12 @@ function Generator:own(f)
   return name
 end
 
---- Keeps a value alive as long as the code: what that reads may be its own.
+--- Keeps a value alive as long as the code, which may read its memory.
 function Generator:keep(value)
   self.kept[#self.kept + 1] = self:constant(value)
 end
 
--- What xpcall has returned, or its error again.
+-- Returns the result of an xpcall, or raises its error again.
 local function result(ok, x)
   if not ok then
     error(x, 0)
@@ -104,9 +102,9 @@ local function result(ok, x)
   return x
 end
 
---- Writes the code for an item of a node that a loop computes, so that what it
--- raises is an error already: a function whose loop is so written need not be
--- called through xpcall, and LuaJIT compiles no return from a loop through it.
+--- Writes the code for an item that a loop in the code computes. What it raises
+-- is an error object already, so the function need not be called through
+-- xpcall: LuaJIT does not compile a return from a loop through xpcall.
 -- @treturn string the name of the local with the item
 function Generator:guarded(node, i, e)
   local x = self:name()
@@ -124,14 +122,14 @@ function Generator:call(node, i, f, arguments)
   return x
 end
 
---- Appends a line that may fail on behalf of a stage, at its index.
+--- Appends a line of a stage that may fail; `i` is the local with its index.
 function Generator:staged(node, i, text, ...)
   self:line(text .. STILL .. i .. " end", ...)
   self.stages[#self.stages + 1] = node:stage_name()
   self.stage_lines[#self.lines + HEAD] = { stage = #self.stages, index = i }
 end
 
---- Writes what opens a block; `close` ends it, by "end" or its argument.
+--- Opens a block. `close` ends it with "end" or with its argument.
 function Generator:open(text, ...)
   self:line(text, ...)
   self.indent = self.indent .. "  "
@@ -160,17 +158,15 @@ function Generator:value(node, i, e)
   return x
 end
 
-local SHAPES_MAX = 500 -- texts that are remembered
+local SHAPES_MAX = 500 -- texts that are kept
 local CLOSURES = 8
 
--- The text is the same for chains of the same shape, so that they share one
--- prototype, and a loop over a second chain the traces of the first. LuaJIT
--- shares them once it has seen several closures of a prototype; for the first
--- few it compiles what is in their upvalues into the trace.
+-- Chains of the same shape have the same text, and share one prototype and its
+-- traces (see luajit.md, *one text for a shape*).
 local shapes, shape_count = {}, 0
 
--- The shape of a text: `make`, which returns a function for some constants, and
--- the lines at which the function's stages stand.
+-- Returns the shape of a text: `make`, which returns a function for some
+-- constants, and the lines of the function's stages.
 local function shape_of(text, g, node)
   local shape = shapes[text]
   if not shape then
@@ -198,7 +194,7 @@ end
 local function build(node)
   local g = new_generator(node)
   local x = g:value(node, "i", "e")
-  g:line(STILL .. "i end") -- which an error wants to know
+  g:line(STILL .. "i end") -- for the error handler
   local names = {}
   for k, name in ipairs(g.constant_names) do
     names[k] = name:match("^k.*")
@@ -218,7 +214,7 @@ local function build(node)
   return getter
 end
 
---- The function that computes items of a node; made once.
+--- Returns the function that computes a node's items. It is made once.
 -- @treturn function item(i, epoch), i in range
 function compile(node)
   if not node.getter then
@@ -227,14 +223,14 @@ function compile(node)
   return node.getter
 end
 
---- The text that compile() would load: for tests and the curious.
+--- Returns the text that compile() loads, for tests.
 local function text_of(node)
   local g = new_generator(node)
   local x = g:value(node, "i", "e")
   return table.concat(g.lines, "\n") .. "\n  return " .. x
 end
 
--- What writes code runs too seldom to be worth compiling.
+-- Cold: it runs once for each chain.
 jit.off(true, true)
 jit.on(compile)
 jit.on(result)

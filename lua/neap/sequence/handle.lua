@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
---- What users hold of a sequence: `#s`, `s[i]`, `s:name()`.
+--- The sequences that users see: `#s`, `s[i]`, `s:name()`.
 --
--- A handle is a small cdata, since LuaJIT gives `#` to nothing else, and stands
--- for a node. Inside neap there are only nodes.
+-- A handle is a small cdata that refers to a node. It is a cdata because LuaJIT
+-- does not call __len of tables. Inside neap there are only nodes.
 -- @module neap.sequence.handle
 
 local ffi = require("ffi")
@@ -21,7 +21,7 @@ local handle = {}
 ffi.cdef("typedef struct neap_handle { int32_t id; } neap_handle;")
 
 local nodes = {} -- id -> node
-local free_ids = {} -- ids that were given back
+local free_ids = {} -- ids to use again
 local records = setmetatable({}, { __mode = "k" }) -- node -> errors skipped
 local handle_type
 
@@ -32,17 +32,17 @@ function handle.wrap(node)
   return handle_type(id)
 end
 
--- In brackets, since LuaJIT does not compile a tail call to a C function.
+-- In brackets: see luajit.md, *no tail call of C*.
 function handle.is(value)
   return (ffi.istype("neap_handle", value))
 end
 
--- -- What the rooms above add -------------------------------------------------
+-- -- What other modules add ---------------------------------------------------
 
 local load_all = false
 
---- Says how to load all of neap. A worker begins with the classes of its chain,
--- and loads the rest when a method or a list is first needed.
+--- Sets the function that loads all of neap. A worker starts with the classes
+-- of its chain, and loads the rest when it first needs a method or a list.
 function handle.set_loader(load)
   load_all = load
 end
@@ -63,27 +63,25 @@ function handle.method(name, f)
   methods[name] = f
 end
 
---- The methods of a class of nodes that has more than others; for its field
--- `methods`.
+--- Returns a table for the field `methods` of a class with methods of its own.
 function handle.more_methods()
   return setmetatable({}, { __index = methods })
 end
 
---- Says what makes a node of a Lua array or a tensor.
+--- Sets the function that makes a node of a Lua array or a tensor.
 function handle.set_maker(make)
   makers.node = make
 end
 
 -- -- Arguments ----------------------------------------------------------------
 
--- A table of fields would pass for an empty array.
+-- A table of named fields has length 0, but is not an empty list.
 local function is_list(value)
   return type(value) == "table" and getmetatable(value) == nil
     and (#value > 0 or traverse.is_empty(value))
 end
 
---- The node of a handle, or of a Lua array or tensor taken as a sequence;
--- nil for what is not a sequence.
+--- Returns the node of a handle, a Lua array or a tensor; nil for other values.
 function handle.node(value)
   if handle.is(value) then
     return nodes[value.id]
@@ -92,7 +90,7 @@ function handle.node(value)
   end
 end
 
---- How a value that is no sequence shows in a message.
+--- Returns what messages call a value that is not a sequence.
 function handle.unfit(value)
   if array.is(value) then
     return value.ndim == 0 and "a tensor without dimensions" or "a tensor"
@@ -132,7 +130,7 @@ end
 
 -- -- Reading and assigning ----------------------------------------------------
 
--- An index as users give it, made one of 1..n; raises out of range.
+-- Returns a user's index as one of 1..n; raises if it is out of range.
 local function index_in(node, i)
   local n = node.length
   if i >= 1 and i <= n and i % 1 == 0 then
@@ -161,8 +159,8 @@ function mt.__index(s, key)
   return (nodes[s.id].methods or methods)[key]
 end
 
--- What a user's function raised is an item's failure, as in reading. Else the
--- caller's line is to blame, not the line of ours that found out.
+-- An error of a user's function is raised as in reading. Any other names the
+-- caller's line in place of the line of neap that raised it.
 local function raise_unset(e)
   if e.stage or type(e.cause) ~= "string" then
     errors.raise(e)
@@ -183,8 +181,8 @@ function mt.__newindex(s, key, value)
   end
 end
 
---- Stores the items of a list, tensor or sequence as those of a node from index
--- `first` on; it has `count` of them, or `most`, of which the last are dropped.
+--- Stores the items of a list, tensor or sequence in a node from index `first`
+-- on. There are `count` of them, or `most`, of which the last are dropped.
 function handle.set_several(node, first, count, values, e, most)
   local from = handle.node(values)
   if not from or from.length ~= count and from.length ~= most then
@@ -193,7 +191,7 @@ function handle.set_several(node, first, count, values, e, most)
       and ("%d"):format(from.length) or handle.unfit(values)), 0)
   end
   local item, list = compiler.compile(from), {}
-  for k = 1, count do -- all, before any is stored: they may be one another's
+  for k = 1, count do -- read all first: a store may change another
     list[k] = item(k, 1)
   end
   for k = 1, count do
@@ -258,7 +256,7 @@ end
 
 methods.each = handle.each
 
---- The errors that the last each{on_error = "skip"} went past.
+--- The errors of the items that the last each{on_error = "skip"} skipped.
 function methods.skipped(s)
   return records[handle.check(1, s)] or {}
 end
@@ -268,10 +266,10 @@ function methods.totable(s)
   return (iteration.list(handle.check_finite(1, s)))
 end
 
--- A sequence that is an item is sent as the list of its items.
+-- Workers send a sequence that is an item as the list of its items.
 write.convert(handle.is, methods.totable)
 
--- Sequences travel to workers as their nodes.
+-- Sequences are sent to workers as their nodes.
 blob.register("neap.sequence.handle", handle.is, function(s)
   return nodes[s.id]
 end, handle.wrap)

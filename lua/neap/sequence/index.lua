@@ -1,10 +1,10 @@
 -- SPDX-License-Identifier: MIT
---- What the rearranging adapters share: their index arithmetic is a tree in
--- libneap, and through any number of them an item takes one call into C.
+--- The base class of adapters that rearrange. Their index arithmetic is a tree
+-- in libneap: through any number of them an item takes one call into C.
 --
 -- A subclass has a `source` and a method `tree(source_tree)`, or `sources` and
--- `tree(source_trees, count)`. It returns the tree of its adapter, made by
--- `Index.build`, and what the tree reads beside its own memory, if anything.
+-- `tree(source_trees, count)`. `tree` returns the adapter's tree, made by
+-- `Index.build`, and the object whose memory the tree reads, if any.
 -- @module neap.sequence.index
 
 local ffi = require("ffi")
@@ -18,7 +18,7 @@ local Node = require("neap.sequence.node")
 local C = lib.C
 local Index = class("sequence.index", Node)
 
--- For more leaves than this, code looks a function up in a table.
+-- For more leaves than this, the code looks up a leaf's function in a table.
 local BRANCHES_MAX = 4
 local LEAVES_MAX = 2 ^ 15 -- a neap_window has 16 bits for their numbers
 
@@ -55,9 +55,9 @@ local function grow_several(node, leaves, kept)
   return node:tree(trees, count)
 end
 
--- The tree of a node's adapters, which the caller owns, down to the nodes that
--- are none: these are the leaves, numbered from 0 in the order met. What the
--- tree reads is appended to `kept`.
+-- Returns the tree of a node, which the caller owns. Its leaves are the nodes
+-- that do not rearrange, numbered from 0 in the order met. Appends to `kept`
+-- the objects whose memory the tree reads.
 function grow(node, leaves, kept)
   if not node.tree then
     return grow_leaf(node, leaves)
@@ -72,8 +72,8 @@ function grow(node, leaves, kept)
   return tree
 end
 
--- What f returns for each leaf, in the array part of a table from 0, as leaves
--- are numbered; nil if f returns nil for one of them.
+-- Returns f(leaf) for each leaf, in the array part of a table from 0; nil if f
+-- returns nil for one of them.
 local function by_number(leaves, f)
   local list = new_table(#leaves, 0)
   for k, leaf in ipairs(leaves) do
@@ -89,7 +89,7 @@ local function stored(leaf)
   return leaf.stored
 end
 
--- Code for an item of whichever leaf it comes from.
+-- Writes the code for item `j` of leaf `which`, both names of locals.
 local function emit_leaves(g, leaves, which, j, e)
   local x = g:name()
   local values = by_number(leaves, stored)
@@ -139,6 +139,6 @@ function Index:set(i, value, e)
   leaves[which[0] + 1]:set(j, value, e)
 end
 
-jit.off(true, true) -- what writes code, as neap.compile
+jit.off(true, true) -- cold: it runs once for each chain
 
 return Index

@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
---- Loops over nodes: the functions that a `for` calls, and what they skip.
+--- Loops over nodes: the functions that a `for` calls.
 --
--- Options of an iteration: `record`, a list to which the errors of items are
--- appended that the loop skips (without it they are raised); `keep`, whether
--- items stay valid after the loop has advanced.
+-- Options of an iteration: `record`, a list: the loop skips items that raise
+-- and appends their errors to it; `keep`: items stay valid after the loop
+-- advances.
 -- @module neap.sequence.iteration
 
 local compiler = require("neap.sequence.compile")
@@ -53,7 +53,7 @@ local function step_guarded(state, i)
   end
 end
 
--- As step, but goes on after an item that raises, and keeps its error.
+-- As step, but goes on after an item that raises, and records its error.
 local function step_skipping(state, i)
   for k = i + 1, state.length do
     local ok, x = errors.try(state.getter, k, 1)
@@ -73,7 +73,7 @@ local function step_skipping(state, i)
   return nil
 end
 
---- What a `for` over a node wants: a function, its state and its start.
+--- Returns what a `for` over a node needs: a function, its state and its start.
 function iteration.start(node, options)
   local record = options and options.record
   local plain = node:is_guarded() and step_guarded or step

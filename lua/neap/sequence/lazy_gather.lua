@@ -12,7 +12,7 @@ local LazyGather = class("sequence.lazy_gather", Node)
 
 LazyGather.takes_several = true
 
--- An index made one of 1..n, or nil and what is wrong with it.
+-- Returns an index as one of 1..n, or nil and the reason.
 local function index_in(i, n)
   if not check.is_integer(i) then
     return nil, "whole number expected, got " .. check.got(i)
@@ -33,7 +33,7 @@ local function checked(i, n)
   return j
 end
 
--- sources: what to read, and where.
+-- sources: what to read, and the indexes.
 function LazyGather:emit(g, i, e)
   local at = g:value(self.sources[2], i, e)
   local j = g:name("i")

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- Turns sequences that are items into the lists of their items, as sending
--- them from a worker does.
+--- Turns sequences that are items into lists, as a worker does when it sends
+-- them.
 -- @module neap.sequence.listing
 
 local handle = require("neap.sequence.handle")
@@ -11,7 +11,7 @@ local listing = {}
 
 local DEPTH_MAX = 64 -- tables within tables; a worker refuses more
 
---- The list of an item that is a sequence; any other item as it is.
+--- Returns the list of an item that is a sequence, and any other item as it is.
 function listing.item(x)
   if type(x) == "cdata" and handle.is(x) then
     return (listing.within(iteration.list(handle.check_finite(1, x))))

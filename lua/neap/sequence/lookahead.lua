@@ -1,12 +1,11 @@
 -- SPDX-License-Identifier: MIT
---- Finds the indexes of reads in order among those that libneap has resolved
--- already.
+--- Caches of indexes that libneap has resolved already, for reads in order.
 --
--- A tree of index arithmetic has a cache that suits it: a stretch, where long
--- runs of items come from one leaf at equal steps, or a window of indexes. Each
--- kind has `new(tree)`, which makes a cache that owns the tree, and two
--- readers: `index(cache, i, e)` returns the index in the only leaf, and
--- `leaf(cache, i, e)` returns the number of the leaf, from 0, as well.
+-- A tree of index arithmetic has a stretch, if long runs of items come from one
+-- leaf at equal steps, or else a window of indexes. Each kind of cache has
+-- `new(tree)`, which makes a cache that owns the tree, and two readers:
+-- `index(cache, i, e)` returns the index in the only leaf; `leaf(cache, i, e)`
+-- returns the number of the leaf, from 0, as well.
 -- @module neap.sequence.lookahead
 
 local bit = require("bit")
@@ -20,7 +19,7 @@ local tobit = bit.tobit
 local EXACT, END = 2 ^ 53, 2 ^ 63
 local leaf_out = ffi.new("int32_t[1]")
 
--- An endless sequence has 2^63 items, as far as C can count.
+-- C counts 2^63 items of an endless sequence.
 local function ask(f, cache, i, e)
   if i >= END then
     error(("index %.0f is out of range 1..2^63"):format(i), 0)
@@ -37,7 +36,7 @@ local function free_tree(cache)
   cache.tree = nil
 end
 
--- A function that makes an empty cache of a type for a tree.
+-- Returns a function that makes an empty cache of a type for a tree.
 local function maker(cache_type)
   return function(tree)
     local cache = ffi.gc(cache_type(), free_tree)
@@ -75,9 +74,9 @@ end
 
 local stretch = { new = maker(ffi.typeof("neap_stretch")) }
 
--- For random reads of what repeats: the item of the first stretch that item i
--- repeats, if it is before `stop`. The remainder is negative where the quotient
--- was rounded up.
+-- For random reads of a sequence that repeats: returns the item of the first
+-- stretch that item i repeats, if it is before `stop`. The remainder is
+-- negative where the quotient was rounded up.
 local function same(cache, i, e, stop)
   if cache.period > 0 and cache.first == 1 and i ~= cache.next and i < EXACT
     and e == cache.epoch then
@@ -113,8 +112,8 @@ function stretch.leaf(cache, i, e)
   return j, leaf_out[0]
 end
 
--- A stretch whose steps are all 1. LuaJIT has a loop's index as a double; tobit
--- makes it an integer without a check.
+-- A stretch whose steps are all 1. For tobit see luajit.md, *integers that
+-- fit*.
 local shift = { new = stretch.new }
 
 function shift.index(cache, i, e)

@@ -13,11 +13,11 @@
 --   source, or sources   the nodes below
 --   takes_several   an item may need more than one item of a source
 --   loops_source    a loop over it is one over its source, which skips as well
---   keeps_seeds     it is not copied where it is joined with others
--- Two fields are this process's own. They never travel to a worker, and are
--- made when they are first needed, since nodes are small:
+--   keeps_seeds     joining it with others does not copy it
+-- Two fields belong to this process and are never sent to a worker. They are
+-- made when first needed, to keep nodes small:
 --   getter          the node's function (neap.sequence.compile)
---   here            a table of all else: items kept, counters, workers
+--   here            a table of other state: items kept, counters, workers
 -- @module neap.sequence.node
 
 local check = require("neap.base.check")
@@ -27,19 +27,19 @@ local seeds = require("neap.sequence.seeds")
 
 local Node = class("sequence.node")
 
---- Makes a node: checks done, nothing evaluated.
+--- Makes a node of checked fields. Evaluates nothing.
 function Node:make(fields)
   fields.where = fields.where or check.where()
   if fields.sources and #fields.sources > 1 then
     fields.sources = seeds.part(fields.sources)
   end
   if self.is_seeded or seeds.are_below(fields) then
-    fields.has_seed_below = true -- no field at all elsewhere: nodes are small
+    fields.has_seed_below = true -- else absent, to keep nodes small
   end
   return self:new(fields)
 end
 
---- The table `here` of a node, made now if need be.
+--- Returns the node's table `here`; makes it if need be.
 function Node:own()
   local here = self.here
   if not here then
@@ -67,13 +67,13 @@ function Node:inputs()
   return self.sources or { self.source }
 end
 
---- How many items of a source lie between an item and the next.
+--- How far apart in the source one item and the next begin, in items.
 function Node.reach()
   return 1
 end
 
---- Tells the iterators below how often, at most, an item that raises is read,
--- and how many seconds lie between.
+--- Tells the iterators below how often at most an item that raises is read, and
+-- the seconds between two reads.
 function Node:expect_tries(count, delay)
   for _, source in ipairs(self:inputs()) do
     source:expect_tries(count, delay)
@@ -89,8 +89,8 @@ function Node:expect_rereads(count)
 end
 
 --- Whether a loop over this node ends where an iterator of unknown size below
--- it ends. It does not where an item is made of several, since these would be
--- lost, or where other sources go on.
+-- it ends. It does not if an item is made of several, which would be lost, or
+-- if other sources go on.
 function Node:may_end()
   if self.takes_several then
     return false
@@ -114,8 +114,8 @@ function Node:stage_name()
   return ("%s (%s)"):format(self.class_name, self.where)
 end
 
---- How many stages of a class there are in the chain. The seeds of shuffles
--- follow from it, so that no two shuffles above one another draw the same.
+--- Counts the stages of a class in the chain. A shuffle's default seed depends
+-- on the count, so that a shuffle of a shuffle draws differently.
 function Node:count_stages(class_name, seen)
   seen = seen or {}
   if seen[self] then

@@ -1,14 +1,12 @@
 -- SPDX-License-Identifier: MIT
---- The seeds of random_maps that were made without one: no two of a chain draw
--- the same numbers.
+--- Default seeds of random_maps: no two of a chain draw the same numbers.
 --
--- A seed follows from the chain alone, so that a chain which is built again,
--- in this process or another, draws the same again. A random_map takes the
--- next seed after those of the random_maps below it. Where sequences are joined
--- and a seed of an earlier one comes again in a later one, the later one is
--- copied with another seed, since sequences do not change. A node that
--- `keeps_seeds` is not copied: its handle's methods tell its state, or workers
--- have its chain.
+-- A seed depends on the chain alone, so a chain that is built again, in this
+-- process or another, draws the same numbers. A random_map takes a seed that no
+-- random_map below it has. If joined sequences have a seed in common, the later
+-- one is copied with another seed, since sequences do not change. A node that
+-- `keeps_seeds` is not copied: its handle reports its state, or workers have
+-- its chain.
 -- @module neap.sequence.seeds
 
 local traverse = require("neap.base.traverse")
@@ -17,8 +15,8 @@ local seeds = {}
 
 local FREE, KEPT = 1, 2
 
--- Appends the random_maps below a node, and itself, to the list `found`, which
--- also says of each node that was met whether its seeds are KEPT.
+-- Appends the random_maps below a node, and itself, to the list `found`.
+-- found[node] is KEPT or FREE, for each node that was met.
 local function collect(node, found, level)
   level = node.keeps_seeds and KEPT or level
   local before = found[node]
@@ -41,7 +39,7 @@ local function first_free(taken, seed)
   return seed
 end
 
---- A seed that no random_map of the chain below has.
+--- Returns a seed that no random_map of the chain below has.
 function seeds.next(source)
   local found, taken = {}, {}
   collect(source, found, FREE)
@@ -51,7 +49,7 @@ function seeds.next(source)
   return first_free(taken, #found + 1)
 end
 
--- The random_maps that need another seed, and which.
+-- Returns random_map -> new seed, for those that need another seed.
 local function collisions(found)
   local taken, moved = {}, {}
   for _, node in ipairs(found) do
@@ -93,7 +91,8 @@ local function reseed_all(sources, moved, copies)
   return is_new and list or sources
 end
 
--- The node with the seeds of `moved`; itself where there are none below.
+-- Returns the node with the seeds of `moved`: a copy, or itself if there are
+-- none below.
 function reseed(node, moved, copies)
   if not node.has_seed_below or node.keeps_seeds then
     return node
@@ -111,8 +110,8 @@ function reseed(node, moved, copies)
   return copy
 end
 
---- Sources that are to be joined, so that no two of their random_maps have one
--- seed, but those whose seeds were given.
+--- Returns sources to be joined: no two of their random_maps have the same
+-- seed, unless a user gave it.
 function seeds.part(sources)
   local found = {}
   for _, source in ipairs(sources) do
@@ -136,6 +135,6 @@ function seeds.are_below(fields)
   return false
 end
 
-jit.off(true, true) -- runs where chains are made
+jit.off(true, true) -- cold: it runs once for each chain
 
 return seeds

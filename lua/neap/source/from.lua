@@ -1,6 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- Sequences over what is there already: a Lua array, a tensor's rows, a
--- function of the index.
+--- Sequences of a Lua array, the rows of a tensor, or a function of the index.
 -- @module neap.source.from
 
 local check = require("neap.base.check")
@@ -62,7 +61,7 @@ local function from(values, n)
     }))
   elseif n ~= nil then
     handle.check(1, values)
-    check.fail(2, "no length expected: only a function wants one")
+    check.fail(2, "no length expected: only a function takes one")
   elseif handle.is(values) then
     return values
   end

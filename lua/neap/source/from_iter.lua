@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- An iterator as a sequence: read forwards, with a memory of its last items.
+--- An iterator as a sequence: read forwards, with a cache of its last items.
 -- @module neap.source.from_iter
 
 local check = require("neap.base.check")
@@ -15,19 +15,19 @@ local FromIter = class("source.from_iter", Node)
 
 -- -- Stepping ----------------------------------------------------------------
 --
--- A node's `here` has `state`, where the iterator stands: its function, state
--- and control value, how many indexes it has passed, and the items of those
--- that are not gone; and `tries`, `delay` and `room`, as readers above expect.
+-- A node's `here` has the iterator's `state`: its function, state and control
+-- value, the count of indexes passed, and the items that are kept; and `tries`,
+-- `delay` and `room`, as the readers above need them.
 --
--- Each process reads an iterator of its own, and perhaps some indexes only; so
--- what an index has must not depend on which others were asked for. Each index
--- takes one call that returns, or `tries` calls that raise, more than one under
--- a retry, with its delay between them. Then it has failed, for good, and the
--- next index has what the iterator gives next.
+-- Each process reads its own iterator, perhaps for some indexes only. So an
+-- item must not depend on which other indexes are read. Each index takes one
+-- call that returns, or `tries` calls that raise (more than one under a retry,
+-- with its delay between them). Then it has failed for good, and the next index
+-- has the next value of the iterator.
 
 local FAILURES_MAX = 1000 -- indexes in a row that may fail
 
-local Failed = {} -- the metatable of what stands for an item that failed
+local Failed = {} -- the metatable of the mark of an item that failed
 
 -- The node's `here`; until the first read `state` is false.
 local function reading(self)
@@ -52,8 +52,8 @@ local function begin(self)
   }
 end
 
--- A lone function may make the iterator instead of being one: what it returns
--- first shows that.
+-- A lone function may make the iterator instead of being one: then it returns a
+-- function first.
 local function open(self, state)
   local x, b, c = state.f(state.invariant, state.control)
   state.origin = GIVEN
@@ -72,7 +72,7 @@ local function call(self, state)
   return (open(self, state))
 end
 
--- Moves on by an index, with its item or what stands for it.
+-- Moves on by an index, with its item or the mark of a failure.
 local function move(self, state, x)
   local size = self.cache + self.here.room
   state.count = state.count + 1
@@ -82,8 +82,8 @@ local function move(self, state, x)
   state.kept[state.count % size] = x
 end
 
--- Moves on past an index that failed. False where no index can be passed: one
--- iterator that raises again and again would perhaps never end.
+-- Moves on past an index that failed. Returns false if it cannot: an iterator
+-- that raises again and again might never end.
 local function pass(self, state, e)
   if e.cause == errors.NO_MEMORY or not errors.is_of_item(e) then
     return false
@@ -97,8 +97,8 @@ local function pass(self, state, e)
   return true
 end
 
--- Calls the iterator again, which has raised once: until it returns, or has
--- raised `tries` times.
+-- Calls an iterator that has raised once again, until it returns or has raised
+-- `tries` times.
 local function try_again(self, state, x)
   local ok = false
   for _ = 2, self.here.tries do
@@ -172,7 +172,7 @@ function FromIter:expect_tries(count, delay)
   here.delay = math.max(here.delay, delay)
 end
 
--- What is kept already moves to its place among more.
+-- Items that are kept move to their indexes in the larger ring.
 function FromIter:expect_rereads(count)
   local here = reading(self)
   local state, before = here.state, self.cache + here.room

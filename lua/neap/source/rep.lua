@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- One value, again and again.
+--- One value, repeated.
 -- @module neap.source.rep
 
 local check = require("neap.base.check")
@@ -15,12 +15,12 @@ function Rep:emit(g)
   return x
 end
 
---- There is one value: another one for an item is another one for all.
+--- There is one value, so assigning to one item assigns to all.
 function Rep:set(_, value)
   self.value = value
 end
 
---- Returns a value n times, or without an end.
+--- Returns a value n times, or endlessly.
 -- @function rep
 -- @param value
 -- @tparam[opt] int n nil: endless

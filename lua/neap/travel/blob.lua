@@ -15,7 +15,7 @@ local blob = {}
 -- @tparam string module what the worker requires before it unpacks such a
 --   value; requiring it registers the kind there
 -- @tparam function matches `matches(cdata)` tells whether it is of this kind
--- @tparam function pack `pack(value)` answers what is packed in its place; it
+-- @tparam function pack `pack(value)` returns what is packed in its place; it
 --   may refer to the value through the upvalues of functions alone
 -- @tparam function unpack `unpack(plain)` makes the value; functions in `plain`
 --   have no upvalues yet and must not be called
@@ -36,7 +36,7 @@ blob.pack = pack
 
 --- Makes the value again; raises "cannot read the chain: ..." if it cannot.
 -- @function blob.unpack
--- @tparam string chain what `blob.pack` answered, in this process or another
+-- @tparam string chain what `blob.pack` returned, in this process or another
 blob.unpack = unpack
 
 return blob

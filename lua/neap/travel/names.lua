@@ -46,9 +46,9 @@ local function modules()
   return list, files
 end
 
--- Of the standard library: what is built in. What a script added is not in a
--- worker's; functions tell by their line, and in _G nothing else counts, as the
--- other values there are modules or the script's.
+-- Of the standard library: what is built in, since a worker lacks what a script
+-- added. Built-in functions have no line. In _G only functions count: other
+-- values there are modules or the script's.
 local function is_built_in(module, value)
   if type(value) == "function" then
     return debug.getinfo(value, "S").linedefined < 0

@@ -33,7 +33,7 @@ end
 
 ---- Bytes ---------------------------------------------------------------
 
--- Answers where n more bytes go.
+-- Returns the address for n more bytes.
 local function room(packer, n)
   local start = packer.size
   local size = start + n
@@ -321,9 +321,8 @@ local function leave(packer, frame)
   end
 end
 
--- Makes an object that is met first; answers its frame if more is to be made
--- before it is complete. The frame has all its fields from birth: compiled code
--- of LuaJIT may take a field that is added later for the constructor's nil.
+-- Makes an object that is met first; returns its frame if more is to be made
+-- before it is complete. For its fields see luajit.md, *fields from birth*.
 local function meet(packer, value, parent, step)
   local frame = {
     value = value, parent = parent, step = step,

@@ -97,7 +97,7 @@ end
 
 local C_LIBRARY = debug.getmetatable(ffi.C)
 
---- What a value is, with its article.
+--- Returns what a value is, with its article.
 function refusal.describe(value)
   local kind = type(value)
   if kind == "thread" then

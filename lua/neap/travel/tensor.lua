@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
---- How a tensor travels to a worker: as its bytes, or, from the shared heap, as
--- the place of its block, which the worker maps. A worker sees the tensor as it
--- was when it was packed, either way.
+--- Sends a tensor to a worker: as its bytes, or, from the shared heap, as the
+-- offset of its block, which the worker maps. Either way the worker sees the
+-- tensor as it was when it was packed.
 -- @module neap.travel.tensor
 
 local ffi = require("ffi")

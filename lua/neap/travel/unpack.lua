@@ -21,7 +21,7 @@ end
 
 ---- Bytes ---------------------------------------------------------------
 
--- Answers where the next n bytes are.
+-- Returns the address of the next n bytes.
 local function take(reader, n)
   local at = reader.at
   if n > reader.size - at then
@@ -39,8 +39,8 @@ local function get_u32(reader)
   return tonumber(ffi.cast(u32, take(reader, 4))[0])
 end
 
--- The exponent of NaN and infinity is refused before it is read as a double:
--- LuaJIT tells other types from numbers by the bits of a NaN.
+-- NaN and infinity are refused by their exponent, before they are read as a
+-- double (see luajit.md, *bits of a NaN*).
 local function get_number(reader)
   local at = take(reader, 8)
   if bit.band(ffi.cast(u32, at)[1], 0x7ff00000) == 0x7ff00000 then

@@ -90,14 +90,14 @@ end)
 -- What is called, on which items, and what it says.
 local UNFIT = {
   { "starmap", { math.max, { 7 } },
-    "the item must be a list of arguments, and is 7" },
+    "the item must be a list of arguments, got 7" },
   { "starmap", { math.max, { "ab" } },
-    'the item must be a list of arguments, and is "ab"' },
+    'the item must be a list of arguments, got "ab"' },
   { "unbatch", { { "ab" }, 2 },
-    'the batch must be a list, a tensor or a table of these, and is "ab"' },
+    'the batch must be a list, a tensor or a table of these, got "ab"' },
   { "unbatch", { { { x = { 1, 2 }, y = 3 } }, 2 },
-    "the batch must be a list, a tensor or a table of these, and is 3" },
-  { "case", { { 3 }, { 1 }, { 2 } }, "the selector must say 1..2, and says 3" },
+    "the batch must be a list, a tensor or a table of these, got 3" },
+  { "case", { { 3 }, { 1 }, { 2 } }, "the selector must be 1..2, got 3" },
   { "gather", { { 1 }, neap.rep(2, 1) }, "index: 2 is out of range 1..1" },
 }
 

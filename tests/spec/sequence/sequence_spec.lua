@@ -219,7 +219,8 @@ describe("a sequence", function()
       for message, value in pairs({
         ["a table of 2 fields expected, got 5"] = 5,
         ["the table has no field 'y'"] = { x = 1 },
-        ["the table has a field 'z', items have not"] = { x = 1, y = 2, z = 3 },
+        ["the table has a field 'z', items have none"] =
+          { x = 1, y = 2, z = 3 },
       }) do
         assert.equal("cannot assign: " .. message, after(fields, 3, value))
       end

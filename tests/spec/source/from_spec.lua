@@ -124,7 +124,7 @@ describe("neap.from", function()
       end):find("bad argument #2 to 'from' (whole number, 0 or more,", 1, true))
     end
     assert.equal("bad argument #2 to 'from' (no length expected: only a "
-      .. "function wants one)", support.message(function()
+      .. "function takes one)", support.message(function()
       local _ = neap.from({ 1 }, 1)
     end))
   end)
