@@ -5,12 +5,12 @@
 
 local ffi = require("ffi")
 local array = require("neap.tensor.array")
-local chain = require("neap.travel.chain")
 local compiler = require("neap.sequence.compile")
 local context = require("neap.value.context")
 local errors = require("neap.base.errors")
 local generation = require("neap.tensor.generation")
 local lib = require("neap.base.lib")
+local load_chain = require("neap.travel.load")
 local luajit = require("neap.base.luajit")
 local rows = require("neap.value.rows")
 local write = require("neap.value.write")
@@ -27,7 +27,7 @@ end
 local function read_chain(worker)
   local nbytes = ffi.new("uint64_t[1]")
   local text = C.neap_worker_chain(worker, nbytes)
-  local sent = chain.unpack(ffi.string(text, tonumber(nbytes[0])),
+  local sent = load_chain(ffi.string(text, tonumber(nbytes[0])),
     C.neap_worker_heap_fd(worker))
   lib.check(C.neap_worker_limit(worker, lib.error))
   return sent

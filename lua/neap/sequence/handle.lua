@@ -6,7 +6,7 @@
 -- @module neap.sequence.handle
 
 local ffi = require("ffi")
-local blob = require("neap.travel.blob")
+local format = require("neap.travel.format")
 local check = require("neap.base.check")
 local compiler = require("neap.sequence.compile")
 local errors = require("neap.base.errors")
@@ -270,7 +270,7 @@ end
 write.convert(handle.is, methods.totable)
 
 -- Sequences are sent to workers as their nodes.
-blob.register("neap.sequence.handle", handle.is, function(s)
+format.register("neap.sequence.handle", handle.is, function(s)
   return nodes[s.id]
 end, handle.wrap)
 

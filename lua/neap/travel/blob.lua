@@ -8,23 +8,7 @@ local format = require("neap.travel.format")
 local pack = require("neap.travel.pack")
 local unpack = require("neap.travel.unpack")
 
-local blob = {}
-
---- Lets a kind of cdata travel, one kind a module.
--- @function blob.register
--- @tparam string module what the worker requires before it unpacks such a
---   value; requiring it registers the kind there
--- @tparam function matches `matches(cdata)` tells whether it is of this kind
--- @tparam function pack `pack(value)` returns what is packed in its place; it
---   may refer to the value through the upvalues of functions alone
--- @tparam function unpack `unpack(plain)` makes the value; functions in `plain`
---   have no upvalues yet and must not be called
-function blob.register(module, matches, pack_value, unpack_value)
-  format.kinds[module] = {
-    module = module, matches = matches,
-    pack = pack_value, unpack = unpack_value,
-  }
-end
+local blob = { register = format.register }
 
 --- Packs a value; raises a string that says what cannot travel, and where.
 -- @function blob.pack

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- How a chain travels from the host to its workers: one string, and the
--- descriptor of the heap in which its large tensors lie.
+--- Packs a chain for workers: one string, and the descriptor of the heap in
+-- which its large tensors lie. neap.travel.load reads it.
 -- @module neap.travel.chain
 
 local blob = require("neap.travel.blob")
@@ -28,19 +28,6 @@ function chain.pack(value, name)
   end
   return ("%d %d\n"):format(#path, #cpath) .. path .. cpath .. text,
     not traverse.is_empty(kept) and kept
-end
-
---- Reads what pack() made, in a worker, and sets the module paths.
--- @tparam string text
--- @tparam int fd the host's heap, or -1
-function chain.unpack(text, fd)
-  tensor.heap_fd = fd
-  local size, csize, start = text:match("^(%d+) (%d+)\n()")
-  local cstart = start + size
-  local rest = cstart + csize
-  package.path = text:sub(start, cstart - 1)
-  package.cpath = text:sub(cstart, rest - 1)
-  return blob.unpack(text:sub(rest))
 end
 
 return chain

@@ -22,7 +22,7 @@ format.header_pointer = ffi.typeof([[
   struct { char magic[8]; uint32_t size; int32_t checksum; } *
 ]])
 
---- The kinds of cdata that `blob.register` knows, by module.
+--- The kinds of cdata that are registered, by module.
 format.kinds = {}
 
 local pointers = {}
@@ -78,6 +78,22 @@ function format.checksum(bytes, size)
     sum = bit.tobit(bit.rol(sum, 5) + words[k])
   end
   return sum
+end
+
+--- Lets a kind of cdata travel, one kind a module.
+-- @function register
+-- @tparam string module what the worker requires before it unpacks such a
+--   value; requiring it registers the kind there
+-- @tparam function matches `matches(cdata)` tells whether it is of this kind
+-- @tparam function pack `pack(value)` returns what is packed in its place; it
+--   may refer to the value through the upvalues of functions alone
+-- @tparam function unpack `unpack(plain)` makes the value; functions in `plain`
+--   have no upvalues yet and must not be called
+function format.register(module, matches, pack_value, unpack_value)
+  format.kinds[module] = {
+    module = module, matches = matches,
+    pack = pack_value, unpack = unpack_value,
+  }
 end
 
 return format

@@ -6,7 +6,7 @@
 
 local ffi = require("ffi")
 local array = require("neap.tensor.array")
-local blob = require("neap.travel.blob")
+local format = require("neap.travel.format")
 local dtype = require("neap.tensor.dtype")
 local heap = require("neap.tensor.heap")
 local lib = require("neap.base.lib")
@@ -110,7 +110,7 @@ end
 --- In a worker: the descriptor of the host's heap, or -1.
 tensor.heap_fd = -1
 
-blob.register("neap.travel.tensor", array.is, tensor.pack, function(packed)
+format.register("neap.travel.tensor", array.is, tensor.pack, function(packed)
   return tensor.unpack(packed, tensor.heap_fd)
 end)
 
