@@ -29,7 +29,7 @@ static inline uint8_t *neap__buffer_slot(const neap__buffer *buffer,
   return buffer->segment.base + slot * buffer->slot_bytes;
 }
 /*
- * Frees the pages of a slot, but for its first `kept` bytes; freed pages read
+ * Frees the pages of a slot except its first `kept` bytes; freed pages read
  * as zeroes. Returns the bytes kept, in whole pages.
  */
 uint64_t neap__buffer_trim(neap__buffer *buffer, uint32_t slot, uint64_t kept);

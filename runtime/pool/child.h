@@ -43,7 +43,7 @@ typedef struct neap__child {
 
 /*
  * Starts a worker, which waits until it is greeted: so it can be watched first.
- * inherit is that of neap__launcher_spawn, but for the socket, made here.
+ * inherit is that of neap__launcher_spawn, except the socket: it is made here.
  */
 int neap__child_start(neap__child *child, const neap__launcher *launcher,
                       const int inherit[NEAP__FD_COUNT], neap_error *error);

@@ -126,7 +126,7 @@ typedef struct neap__slot {
   _Atomic int32_t progress; /* the item of the run that is being computed */
 } neap__slot;
 
-/* What a worker reports. The worker writes it, but for `asleep`. */
+/* What a worker reports. The worker writes all of it except `asleep`. */
 typedef struct neap__worker_record {
   _Alignas(128) _Atomic uint32_t asleep; /* 1; the host sets 0 to wake it */
   _Atomic int64_t items;

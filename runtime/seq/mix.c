@@ -12,7 +12,7 @@
  * The error: rounding adds half an item at most for a child, and the child
  * inherits the share w / W of its parent's error. So the error of a source of
  * weight w is at most half the sum of w / W over itself and the nodes above it
- * but for the root. In a Huffman tree a node weighs at least as much as its
+ * except the root. In a Huffman tree a node weighs at least as much as its
  * child and its grandchild together (the grandchild was merged first, being
  * lighter than the child's sibling). So these W grow at least as fast as the
  * Fibonacci numbers, and the error is at most half of 1/1 + 1/1 + 1/2 + 1/3 +
