@@ -43,8 +43,10 @@ end
 os.execute("mkdir -p build/gen build/include build/lib/pkgconfig"
   .. " && ln -sfn lib/pkgconfig build/pkgconfig")
 
+-- Without comments, since each process that loads neap parses it.
 local function cdef_of(header)
-  return read(header):match("/%* cdef: begin %*/\n(.-)\n/%* cdef: end %*/")
+  return (read(header):match("/%* cdef: begin %*/(.-)/%* cdef: end %*/")
+    :gsub("/%*.-%*/", ""):gsub("[ \n]*\n", "\n"))
 end
 
 local cdef = cdef_of("runtime/include/neap.h")
