@@ -164,6 +164,7 @@ scripts() {
     [ -f "$script" ] && part "$script" sh "$script" $long
   done
   part tests/stress/storm.lua "$NEAP_EXECUTABLE" tests/stress/storm.lua $long
+  part lint make --no-print-directory lint
 }
 
 busted=$(command -v busted)
