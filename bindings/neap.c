@@ -130,12 +130,36 @@ static int check_worker(void) {
   return FAILED;
 }
 
+/* The allocator of the Lua state. */
+static lua_Alloc allocate;
+
+/*
+ * Ends the worker in place of returning NULL. Where compiled code allocates,
+ * LuaJIT before June 2023 raises the error from a stale frame: it crashes, or
+ * goes on with a broken stack (luajit.md, short of memory).
+ */
+static void *allocate_or_exit(void *own, void *block, size_t size_before,
+                              size_t size) {
+  void *result = allocate(own, block, size_before, size);
+  if (result == NULL && size > 0) _exit(NEAP_EXIT_MEMORY);
+  return result;
+}
+
+/* From now on this process ends where its Lua state finds no memory. */
+static int exit_without_memory(lua_State *L) {
+  void *own;
+  allocate = lua_getallocf(L, &own);
+  lua_setallocf(L, allocate_or_exit, own);
+  return 0;
+}
+
 /* neap --worker LUA_DIR */
 static void run_worker(lua_State *L, struct command_line *line) {
   lua_pushstring(L, line->words[2]);
   prepend_path(L);
   push_module(L, "neap.worker");
-  call(L, line, 0);
+  lua_pushcfunction(L, exit_without_memory);
+  call(L, line, 1);
 }
 
 /* neap --bundle PATH LUA_DIR ROOT */

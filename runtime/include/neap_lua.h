@@ -180,11 +180,8 @@ const void *neap_worker_chain(const neap_worker *worker, uint64_t *bytes);
  * NEAP_ESYSTEM if the system refuses.
  */
 int neap_worker_limit(neap_worker *worker, neap_error *error);
-/*
- * Ends this process at once with exit status NEAP_EXIT_MEMORY: an item ran out
- * of memory. The host starts another worker, which may retry the item.
- */
-void neap_worker_exhausted(neap_worker *worker);
+/* The bytes of that limit; 0: none. */
+uint64_t neap_worker_memory(const neap_worker *worker);
 /* This worker's number, 0-based; the descriptor of shared tensors, or -1. */
 int32_t neap_worker_number(const neap_worker *worker);
 int32_t neap_worker_heap_fd(const neap_worker *worker);

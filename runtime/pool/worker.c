@@ -230,9 +230,8 @@ int neap_worker_limit(neap_worker *worker, neap_error *error) {
   return neap__error_set(error, NEAP_ESYSTEM, errno, "cannot limit memory");
 }
 
-void neap_worker_exhausted(neap_worker *worker) {
-  (void)worker;
-  _exit(NEAP_EXIT_MEMORY);
+uint64_t neap_worker_memory(const neap_worker *worker) {
+  return worker->ring.control->memory_bytes;
 }
 
 int32_t neap_worker_number(const neap_worker *worker) {

@@ -42,7 +42,6 @@ local function compute(item, getter, k, i, epoch)
   write.item(item, k, x)
 end
 
-local NO_MEMORY = errors.NO_MEMORY
 local NO_MEMORY_AT_START = "not enough memory for the chain and on_start"
 local MESSAGE_MAX = 1000 -- bytes, where there is no room for more
 
@@ -73,26 +72,6 @@ local function send_failure(item, k, e)
   end
 end
 
--- Tries once more, now that the collector has run (luajit.md, foreign memory).
--- If that fails too, a new worker may have enough memory.
-local function compute_with_less(item, ...)
-  local ok, e = errors.try(compute, item, ...)
-  if not ok and e.cause == NO_MEMORY then
-    C.neap_worker_exhausted(item.worker)
-  end
-  return ok, e
-end
-
-local function recover(item, getter, k, i, epoch, e)
-  local ok = false
-  if e.cause == NO_MEMORY then
-    ok, e = compute_with_less(item, getter, k, i, epoch)
-  end
-  if not ok then
-    send_failure(item, k, errors.of_item(e, getter, i))
-  end
-end
-
 -- Returns the memory of a tensor that is made while an item is computed. A
 -- child that the user's code forked gets none: its parent fills the slot.
 local function allocate(nbytes, code, bits, shape, ndim)
@@ -111,7 +90,7 @@ local function run_one(item, task, getter, k, i, epoch)
   task.progress[0] = k
   local ok, e = errors.try(compute, item, getter, k, i, epoch)
   if not ok then
-    recover(item, getter, k, i, epoch, e)
+    send_failure(item, k, errors.of_item(e, getter, i))
   end
 end
 
@@ -139,13 +118,32 @@ local function fill(item, task, getter)
   rows.reset(item)
 end
 
+-- With a limit of memory, LuaJIT's collector may be too late: this one collects
+-- as soon as half of what can be garbage is in use.
+local function new_collector(limit)
+  local mark = 0
+  return function()
+    if collectgarbage("count") * 1024 > mark then
+      collectgarbage()
+      collectgarbage() -- what the first one has finalized
+      local used = collectgarbage("count") * 1024
+      mark = used + (limit - used) / 2
+    end
+  end
+end
+
 local function serve(worker, getter)
   local task = ffi.new("neap_task")
+  local limit = tonumber(C.neap_worker_memory(worker))
+  local collect = limit > 0 and new_collector(limit)
   local item = context.new(worker)
   array.set_allocator(allocate)
   while lib.check(C.neap_worker_next(worker, task, lib.error)) == C.NEAP_OK do
     fill(item, task, getter)
     C.neap_worker_publish(worker, task, C.neap_writer_end(item.writer))
+    if collect then
+      collect()
+    end
   end
 end
 
@@ -163,16 +161,20 @@ local function start(worker)
   return compiler.compile(sent.node)
 end
 
-local function run()
+-- @tparam function exit_without_memory after this call, the process ends where
+--   Lua finds no memory
+local function run(exit_without_memory)
   local out = ffi.new("neap_worker *[1]")
   lib.check(C.neap_worker_attach(out, lib.error))
   local worker = out[0]
   local ok, getter = xpcall(start, errors.handler, worker)
   if not ok then
-    local why = getter == NO_MEMORY and NO_MEMORY_AT_START or tostring(getter)
+    local why = getter == errors.NO_MEMORY and NO_MEMORY_AT_START
+      or tostring(getter)
     C.neap_worker_ready(worker, "cannot start workers: " .. why, lib.error)
     return 1
   end
+  exit_without_memory()
   lib.check(C.neap_worker_ready(worker, nil, lib.error))
   serve(worker, getter)
   return 0
