@@ -146,8 +146,7 @@ local function step_past_end(self, e)
 end
 
 local function step_past_error(self, e)
-  if e.kind == "end" and self.node.length == math.huge
-    and not self.is_stream then
+  if not self.is_stream and self.node:is_end(e) then
     return step_past_end(self, e)
   elseif self.record and errors.is_of_item(e) then
     self.room = borrow.copy_out(e, self.room)
