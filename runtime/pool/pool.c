@@ -190,7 +190,10 @@ static void free_if_done(neap_pool *pool) {
 void neap_pool_close(neap_pool *pool) {
   if (pool == NULL || pool->is_closed) return;
   neap__supervisor *s = &pool->supervisor;
-  if (neap__origin_is_here(&pool->origin)) s->crew.ops->stop(&s->crew);
+  if (neap__origin_is_here(&pool->origin)) {
+    s->crew.ops->stop(&s->crew);
+    neap__lender_trim_others(&pool->lender);
+  }
   neap__supervisor_fini(s);
   neap__segment_close(&pool->control);
   neap__origin_close(&pool->origin);

@@ -13,11 +13,11 @@ local Batch = class("adapter.batch", Node)
 
 Batch.takes_several = true
 
-local function put(state, j, item, count, outer)
-  rows.finish(outer)
+local function put(state, j, item, count, depth)
+  rows.finish(depth)
   state = state or stack.begin(item, count)
   stack.put(state, j, item)
-  rows.settle(outer)
+  rows.settle(depth)
   return state
 end
 
@@ -43,11 +43,11 @@ local function emit_stack(self, g, i, e)
   local total = self.has_pad and self.k
   g:line("local %s", state)
   local function body(n, j, item)
-    local outer = g:name("p")
-    g:line("local %s = %s(%s, %s)", outer, g:own(rows.begin), state, j)
+    local depth = g:name("d")
+    g:line("local %s = %s(%s, %s)", depth, g:own(rows.begin), state, j)
     local y = item()
     g:staged(self, i, "%s = %s(%s, %s, %s, %s, %s)", state, g:own(put),
-      state, j, y, total and g:constant(total) or n, outer)
+      state, j, y, total and g:constant(total) or n, depth)
   end
   local n = emit_loop(self, g, i, e, false, body)
   if self.has_pad then

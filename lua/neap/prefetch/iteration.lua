@@ -87,11 +87,11 @@ function Iteration:finish()
   self.served, self.place = false, self.start
 end
 
---- Ends the workers, and releases the run of the loop that they served.
+--- Ends the workers, and the tensors of the loop that they served.
 function Iteration:close()
   if self.pool:has_workers() then
     if self.served then
-      self.served:give_back()
+      self.served:abandon()
     end
     leave(self)
   end

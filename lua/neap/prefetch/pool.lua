@@ -196,11 +196,12 @@ end
 -- Reads a run. Where slots are short, collects kept items that are no longer in
 -- use: twice, since their owners are collected a cycle later.
 local function read_run(pool, read, ...)
+  pool:check_open() -- a finalizer may have closed it, and again below
   local status = read(pool.opened.pool, ...)
   if status == C.NEAP_EHELD then
     collectgarbage()
     collectgarbage()
-    pool:check_open() -- a finalizer may have closed it
+    pool:check_open()
     status = read(pool.opened.pool, ...)
   end
   if status < 0 then
@@ -222,11 +223,6 @@ end
 --- Ends the iteration before item i.
 function Pool:end_before(i)
   C.neap_pool_shorten(self.opened.pool, exact.from_zero(i))
-end
-
---- Releases a run's slot; -1 is fine.
-function Pool:release(slot)
-  C.neap_pool_release(self.opened.pool, slot)
 end
 
 -- Reads the item of a run, or its error. Tensors in either stay valid.

@@ -37,7 +37,7 @@ local function step(state, i)
   local ok, x = errors.try(state.getter, i, 1)
   if ok then
     return i, x
-  elseif x.kind == "end" and state.node:may_end() then
+  elseif state.node:is_end(x) and state.node:may_end() then
     return nil
   end
   errors.raise(x)
@@ -62,7 +62,7 @@ local function step_skipping(state, i)
     elseif not errors.is_of_item(x) then
       errors.raise(x)
     end
-    local is_over = x.kind == "end" and state.length == math.huge
+    local is_over = state.node:is_end(x)
     if not (is_over and state.node:may_end()) then
       table.insert(state.record, x)
     end

@@ -109,6 +109,31 @@ function Node.is_guarded()
   return false
 end
 
+-- Whether a stage of that name is in the chain.
+local function has_stage(node, name, seen)
+  if seen[node] then
+    return false
+  end
+  seen[node] = true
+  if node:stage_name() == name then
+    return true
+  end
+  for _, source in ipairs(node:inputs()) do
+    if has_stage(source, name, seen) then
+      return true
+    end
+  end
+  return false
+end
+
+--- Whether an error says that an iterator of unknown size below this node has
+-- ended. A function of the chain may read another iterator past its end: then
+-- only its item fails.
+function Node:is_end(e)
+  return e.kind == "end" and self.length == math.huge
+    and has_stage(self, e.stage, {})
+end
+
 --- What messages call the stage: "map (train.lua:12)".
 function Node:stage_name()
   return ("%s (%s)"):format(self.class_name, self.where)

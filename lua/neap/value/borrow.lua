@@ -59,6 +59,17 @@ local function unpin(guard)
   end
 end
 
+local stats = ffi.new("neap_pool_stats")
+
+-- Whether its pool is closed; the pool exists as long as the slot is held.
+local function is_closed(guard)
+  if guard.slot < 0 then
+    return true
+  end
+  C.neap_pool_read_stats(guard.loader, stats)
+  return stats.workers == 0
+end
+
 local Pin = {}
 Pin.__index = Pin
 
@@ -82,9 +93,15 @@ function Pin:take(t)
   t.is_pinned = true
 end
 
+-- The last release of a closed pool unmaps its slots. A finalizer may call it
+-- where one of the tensors is in use: so it waits until they are collected.
 function Pin:drop()
   self.tensors = self.tensors - 1
-  if self.tensors == 0 then
+  if self.tensors > 0 then
+    return
+  elseif is_closed(self.guard) then
+    generation.bump(self.counter)
+  else
     unpin(ffi.gc(self.guard, nil))
     self.guard = false
   end
@@ -197,7 +214,7 @@ local function release_one(t)
   local owner = owners[t]
   if getmetatable(owner) == Pin and not owner:is_over() then
     local is_pinned = t.is_pinned
-    move(t, nil, released, 0)
+    move(t, is_pinned and owner or nil, released, 0)
     if is_pinned then
       owner:drop()
     end

@@ -32,7 +32,7 @@ function context.new(worker)
     row = false, -- the batch row that is being computed: one of `rows`
     depth = 0, -- of batches within batches
     generators = {}, -- stage -> the generator that it draws from
-    rows = {}, -- depth -> {leaves, k, counter} (see neap.value.rows)
+    rows = {}, -- depth -> {outer, leaves, k, counter} (neap.value.rows)
   }
 end
 

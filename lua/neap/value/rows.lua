@@ -23,10 +23,15 @@ function rows.reset(item)
   end
 end
 
+-- The outer rows first, as reset() goes through a list. An outer stack has none
+-- while its first item is computed, which may be a stack itself.
 local function row_at(item, depth)
   local row = item.rows[depth]
   if not row then
-    row = { leaves = false, k = 0, counter = generation.take() }
+    if depth > 1 then
+      row_at(item, depth - 1)
+    end
+    row = { outer = false, leaves = false, k = 0, counter = generation.take() }
     item.rows[depth] = row
   end
   return row
@@ -34,15 +39,17 @@ end
 
 --- Begins item k of a stack.
 -- @tparam table|nil state of neap.stack; nil before its first item
--- @return what rows.finish() needs; nil in a host, whose tensors have memory of
---   their own
+-- @treturn int the depth, which finish() and settle() need: within the item,
+--   the code may have caught an error of a stack, which leaves its own depth
+--   behind; nil in a host, whose tensors have memory of their own
 function rows.begin(state, k)
   local item = context.now
   if item == nil then
     return nil
   end
-  local outer = item.row
   local depth = item.depth + 1
+  local row = row_at(item, depth)
+  row.outer = item.row
   item.row, item.depth = false, depth
   if state and #state.leaves > 0 then
     local leaves = state.leaves
@@ -51,29 +58,24 @@ function rows.begin(state, k)
     for n = 2, #leaves do
       leaves[n].is_given = false
     end
-    local row = row_at(item, depth)
     row.leaves, row.k = leaves, k
     item.row = row
   end
-  return outer
+  return depth
 end
 
 --- Ends the item that rows.begin() began, before it is stacked.
-function rows.finish(outer)
-  if outer ~= nil then
+function rows.finish(depth)
+  if depth ~= nil then
     local item = context.now
-    item.row, item.depth = outer, item.depth - 1
+    item.row, item.depth = item.rows[depth].outer, depth - 1
   end
 end
 
 --- Ends the row of the item that has been stacked: it is the batch's now.
-function rows.settle(outer)
-  if outer ~= nil then
-    local item = context.now
-    local row = item.rows[item.depth + 1]
-    if row then
-      generation.bump(row.counter)
-    end
+function rows.settle(depth)
+  if depth ~= nil then
+    generation.bump(context.now.rows[depth].counter)
   end
 end
 

@@ -638,6 +638,25 @@ static void memory_of_idle_slots_falls(void **state) {
   neap_pool_close(pool);
 }
 
+static void closing_frees_the_slots_that_are_not_held(void **state) {
+  host *h = *state;
+  neap_run held[20];
+  h->program.kind = HEAPS;
+  h->program.at = 20;
+  h->options.chunk = 1;
+  h->options.buffered = 2;
+  h->options.length = 1000;
+  neap_pool *pool = open_loader(h);
+  for (int k = 0; k < 20; k++)
+    next_run(pool, &held[k]);
+  for (int k = 1; k < 20; k++)
+    neap_pool_release(pool, held[k].slot);
+  neap_pool_close(pool);
+  assert_in_range(bytes_in_slots(), 1, 24 << 20);
+  check_run(h, &held[0]);
+  neap_pool_release(pool, held[0].slot);
+}
+
 /* A seal by one worker would keep its successors from mapping a segment. */
 static void no_worker_seals_or_sizes_a_segment(void **state) {
   neap_pool *pool = open_loader(*state);
@@ -959,6 +978,7 @@ int main(int argc, char **argv) {
       test(memory_falls_after_a_large_item),
       test(memory_falls_after_a_cancelled_item),
       test(memory_of_idle_slots_falls),
+      test(closing_frees_the_slots_that_are_not_held),
       test(no_worker_seals_or_sizes_a_segment),
       test(wrong_options_are_named),
       test(an_executable_is_found_by_the_environment),

@@ -148,6 +148,44 @@ describe("neap.batch", function()
       assert.truthy(e.message:find("has been released", 1, true))
     end)
 
+  it("nor where a batch within that item failed", function()
+    local kept
+    local rescued = neap.range(6):map(function(i)
+      return i == 4 and error("four") or i
+    end):batch(2, { collate = neap.stack }):rescue(function() return 0 end)
+    local p = neap.zip(neap.range(3):map(function(i)
+      local t = neap.tensor("i32", { 3 }, i)
+      kept = i == 2 and t or kept
+      return t
+    end), rescued):map(function(pair)
+      local ok, e = true, nil
+      if pair[1][1] == 3 then
+        ok, e = pcall(kept.fill, kept, -1)
+      end
+      return { x = pair[1], refusal = ok and "" or tostring(e) }
+    end):batch(3, { collate = neap.stack }):prefetch({ workers = 1 })
+    local x = p[1]
+    assert.same({ { 1, 1, 1 }, { 2, 2, 2 }, { 3, 3, 3 } }, x.x:totable())
+    assert.truthy(x.refusal[3]:find("has been released", 1, true))
+    p:close()
+  end)
+
+  it("stacks batches where one is the first item of another", function()
+    local function check(k)
+      local s = neap.range(8):map(function(i)
+        return neap.tensor("f64", { 2 }, i)
+      end):batch(2, { collate = neap.stack })
+        :batch(k, { collate = neap.stack })
+      local p = s:prefetch({ workers = 1, chunk = 1 })
+      for i = 1, #s do
+        assert.same(s[i]:totable(), p[i]:totable())
+      end
+      p:close()
+    end
+    check(1)
+    check(2)
+  end)
+
   it("places batches of batches in their rows", function()
     local function image(i)
       return neap.tensor("f32", { 1000 }, i)

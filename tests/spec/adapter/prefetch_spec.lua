@@ -248,6 +248,32 @@ describe("a prefetch", function()
       assert.truthy(refusals > 0)
     end)
 
+    it("items that stay in memory where a finalizer closes it", function()
+      local function make(i)
+        local list = {}
+        for j = 1, 50 do
+          list[j] = i .. ("x"):rep(200) .. j
+        end
+        return { list = list, t = neap.tensor("f64", { 50, 20 }, 7) }
+      end
+      local function loop(p, uses)
+        local guard = newproxy(true)
+        getmetatable(guard).__gc = function() p:close() end
+        guard = nil -- luacheck: ignore
+        for _, x in p:each() do
+          for _ = 1, uses do
+            assert(x.t:totable()[50][20] == 7 and x.t:clone():get(50, 20) == 7)
+          end
+        end
+      end
+      for k = 1, 12 do
+        local p = prefetch(neap.from(make), { workers = 1 })
+        local e = support.raised(loop, p, k % 2 == 0 and 2 ^ 20 or 0)
+        assert.truthy(e.kind == "closed"
+          or tostring(e):find("has been released", 1, true))
+      end
+    end)
+
     it("lists for sequences, by any number of workers", function()
       local pieces = neap.range(6):split(1)
       local fields = neap.zip({ piece = pieces, n = { 7, 8 } })
