@@ -4,6 +4,7 @@
 -- @module neap.prefetch.worker
 
 local ffi = require("ffi")
+local advice = require("neap.prefetch.advice")
 local array = require("neap.tensor.array")
 local compiler = require("neap.sequence.compile")
 local context = require("neap.value.context")
@@ -52,10 +53,10 @@ local function send_failure(item, k, e)
   C.neap_worker_confirm(item.worker)
   local number = C.neap_worker_number(item.worker) + 1
   local fields = {
-    kind = e.kind, message = e.message, index = e.index, stage = e.stage,
-    outer_index = e.outer_index, outer_stage = e.outer_stage,
-    worker = number, traceback = e.traceback, cause = e.cause,
-    status = e.status,
+    kind = e.kind, message = advice(e.message),
+    index = e.index, stage = e.stage, outer_index = e.outer_index,
+    outer_stage = e.outer_stage, worker = number, traceback = e.traceback,
+    cause = e.cause, status = e.status,
   }
   if write.failure(item, k, fields) then
     return
@@ -169,7 +170,8 @@ local function run()
   local worker = out[0]
   local ok, getter = xpcall(start, errors.handler, worker)
   if not ok then
-    local why = getter == NO_MEMORY and NO_MEMORY_AT_START or tostring(getter)
+    local why = getter == NO_MEMORY and NO_MEMORY_AT_START
+      or advice(tostring(getter))
     C.neap_worker_ready(worker, "cannot start workers: " .. why, lib.error)
     return 1
   end

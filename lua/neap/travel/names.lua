@@ -85,7 +85,8 @@ local function fields(module, files)
   return list
 end
 
---- The names of all values that have one: `{module, field}`, or `{module}`.
+--- The names of all values that have one: `{module, field}`, or `{module}`; and
+-- the files of modules, as sources of functions.
 local function names()
   local found = {}
   local list, files = modules()
@@ -102,7 +103,7 @@ local function names()
       end
     end
   end
-  return found
+  return found, files
 end
 
 return names

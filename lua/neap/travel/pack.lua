@@ -9,6 +9,7 @@
 
 local ffi = require("ffi")
 local class = require("neap.base.class")
+local check_globals = require("neap.travel.globals")
 local format = require("neap.travel.format")
 local names = require("neap.travel.names")
 local refusal = require("neap.travel.refusal")
@@ -216,7 +217,7 @@ enter["function"] = function(packer, frame)
   end
   local ok, bytecode = pcall(string.dump, value)
   if not ok then
-    refuse(packer, frame, describe(value))
+    refusal.raise_own(frame, packer.name)
   end
   make(packer, value, TAG.closure, bytecode)
   packer.closures[#packer.closures + 1] = frame
@@ -233,18 +234,18 @@ function enter.cdata(packer, frame)
   if kind then
     return enter_custom(packer, frame, kind)
   elseif not enter_scalar(packer, value) and not enter_named(packer, value) then
-    refuse(packer, frame, describe(value))
+    refusal.raise_own(frame, packer.name)
   end
 end
 
 function enter.userdata(packer, frame)
   if not enter_named(packer, frame.value) then
-    refuse(packer, frame, describe(frame.value))
+    refusal.raise_own(frame, packer.name)
   end
 end
 
 function enter.thread(packer, frame)
-  refuse(packer, frame, describe(frame.value))
+  refusal.raise_own(frame, packer.name)
 end
 
 ---- The walk ------------------------------------------------------------
@@ -383,10 +384,11 @@ local function finish(packer)
 end
 
 local function pack(value, name)
+  local named, files = names()
   local packer = {
     name = name,
     bytes = new_bytes(4096), capacity = 4096, size = format.HEADER_BYTES,
-    names = names(),
+    names = named,
     ids = {},       -- object -> its number; false while it is being made
     count = 0,
     closures = {},  -- their frames, in the order met
@@ -398,6 +400,7 @@ local function pack(value, name)
     done = done + 1
     put_upvalues(packer, packer.closures[done])
   end
+  check_globals(packer.closures, files, name)
   put_u8(packer, TAG.answer)
   put(packer, value)
   return finish(packer)
