@@ -36,6 +36,7 @@ local neap = {
   stack = require("neap.tensor.stack"),
   keep = borrow.keep,
   release = borrow.release,
+  per_worker = require("neap.prefetch.per_worker").make,
 }
 traverse.each(neap, check.register)
 check.register("stack", getmetatable(neap.stack).__call)

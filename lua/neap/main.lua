@@ -72,9 +72,17 @@ local function shift(words, by)
   return shifted
 end
 
+local function close_resources()
+  local per_worker = package.loaded["neap.prefetch.per_worker"]
+  if per_worker then
+    per_worker.close_all()
+  end
+end
+
 local function execute(chunk, words, by)
   _G.arg = shift(words, by)
   local ok, message = xpcall(chunk, explain, unpack(_G.arg))
+  close_resources()
   if ok then
     return DONE
   end

@@ -164,6 +164,13 @@ local function start(worker)
   return compiler.compile(sent.node)
 end
 
+local function close_resources()
+  local per_worker = package.loaded["neap.prefetch.per_worker"]
+  if per_worker then
+    per_worker.close_all()
+  end
+end
+
 local function run()
   local out = ffi.new("neap_worker *[1]")
   lib.check(C.neap_worker_attach(out, lib.error))
@@ -177,6 +184,7 @@ local function run()
   end
   lib.check(C.neap_worker_ready(worker, nil, lib.error))
   serve(worker, getter)
+  close_resources()
   return 0
 end
 
