@@ -96,6 +96,7 @@ local function run_script(words)
     local is_unreadable = message:match("^cannot ")
     return complain(is_unreadable and MISUSED or FAILED, message)
   end
+  require("neap.base.beside")(path)
   return execute(chunk, words, 1)
 end
 
