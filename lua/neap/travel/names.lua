@@ -20,6 +20,25 @@ local REFERENCES = {
   table = true, ["function"] = true, userdata = true, cdata = true,
 }
 
+-- The files of modules that were found, for these paths: looking for them takes
+-- most of the time.
+local found_files, found_for = {}, ""
+
+-- Returns the file of a module; nil if there is none.
+local function file_of(name)
+  local paths = package.path .. "\n" .. package.cpath
+  if paths ~= found_for then
+    found_files, found_for = {}, paths
+  end
+  local path = found_files[name]
+  if not path then
+    path = package.searchpath(name, package.path)
+      or package.searchpath(name, package.cpath)
+    found_files[name] = path
+  end
+  return path
+end
+
 -- The names of the modules that a worker finds too, and the files of those.
 local function modules()
   local list, others, files = {}, {}, {}
@@ -31,8 +50,7 @@ local function modules()
   for _, name in ipairs(traverse.keys(package.loaded)) do
     local value = package.loaded[name]
     if type(name) == "string" and not is_standard[name] then
-      local path = package.searchpath(name, package.path)
-        or package.searchpath(name, package.cpath)
+      local path = file_of(name)
       if path then
         files["@" .. path] = true
         others[#others + 1] = REFERENCES[type(value)] and name or nil
