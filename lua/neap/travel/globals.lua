@@ -3,18 +3,14 @@
 -- that LuaJIT starts with, those that its modules set, and those that on_start
 -- or another function of the chain sets. Any other is nil there.
 --
--- The bytecode of a function names the globals that it reads and sets. Fields
--- that the script added to a library are found where the code spells them out
--- (`string.trim`), and not in `text:trim()`.
+-- Fields that the script added to a library are found where the code spells
+-- them out (`string.trim`), and not in `text:trim()`.
 -- @module neap.travel.globals
 
-local bit = require("bit")
-local util = require("jit.util")
+local bytecode = require("neap.travel.bytecode")
 local check = require("neap.base.check")
 local refusal = require("neap.travel.refusal")
 local traverse = require("neap.base.traverse")
-
-local band, rshift = bit.band, bit.rshift
 
 local function set_of(words)
   local set = {}
@@ -33,82 +29,8 @@ local BUILT_IN = set_of([[
   unpack xpcall
 ]])
 
--- The libraries to which scripts add fields, and their fields that are neither
--- functions nor files.
-local LIBRARIES = set_of("_G bit coroutine debug io math os string table")
+-- The fields of libraries that are neither functions nor files.
 local CONSTANTS = set_of("math.pi math.huge")
-
----- Bytecode ------------------------------------------------------------
-
--- The numbers of opcodes differ between versions of LuaJIT.
-local probe = loadstring("a = b.c b.c = 1")
-
-local function opcode(pc)
-  return band(util.funcbc(probe, pc), 0xff)
-end
-
-local GGET, TGETS, GSET, TSETS = opcode(1), opcode(2), opcode(3), opcode(6)
-
-local function name_of(library, field)
-  return library == "_G" and field or library .. "." .. field
-end
-
--- Calls see(name, is_set, f, pc) for each global, and each field of a library,
--- that f or a function in it reads or sets.
-local function scan(f, see)
-  local info = util.funcinfo(f)
-  local library_in = {} -- register -> the library that was last read into it
-  local fresh -- the register that the instruction before filled with one
-  for pc = 1, info.bytecodes - 1 do
-    local code = util.funcbc(f, pc)
-    local op, a = band(code, 0xff), band(rshift(code, 8), 0xff)
-    local was_fresh = fresh
-    fresh = nil
-    if op == GGET or op == GSET then
-      local name = util.funck(f, -rshift(code, 16) - 1)
-      see(name, op == GSET, f, pc)
-      if op == GGET and LIBRARIES[name] then
-        library_in[a], fresh = name, a
-      end
-    elseif op == TGETS or op == TSETS then
-      local b = rshift(code, 24)
-      local library = library_in[b]
-      if library and (op == TSETS or b == was_fresh) then
-        local field = util.funck(f, -band(rshift(code, 16), 0xff) - 1)
-        see(name_of(library, field), op == TSETS, f, pc)
-      end
-    end
-  end
-  if info.children then
-    local k = -1
-    local constant = util.funck(f, k)
-    while constant ~= nil do
-      if type(constant) == "proto" then
-        scan(constant, see)
-      end
-      k = k - 1
-      constant = util.funck(f, k)
-    end
-  end
-end
-
--- Whether the constants of f, or of a function in it, have a string.
-local function mentions(f, text)
-  local k = -1
-  local constant = util.funck(f, k)
-  while constant ~= nil do
-    if constant == text
-      or type(constant) == "proto" and mentions(constant, text)
-    then
-      return true
-    end
-    k = k - 1
-    constant = util.funck(f, k)
-  end
-  return false
-end
-
----- Whose it is ---------------------------------------------------------
 
 -- A field of a table, or of the tables that stand in for it.
 local function lookup(t, key)
@@ -151,7 +73,7 @@ local function is_set_by_module(name, files)
       and not check.is_ours({ source = source }) and loadfile(source:sub(2))
     local is_set = false
     if chunk then
-      scan(chunk, function(found, sets)
+      bytecode.scan(chunk, function(found, sets)
         is_set = is_set or sets and found == name
       end)
     end
@@ -169,8 +91,8 @@ local function is_required(name, f, frames)
   for _, module in ipairs(traverse.keys(package.loaded)) do
     if rawequal(package.loaded[module], value) then
       for _, frame in ipairs(frames) do
-        if mentions(frame.value, module) and mentions(frame.value, "require")
-        then
+        local strings = bytecode.strings(frame.value)
+        if strings[module] and strings.require then
           return true
         end
       end
@@ -196,13 +118,12 @@ end
 local function check_globals(frames, files, name)
   local uses, sets = {}, {}
   for _, frame in ipairs(frames) do
-    scan(frame.value, function(found, is_set, f, pc)
+    bytecode.scan(frame.value, function(found, is_set, f, pc)
       if is_set then
         sets[found] = true
       elseif is_of_script(found, frame.value, files) then
         uses[#uses + 1] = {
-          name = found, frame = frame,
-          line = util.funcinfo(f, pc).currentline,
+          name = found, frame = frame, line = bytecode.line(f, pc),
         }
       end
     end)

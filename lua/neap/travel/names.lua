@@ -24,24 +24,26 @@ local REFERENCES = {
 -- most of the time.
 local found_files, found_for = {}, ""
 
--- Returns the file of a module; nil if there is none.
+-- Returns the file of a module, and whether it is in Lua; nil if there is none.
 local function file_of(name)
   local paths = package.path .. "\n" .. package.cpath
   if paths ~= found_for then
     found_files, found_for = {}, paths
   end
-  local path = found_files[name]
-  if not path then
-    path = package.searchpath(name, package.path)
-      or package.searchpath(name, package.cpath)
-    found_files[name] = path
+  local file = found_files[name]
+  if not file then
+    local path = package.searchpath(name, package.path)
+    file = { path = path or package.searchpath(name, package.cpath),
+      is_lua = path ~= nil }
+    found_files[name] = file.path and file
   end
-  return path
+  return file.path, file.is_lua
 end
 
--- The names of the modules that a worker finds too, and the files of those.
+-- The names of the modules that a worker finds too; the files of those; which
+-- of them are tables that a file in Lua makes, and not neap's.
 local function modules()
-  local list, others, files = {}, {}, {}
+  local list, others, files, changeable = {}, {}, {}, {}
   for _, name in ipairs(STANDARD) do
     if package.loaded[name] then
       list[#list + 1] = name
@@ -50,8 +52,10 @@ local function modules()
   for _, name in ipairs(traverse.keys(package.loaded)) do
     local value = package.loaded[name]
     if type(name) == "string" and not is_standard[name] then
-      local path = file_of(name)
+      local path, is_lua = file_of(name)
       if path then
+        changeable[name] = is_lua and type(value) == "table"
+          and not name:find("^neap%f[.%z]") or nil
         files["@" .. path] = true
         others[#others + 1] = REFERENCES[type(value)] and name or nil
       end
@@ -61,7 +65,7 @@ local function modules()
   for _, name in ipairs(others) do
     list[#list + 1] = name
   end
-  return list, files
+  return list, files, changeable
 end
 
 -- Of the standard library: what is built in, since a worker lacks what a script
@@ -104,10 +108,11 @@ local function fields(module, files)
 end
 
 --- The names of all values that have one: `{module, field}`, or `{module}`; and
--- the files of modules, as sources of functions.
+-- the files of modules, as sources of functions; and which modules are tables
+-- whose changes travel.
 local function names()
   local found = {}
-  local list, files = modules()
+  local list, files, changeable = modules()
   for _, module in ipairs(list) do
     local value = package.loaded[module]
     found[value] = found[value] or { module }
@@ -121,7 +126,7 @@ local function names()
       end
     end
   end
-  return found, files
+  return found, files, changeable
 end
 
 return names

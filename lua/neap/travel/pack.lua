@@ -8,6 +8,7 @@
 -- @module neap.travel.pack
 
 local ffi = require("ffi")
+local changes = require("neap.travel.changes")
 local class = require("neap.base.class")
 local check_globals = require("neap.travel.globals")
 local format = require("neap.travel.format")
@@ -184,10 +185,33 @@ local function enter_scalar(packer, value)
   end
 end
 
+local visit -- below
+
+-- Puts the changes of a module that workers load, and of those that it uses:
+-- before anything of it is used. (A module of a kind counts its own values.)
+local function put_changes(packer, name)
+  if not packer.changeable[name] or format.kinds[name] then
+    return
+  end
+  packer.changeable[name] = nil
+  local module = package.loaded[name]
+  local shadow = changes.of(module, packer.names, packer.files)
+  if shadow then
+    visit(packer, module)
+    visit(packer, shadow, { value = module }, refusal.MODULE .. name)
+    complete(packer, module, TAG.patch)
+    put(packer, shadow)
+  end
+  changes.used(module, packer.names, put_changes, packer)
+end
+
 local function enter_named(packer, value)
   local name = packer.names[value]
   if name then
-    make(packer, value, TAG.named, name[1], name[2])
+    put_changes(packer, name[1])
+    if is_unmade(packer, value) then
+      make(packer, value, TAG.named, name[1], name[2])
+    end
   end
   return name
 end
@@ -219,6 +243,7 @@ enter["function"] = function(packer, frame)
   if not ok then
     refusal.raise_own(frame, packer.name)
   end
+  changes.required(value, packer.changeable, put_changes, packer)
   make(packer, value, TAG.closure, bytecode)
   packer.closures[#packer.closures + 1] = frame
 end
@@ -337,7 +362,7 @@ local function meet(packer, value, parent, step)
 end
 
 -- Makes and completes a value and all that it reaches, but upvalues.
-local function visit(packer, value, parent, step)
+function visit(packer, value, parent, step)
   local frame = is_unmade(packer, value) and meet(packer, value, parent, step)
   while frame and frame ~= parent do
     local child, child_step = unmade(packer, frame)
@@ -384,11 +409,12 @@ local function finish(packer)
 end
 
 local function pack(value, name)
-  local named, files = names()
+  local named, files, changeable = names()
   local packer = {
     name = name,
     bytes = new_bytes(4096), capacity = 4096, size = format.HEADER_BYTES,
-    names = named,
+    names = named, files = files,
+    changeable = changeable, -- modules whose changes are not put yet
     ids = {},       -- object -> its number; false while it is being made
     count = 0,
     closures = {},  -- their frames, in the order met

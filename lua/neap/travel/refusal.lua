@@ -14,6 +14,10 @@ local refusal = {}
 local METATABLE, KEY, PLAIN = {}, {}, {}
 refusal.METATABLE, refusal.KEY, refusal.PLAIN = METATABLE, KEY, PLAIN
 
+-- The step from a module to what it holds: this, and its name.
+local MODULE = "module "
+refusal.MODULE = MODULE
+
 -- How much of a path is shown: this many steps of it.
 local STEPS_MAX = 12
 
@@ -70,7 +74,9 @@ local function origin_of(frame)
   if class.name_of(debug.getmetatable(value)) and value.stage_name then
     return value:stage_name()
   end
-  return step == "on_start" and not frame.parent.parent and step or nil
+  local is_first = not frame.parent.parent and type(step) == "string"
+  return is_first and (step == "on_start" or step:find("^" .. MODULE)) and step
+    or nil
 end
 
 -- How a frame is reached: from where, by which function (or none), by which
@@ -108,7 +114,8 @@ local function before_text(way)
     return ("; that function is reached from %s by its %s"):format(from,
       joined(before, ", "))
   end
-  local first = from == "on_start" and from or "the function of " .. from
+  local first = from == "on_start" and from
+    or (from:find("^" .. MODULE) and "a" or "the") .. " function of " .. from
   if #before == 1 then
     return ("; that is %s"):format(first)
   end

@@ -626,12 +626,10 @@ describe("what cannot travel", function()
     assert.equals(what .. "is on_start", message(math.abs, helper))
     assert.equals(what .. "function is reached from on_start by its upvalue "
       .. "'tools'.helper", message(math.abs, map))
-    assert.equals(("cannot send from (%s:%d) to a worker: its stored[1] is a "
-      .. "file"):format(debug.getinfo(1, "S").short_src,
-        debug.getinfo(1, "l").currentline + 2),
-      support.message(function()
+    assert.matches("^cannot send from %(.*%) to a worker: its %a+%[1%] is a "
+      .. "file\n", support.message(function()
         local _ = neap.from({ log }):prefetch({ workers = 1 })
-      end):match("^(.-)\n"))
+      end))
     log:close()
   end)
 
