@@ -13,6 +13,7 @@
 -- A new adapter is one file and one name here.
 -- @module neap
 
+local add_folder = require("neap.base.beside")
 local check = require("neap.base.check")
 local errors = require("neap.base.errors")
 local borrow = require("neap.value.borrow")
@@ -36,6 +37,7 @@ local neap = {
   stack = require("neap.tensor.stack"),
   keep = borrow.keep,
   release = borrow.release,
+  per_worker = require("neap.prefetch.per_worker").make,
 }
 traverse.each(neap, check.register)
 check.register("stack", getmetatable(neap.stack).__call)
@@ -69,6 +71,12 @@ for _, name in ipairs(ADAPTERS) do
   if not adapter.is_function then
     handle.method(name, method)
   end
+end
+
+-- A script of a plain LuaJIT. (`neap` has done so for its own; workers have no
+-- script.)
+if type(arg) == "table" and type(arg[0]) == "string" then
+  add_folder(arg[0])
 end
 
 neap.take = neap.gather

@@ -72,9 +72,17 @@ local function shift(words, by)
   return shifted
 end
 
+local function close_resources()
+  local per_worker = package.loaded["neap.prefetch.per_worker"]
+  if per_worker then
+    per_worker.close_all()
+  end
+end
+
 local function execute(chunk, words, by)
   _G.arg = shift(words, by)
   local ok, message = xpcall(chunk, explain, unpack(_G.arg))
+  close_resources()
   if ok then
     return DONE
   end
@@ -88,6 +96,7 @@ local function run_script(words)
     local is_unreadable = message:match("^cannot ")
     return complain(is_unreadable and MISUSED or FAILED, message)
   end
+  require("neap.base.beside")(path)
   return execute(chunk, words, 1)
 end
 

@@ -77,8 +77,9 @@ local function name_of(called, known)
   return name == "__concat" and ".." or name
 end
 
---- Raises in Lua's own words: bad argument #2 to 'batch' (...).
-function check.fail(narg, message)
+--- Raises in Lua's own words: bad argument #2 to 'batch' (...), and a line of
+-- help if there is any.
+function check.fail(narg, message, help)
   local _, called = check.caller()
   local known = called and registered[called.func]
   if known and known.is_swapped and narg <= 2 then
@@ -91,7 +92,8 @@ function check.fail(narg, message)
   if narg == 0 then
     check.raise(("calling '%s' on bad self (%s)"):format(name, message))
   end
-  check.raise(("bad argument #%d to '%s' (%s)"):format(narg, name, message))
+  check.raise(("bad argument #%d to '%s' (%s)%s"):format(narg, name, message,
+    help and "\nhelp: " .. help or ""))
 end
 
 local function got(value)
@@ -147,8 +149,10 @@ function kinds.boolean(v)
   return type(v) == "boolean", "boolean"
 end
 
+local WRAP = "wrap a C function: function(x) return f(x) end"
+
 function kinds.func(v)
-  return type(v) == "function", "function"
+  return type(v) == "function", "function", type(v) == "cdata" and WRAP
 end
 
 function kinds.text(v)
@@ -157,9 +161,9 @@ end
 
 local function argument(kind)
   return function(narg, value)
-    local fits, what = kind(value)
+    local fits, what, help = kind(value)
     if not fits then
-      check.fail(narg, ("%s expected, got %s"):format(what, got(value)))
+      check.fail(narg, ("%s expected, got %s"):format(what, got(value)), help)
     end
     return value
   end

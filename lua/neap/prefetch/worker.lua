@@ -4,6 +4,7 @@
 -- @module neap.prefetch.worker
 
 local ffi = require("ffi")
+local advice = require("neap.prefetch.advice")
 local array = require("neap.tensor.array")
 local compiler = require("neap.sequence.compile")
 local context = require("neap.value.context")
@@ -51,10 +52,10 @@ local function send_failure(item, k, e)
   C.neap_worker_confirm(item.worker)
   local number = C.neap_worker_number(item.worker) + 1
   local fields = {
-    kind = e.kind, message = e.message, index = e.index, stage = e.stage,
-    outer_index = e.outer_index, outer_stage = e.outer_stage,
-    worker = number, traceback = e.traceback, cause = e.cause,
-    status = e.status,
+    kind = e.kind, message = advice(e.message),
+    index = e.index, stage = e.stage, outer_index = e.outer_index,
+    outer_stage = e.outer_stage, worker = number, traceback = e.traceback,
+    cause = e.cause, status = e.status,
   }
   if write.failure(item, k, fields) then
     return
@@ -161,6 +162,13 @@ local function start(worker)
   return compiler.compile(sent.node)
 end
 
+local function close_resources()
+  local per_worker = package.loaded["neap.prefetch.per_worker"]
+  if per_worker then
+    per_worker.close_all()
+  end
+end
+
 -- @tparam function exit_without_memory after this call, the process ends where
 --   Lua finds no memory
 local function run(exit_without_memory)
@@ -170,13 +178,14 @@ local function run(exit_without_memory)
   local ok, getter = xpcall(start, errors.handler, worker)
   if not ok then
     local why = getter == errors.NO_MEMORY and NO_MEMORY_AT_START
-      or tostring(getter)
+      or advice(tostring(getter))
     C.neap_worker_ready(worker, "cannot start workers: " .. why, lib.error)
     return 1
   end
   exit_without_memory()
   lib.check(C.neap_worker_ready(worker, nil, lib.error))
   serve(worker, getter)
+  close_resources()
   return 0
 end
 

@@ -90,6 +90,9 @@ local CASES = {
     "#2 to 'rep' (whole number, 0 or more, expected, got -1)",
   ["neap.from_iter(1)"] = "#1 to 'from_iter' (function expected, got 1)",
   ["neap.range('x')"] = "#1 to 'range' (number expected, got \"x\")",
+  ["s:map(require('neap.base.lib').C.neap_abi)"] =
+    "#1 to 'map' (function expected, got cdata)\n"
+    .. "help: wrap a C function: function(x) return f(x) end",
   ["neap.from(5)"] = "#1 to 'from' (sequence expected, got 5)",
   ["neap.idx(1)"] = "#1 to 'idx' (string expected, got 1)",
   ["neap.errors('x')"] =

@@ -169,7 +169,8 @@ describe("a worker", function()
             return list
           end,
           [("the function at %s:%d to a worker: its upvalue 'handle' is a "
-            .. "userdata (file)"):format(FILE, line)] = function()
+            .. "file; that function is reached from the function of map (")
+            :format(FILE, line)] = function()
             return reader()
           end,
         }) do
