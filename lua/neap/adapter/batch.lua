@@ -13,8 +13,21 @@ local Batch = class("adapter.batch", Node)
 
 Batch.takes_several = true
 
-local function put(state, j, item, count, outer)
+-- Asks about the function whose result is missing: of a stage below the batch.
+local function raise_nil(node, j)
+  while node and not node.f do
+    node = node:inputs()[1]
+  end
+  error(check.with_help(("cannot stack: item %d is nil"):format(j),
+    node and ("does the function of %s return a value?"):format(
+      node:stage_name())), 0)
+end
+
+local function put(state, j, item, count, outer, source)
   rows.finish(outer)
+  if rawequal(item, nil) then
+    raise_nil(source, j)
+  end
   state = state or stack.begin(item, count)
   stack.put(state, j, item)
   rows.settle(outer)
@@ -46,8 +59,9 @@ local function emit_stack(self, g, i, e)
     local outer = g:name("p")
     g:line("local %s = %s(%s, %s)", outer, g:own(rows.begin), state, j)
     local y = item()
-    g:staged(self, i, "%s = %s(%s, %s, %s, %s, %s)", state, g:own(put),
-      state, j, y, total and g:constant(total) or n, outer)
+    g:staged(self, i, "%s = %s(%s, %s, %s, %s, %s, %s)", state, g:own(put),
+      state, j, y, total and g:constant(total) or n, outer,
+      g:constant(self.source))
   end
   local n = emit_loop(self, g, i, e, false, body)
   if self.has_pad then

@@ -40,7 +40,7 @@ end
 -- @treturn Sequence
 local function epoch(source, n)
   source = handle.check(1, source)
-  check.count(2, n)
+  check.count(2, n, n == 0 and "epochs count from 1" or nil)
   if source.at_epoch then
     return handle.wrap(source:at_epoch(n))
   end

@@ -101,7 +101,7 @@ end
 
 -- -- Methods of its handles -------------------------------------------------
 
-local methods = handle.more_methods()
+local methods = handle.more_methods("prefetch")
 Prefetch.methods = methods
 
 local function iteration_of(s)

@@ -94,6 +94,13 @@ function errors.register(func, lines, names)
   stages[func] = #names > 1 and names or names[1]
 end
 
+-- Makes an error of its fields. The message's help line becomes a field.
+local function new(fields)
+  local text, help = check.split_help(fields.message)
+  fields.message, fields.help = text, fields.help or help
+  return Error:new(fields)
+end
+
 function errors.is(value)
   return getmetatable(value) == Error
 end
@@ -114,6 +121,9 @@ function Error.__tostring(e)
   end
   if e.worker then
     parts[#parts + 1] = ("\n  in worker %d"):format(e.worker)
+  end
+  if e.help then
+    parts[#parts + 1] = "\nhelp: " .. e.help
   end
   if e.traceback then
     parts[#parts + 1] = "\n" .. e.traceback
@@ -219,7 +229,7 @@ function errors.handler(cause)
     return cause
   end
   local message, status = text_of(cause), lib.status_of(cause)
-  return Error:new({
+  return new({
     kind = "item", status = status,
     message = message,
     index = found.index, stage = found.stage,
@@ -233,7 +243,7 @@ end
 -- a few calls, and for none while LuaJIT records a trace (see luajit.guard).
 for _, f in ipairs({
   errors.handler, text_of, traceback, name_of, find_stages, local_named,
-  check.is_ours, lib.status_of,
+  check.is_ours, check.split_help, new, lib.status_of,
 }) do
   jit.off(f)
 end
@@ -264,7 +274,7 @@ local function without_handler(cause, f, i)
     collectgarbage()
     collectgarbage()
   end
-  return errors.of_item(Error:new({
+  return errors.of_item(new({
     kind = "item", message = text_of(cause), cause = cause,
   }), f, i)
 end
@@ -278,16 +288,14 @@ function errors.try(f, ...)
   return ok, x
 end
 
---- Makes an error object of its fields.
-function errors.make(fields)
-  return Error:new(fields)
-end
+--- Makes an error object of its fields: see docs/reference/lua.md.
+errors.make = new
 
 --- Makes the error of item i from a failure of C; nil if no kind of error of a
 -- single item has the failure's status.
 function errors.of_failure(failure, i, stage)
   local kind = of_status[false][lib.status_of(failure)]
-  return kind and Error:new({
+  return kind and new({
     kind = kind, status = failure.status, message = failure.message,
     index = i, stage = stage,
   })
@@ -299,7 +307,7 @@ end
 -- @tparam[opt] string kind
 function errors.refuse(why, kind)
   local status = lib.status_of(why)
-  error(Error:new({
+  error(new({
     kind = of_status[true][status] or kind or "worker", status = status,
     message = check.located(why),
   }), 0)

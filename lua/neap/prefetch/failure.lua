@@ -15,7 +15,9 @@ local C = lib.C
 
 local failure = {}
 
-local TEXTS = { "kind", "message", "stage", "outer_stage", "traceback" }
+local TEXTS = {
+  "kind", "message", "stage", "outer_stage", "traceback", "help",
+}
 local NUMBERS = { "index", "outer_index", "worker", "status" }
 
 local function drop_others(fields, names, wanted)

@@ -55,7 +55,7 @@ local function send_failure(item, k, e)
     kind = e.kind, message = e.message, index = e.index, stage = e.stage,
     outer_index = e.outer_index, outer_stage = e.outer_stage,
     worker = number, traceback = e.traceback, cause = e.cause,
-    status = e.status,
+    status = e.status, help = e.help,
   }
   if write.failure(item, k, fields) then
     return

@@ -7,6 +7,7 @@
 local ffi = require("ffi")
 local check = require("neap.base.check")
 local lib = require("neap.base.lib")
+local suggest = require("neap.base.suggest")
 
 local C = lib.C
 
@@ -221,9 +222,10 @@ function dtype.find(name)
     for index, entry in ipairs(LIST) do
       known[index] = entry[1]
     end
+    local is_text = type(name) == "string"
     check.raise(("unknown dtype %s, known are %s"):format(
-      type(name) == "string" and "'" .. name .. "'" or "of type "
-      .. type(name), table.concat(known, " ")))
+      is_text and "'" .. name .. "'" or "of type " .. type(name),
+      table.concat(known, " ")), is_text and suggest(name, by_name) or nil)
   end
   return kind
 end

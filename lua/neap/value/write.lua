@@ -5,6 +5,7 @@
 -- @module neap.value.write
 
 local ffi = require("ffi")
+local check = require("neap.base.check")
 local errors = require("neap.base.errors")
 local lib = require("neap.base.lib")
 local array = require("neap.tensor.array")
@@ -52,9 +53,9 @@ local function path_text(path, depth)
   return table.concat(parts)
 end
 
-local function refuse(item, depth, what)
-  error(("cannot send the item: %s %s"):format(path_text(item.path, depth),
-    what), 0)
+local function refuse(item, depth, what, help)
+  error(check.with_help(("cannot send the item: %s %s"):format(
+    path_text(item.path, depth), what), help), 0)
 end
 
 local function put_string(item, cell, x)
@@ -66,11 +67,16 @@ end
 local function put_tensor(item, cell, t, depth)
   if t.counter[0] ~= t.generation then
     refuse(item, depth, "is a tensor of an earlier item, whose slot has been "
-      .. "handed over: keep it with neap.keep(tensor) when it is made")
+      .. "handed over", "keep it with neap.keep(tensor) when it is made")
   end
   if C.neap_writer_put_tensor(item.writer, cell, t.d, failed) < 0 then
     raise_room()
   end
+end
+
+-- A light userdata, which libraries use for a null that is a value.
+local function is_null(x)
+  return type(x) == "userdata" and tostring(x):find("NULL", 1, true) ~= nil
 end
 
 local put
@@ -144,6 +150,9 @@ function put(item, cell, x, depth)
     put_table(item, cell, x, depth, TABLE)
   elseif kind == "cdata" then
     put_cdata(item, cell, x, depth)
+  elseif is_null(x) then
+    refuse(item, depth, "is a null pointer, as cjson.null and ngx.null are",
+      "put nil or false in its place, or leave the field out")
   else
     refuse(item, depth, "is a " .. kind)
   end

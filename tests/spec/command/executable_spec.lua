@@ -60,7 +60,7 @@ describe("the neap executable", function()
         local run = support.run([[
           local p = require("neap").range(3):prefetch({ workers = 1 })
           local ok, e = pcall(p.totable, p)
-          print((e.message:gsub("^[^\n:]+:%d+: ", "")))
+          print((tostring(e):gsub("^[^\n:]+:%d+: ", "")))
           p:close()
         ]], { env = "env NEAP_WORKER=" .. quote(worker) })
         assert.equal(refused(by), run.out)
@@ -114,7 +114,7 @@ describe("the neap executable", function()
       local place = support.folder()
       local run = ("setpriv --reuid=65534 --clear-groups env LUA_PATH='%s' "
         .. "LUA_CPATH='%s' NEAP_LUA='%s' %s/bin/neap - <<'END'\n"
-        .. "print(package.path, package.cpath, require('neap').version)\nEND")
+        .. "print(package.path, package.cpath, require('neap')._VERSION)\nEND")
         :format("/evil/?.lua", "/evil/?.so", "/evil", place)
       local _, status = shell(("cd %s && chmod 755 . && mkdir bin "
         .. "&& cp -r %s/lua . && cp %s bin/neap && chmod 4755 bin/neap")

@@ -74,11 +74,12 @@ describe("neap.from", function()
     local s = neap.from(function(i) return -i end)
     assert.equal(math.huge, s:len())
     assert.equal(-2 ^ 50, s[2 ^ 50])
-    assert.equal("cannot count: the sequence is endless (s:len() is math.huge)",
+    assert.equal("cannot count: the sequence is endless\nhelp: s:len() returns "
+      .. "math.huge, and s:slice(1, n) has n items",
       support.message(function() return #s end))
     assert.equal("index -1 counts from the end, and there is none",
       support.message(function() return s[-1] end))
-    assert.equal("index 0 is out of range 1..inf",
+    assert.equal("index 0 is out of range 1..inf\nhelp: indexes count from 1",
       support.message(function() return s[0] end))
     assert.truthy(tostring(s):find(": endless$"))
     local sum = 0
