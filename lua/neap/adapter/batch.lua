@@ -106,6 +106,14 @@ function Batch:set(i, values, e)
     self.has_pad and self.k)
 end
 
+function Batch:origins(i, e)
+  local before = (i - 1) * self.stride
+  return { {
+    node = self.source, first = before + 1, epoch = e,
+    last = math.min(before + self.k, self.source.length),
+  } }
+end
+
 function Batch:reach()
   return self.stride
 end

@@ -11,6 +11,8 @@ local handle = require("neap.sequence.handle")
 
 local Case = class("adapter.case", Node)
 
+Case.chooses = true
+
 local function checked(selected, count)
   if not (check.is_integer(selected) and selected >= 1
     and selected <= count) then

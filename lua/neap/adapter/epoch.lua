@@ -15,6 +15,10 @@ function Epoch:emit(g, i)
   return g:value(self.source, i, e)
 end
 
+function Epoch:origins(i)
+  return { { node = self.source, first = i, last = i, epoch = self.epoch } }
+end
+
 function Epoch:set(i, value)
   self.source:set(i, value, self.epoch)
 end

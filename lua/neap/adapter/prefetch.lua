@@ -19,6 +19,7 @@ local C = lib.C
 local Prefetch = class("adapter.prefetch", Node)
 
 Prefetch.keeps_seeds = true -- its workers' chain is packed
+Prefetch.passes_on = true
 Prefetch.epoch = false -- that of the read; at_epoch() sets another
 
 local kinds = check.kinds
@@ -84,6 +85,12 @@ function Prefetch:emit(g, i, e)
     return emit_listed(self, g, i, x)
   end
   return Node.emit(self, g, i, e)
+end
+
+function Prefetch:origins(i, e)
+  return { {
+    node = self.source, first = i, last = i, epoch = self.epoch or e,
+  } }
 end
 
 function Prefetch:describe()

@@ -30,6 +30,12 @@ function Split:set(i, values, e)
   handle.set_several(node, 1, node.length, values, e)
 end
 
+function Split:origins(i, e)
+  return { {
+    node = self.source, first = self.firsts[i], last = self.lasts[i], epoch = e,
+  } }
+end
+
 -- The items of the longest piece.
 function Split:reach()
   local most = 1

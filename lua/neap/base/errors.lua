@@ -10,6 +10,7 @@
 
 local check = require("neap.base.check")
 local class = require("neap.base.class")
+local item_text = require("neap.base.item_text")
 local lib = require("neap.base.lib")
 
 local C = lib.C
@@ -84,12 +85,17 @@ function errors.mode(wanted)
   return mode
 end
 
+-- Generated function -> its node. Both weak: a node refers to its function.
+local nodes = setmetatable({}, { __mode = "kv" })
+
 --- Registers which line of a generated function runs which stage.
 -- @tparam function func
+-- @tparam table node whose function it is
 -- @tparam table lines line -> {stage = k, index = a local's name}
 -- @tparam table names of the stages, from 2; 1 is the function's own. This
 --   module keeps the table and adds to it.
-function errors.register(func, lines, names)
+function errors.register(func, node, lines, names)
+  nodes[func] = node
   names[0] = lines
   stages[func] = #names > 1 and names or names[1]
 end
@@ -105,19 +111,12 @@ function errors.is(value)
   return getmetatable(value) == Error
 end
 
-local function index_text(index)
-  return type(index) == "number" and ("%.0f"):format(index) or "?"
-end
-
 function Error.__tostring(e)
   local parts = { e.message }
   if e.stage then
-    parts[#parts + 1] = ("\n  item %s of %s"):format(index_text(e.index),
-      e.stage)
-  end
-  if e.outer_stage then
-    parts[#parts + 1] = ("\n  for item %s of %s"):format(
-      index_text(e.outer_index), e.outer_stage)
+    local item, outer = item_text(e)
+    parts[#parts + 1] = "\n  " .. item
+    parts[#parts + 1] = outer and "\n  for " .. outer
   end
   if e.worker then
     parts[#parts + 1] = ("\n  in worker %d"):format(e.worker)
@@ -257,33 +256,51 @@ local function enter(f, ...)
   return select(1, (inner(f, ...)))
 end
 
---- Sets the stage and item of an error that has none: a chain's function's, and
--- i.
-function errors.of_item(e, f, i)
-  local names = stages[f]
-  if names and e.kind == "item" and not e.stage then
-    e.index, e.stage = i, type(names) == "table" and names[1] or names
+--- Adds the stages between item i of a node, which was read, and the item that
+-- failed, to the error's way; below that one they lead to the source.
+function errors.locate(e, node, i, epoch)
+  if node and e.index then
+    local ok, way = pcall(node.way, node, i, epoch, e)
+    e.way = ok and way or e.way
   end
   return e
 end
 
+--- Sets the stage and item of an error that has none: a chain's function's, and
+-- i.
+function errors.of_item(e, f, i, epoch)
+  local names = stages[f]
+  if names and e.kind == "item" and not e.stage then
+    e.index, e.stage = i, type(names) == "table" and names[1] or names
+  end
+  return errors.locate(e, nodes[f], i, epoch)
+end
+
 -- No handler runs where the stack overflows or memory is short: then only the
 -- item that was read is known. LuaJIT does not collect before it gives up.
-local function without_handler(cause, f, i)
+local function without_handler(cause, f, i, epoch)
   if cause == errors.NO_MEMORY then
     collectgarbage()
     collectgarbage()
   end
   return errors.of_item(new({
     kind = "item", message = text_of(cause), cause = cause,
-  }), f, i)
+  }), f, i, epoch)
+end
+
+-- Completes an error where it was caught, out of f(i, epoch).
+local function located(e, f, i, epoch)
+  if not errors.is(e) then
+    return without_handler(e, f, i, epoch)
+  end
+  return errors.locate(e, nodes[f], i, epoch)
 end
 
 --- Evaluates f(...): true and its first result, or false and the error.
 function errors.try(f, ...)
   local ok, x = xpcall(enter, errors.handler, f, ...)
-  if not ok and not errors.is(x) then
-    x = without_handler(x, f, ...)
+  if not ok then
+    x = located(x, f, ...)
   end
   return ok, x
 end

@@ -55,7 +55,7 @@ local function send_failure(item, k, e)
     kind = e.kind, message = e.message, index = e.index, stage = e.stage,
     outer_index = e.outer_index, outer_stage = e.outer_stage,
     worker = number, traceback = e.traceback, cause = e.cause,
-    status = e.status, help = e.help,
+    status = e.status, help = e.help, way = e.way,
   }
   if write.failure(item, k, fields) then
     return
@@ -89,7 +89,7 @@ local function recover(item, getter, k, i, epoch, e)
     ok, e = compute_with_less(item, getter, k, i, epoch)
   end
   if not ok then
-    send_failure(item, k, errors.of_item(e, getter, i))
+    send_failure(item, k, errors.of_item(e, getter, i, epoch))
   end
 end
 
@@ -149,6 +149,8 @@ local function serve(worker, getter)
   end
 end
 
+local chain -- its node: errors ask it for the way of their item
+
 local function start(worker)
   luajit.guard()
   local number = C.neap_worker_number(worker) + 1
@@ -160,7 +162,8 @@ local function start(worker)
   if sent.on_start then
     sent.on_start(number)
   end
-  return compiler.compile(sent.node)
+  chain = sent.node
+  return compiler.compile(chain)
 end
 
 local function run()
