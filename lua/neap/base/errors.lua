@@ -47,6 +47,8 @@ errors.KINDS = {
     text = "the prefetch is closed, or is another process's" },
   { name = "busy", is_of_all = true,
     text = "a finalizer reads while an item is read" },
+  { name = "interrupted", is_of_all = true, status = C.NEAP_EINTERRUPTED,
+    text = "the script was interrupted (Ctrl-C)" },
   { name = "iterator", is_of_all = true,
     text = "an iterator raises again and again" },
 }
@@ -228,6 +230,9 @@ function errors.handler(cause)
     return cause
   end
   local message, status = text_of(cause), lib.status_of(cause)
+  if message:find(": interrupted!$") then
+    return new({ kind = "interrupted", message = message, cause = message })
+  end
   return new({
     kind = "item", status = status,
     message = message,
@@ -324,10 +329,21 @@ end
 -- @tparam[opt] string kind
 function errors.refuse(why, kind)
   local status = lib.status_of(why)
+  if status == C.NEAP_EINTERRUPTED then
+    debug.sethook() -- which would raise the interruption once more
+  end
   error(new({
     kind = of_status[true][status] or kind or "worker", status = status,
     message = check.located(why),
   }), 0)
+end
+
+--- Raises the interruption of the script, if there was one (see neap_interrupt
+-- in neap.h).
+function errors.check_interrupt()
+  if C.neap_interrupt_take() ~= 0 then
+    errors.refuse(lib.failure(C.NEAP_EINTERRUPTED, "interrupted!"))
+  end
 end
 
 --- Returns what to raise for an error, by the mode.
