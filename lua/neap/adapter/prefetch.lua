@@ -131,7 +131,8 @@ function methods.seek(s, i)
   local iteration, last = iteration_of(s), s:len() + 1
   check.integer(2, i)
   if iteration.pool:is_closed() then
-    check.raise("cannot seek: the prefetch is closed")
+    check.raise("cannot seek: the prefetch is closed",
+      "make a prefetch of the same chain anew")
   elseif i < 1 or i > last then
     check.fail(2, ("index %d is out of range 1..%.0f"):format(i, last))
   end

@@ -54,7 +54,8 @@ end
 local function cut_evenly(n, cuts)
   local size = n / (cuts + 1)
   if size % 1 ~= 0 then
-    check.fail(2, ("%d cuts do not divide %d items evenly"):format(cuts, n))
+    check.fail(2, ("%d cuts do not divide %d items evenly"):format(cuts, n),
+      "list the positions to cut after, as { 10, 20 }, or use batch")
   end
   local positions = {}
   for k = 1, cuts do

@@ -32,32 +32,41 @@ errors.KINDS = {
   { name = "end", text = "an iterator ended before this item" },
   { name = "room", text = "the item is larger than a slot" },
   { name = "death", status = C.NEAP_EDEATH,
-    text = "workers died of the item" },
+    text = "workers died of the item",
+    help = "compute it in the script, where a debugger shows the cause: "
+      .. "prefetch({ workers = 0 })" },
   { name = "timeout", status = C.NEAP_ETIMEOUT,
-    text = "the item took longer than `timeout`" },
+    text = "the item took longer than `timeout`",
+    help = "raise timeout, if an item may take that long" },
   { name = "memory", status = C.NEAP_EMEMORY,
-    text = "workers found no memory for the item" },
+    text = "workers found no memory for the item",
+    help = "raise memory, use fewer workers, or make the item of smaller "
+      .. "parts" },
   { name = "damaged", status = C.NEAP_EDAMAGED,
-    text = "a worker wrote over the item" },
+    text = "a worker wrote over the item",
+    help = "look for a write out of bounds by C or the FFI in the chain" },
   { name = "worker", is_of_all = true, status = C.NEAP_EWORKER,
     text = "workers cannot be started or kept" },
   { name = "held", is_of_all = true, status = C.NEAP_EHELD,
     text = "the script holds all slots that may be held" },
   { name = "closed", is_of_all = true, status = C.NEAP_ECLOSED,
-    text = "the prefetch is closed, or is another process's" },
+    text = "the prefetch is closed, or is another process's",
+    help = "make a prefetch of the same chain anew" },
   { name = "busy", is_of_all = true,
-    text = "a finalizer reads while an item is read" },
+    text = "a finalizer reads while an item is read",
+    help = "read outside of finalizers (ffi.gc, __gc)" },
   { name = "interrupted", is_of_all = true, status = C.NEAP_EINTERRUPTED,
     text = "the script was interrupted (Ctrl-C)" },
   { name = "iterator", is_of_all = true,
     text = "an iterator raises again and again" },
 }
 
-local is_of_all = {} -- name of a kind -> whether it is
+local is_of_all, helps = {}, {} -- name of a kind -> whether it is; its help
 local of_status = { [false] = {}, [true] = {} } -- is_of_all -> status -> name
 
 for _, kind in ipairs(errors.KINDS) do
   is_of_all[kind.name] = kind.is_of_all or false
+  helps[kind.name] = kind.help
   if kind.status then
     of_status[is_of_all[kind.name]][kind.status] = kind.name
   end
@@ -102,10 +111,12 @@ function errors.register(func, node, lines, names)
   stages[func] = #names > 1 and names or names[1]
 end
 
--- Makes an error of its fields. The message's help line becomes a field.
+-- Makes an error of its fields. The message's help line becomes a field; if it
+-- has none, the kind's does.
 local function new(fields)
   local text, help = check.split_help(fields.message)
-  fields.message, fields.help = text, fields.help or help
+  fields.message = text
+  fields.help = fields.help or help or helps[fields.kind]
   return Error:new(fields)
 end
 

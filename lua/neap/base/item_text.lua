@@ -27,16 +27,22 @@ local function place_in_way(e)
   end
 end
 
--- Says where the item came from, and for which item it was read; of stages
--- that pass an index on, only the one that got it from elsewhere.
+-- Whether the next stage of a way has the same items.
+local function is_passed_on(at, after)
+  return after ~= nil and at.index == after.index and not after.last
+end
+
+-- Says where the item came from, and for which item it was read. Of stages that
+-- pass an index on, the lowest is named; none that has the failed one's.
 local function way_lines(e, failed)
-  local below, above = { stage_text(e.index, e.stage) }, {}
+  local below, above, is_same = { stage_text(e.index, e.stage) }, {}, true
   for k, at in ipairs(e.way) do
-    local next_one, before = e.way[k + 1], e.way[k - 1]
-    if k < failed and at.index ~= next_one.index then
+    local is_last = not is_passed_on(at, e.way[k + 1])
+    if k < failed and is_last then
       above[#above + 1] = way_text(at)
-    elseif k > failed and (at.index ~= before.index or at.last) then
-      below[#below + 1] = way_text(at)
+    elseif k > failed then
+      is_same = is_same and at.index == e.index and not at.last
+      below[#below + 1] = is_last and not is_same and way_text(at) or nil
     end
   end
   return table.concat(below, " -> "), above[1] and table.concat(above, " -> ")

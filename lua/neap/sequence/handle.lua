@@ -152,11 +152,21 @@ function handle.unfit(value)
     or "a table with a metatable"
 end
 
+-- What to do with a value that is not a sequence.
+local function help_unfit(value)
+  if type(value) == "function" then
+    return "neap.from(f, n) is the sequence of f(1) to f(n)"
+  elseif type(value) == "table" and getmetatable(value) == nil then
+    return "neap.zip(fields) joins the sequences in a table of fields"
+  end
+end
+
 --- Checks an argument that must be a sequence; returns its node.
 function handle.check(narg, value)
   local node = handle.node(value)
   if not node then
-    check.fail(narg, "sequence expected, got " .. handle.unfit(value))
+    check.fail(narg, "sequence expected, got " .. handle.unfit(value),
+      help_unfit(value))
   end
   return node
 end
@@ -165,7 +175,8 @@ end
 function handle.check_finite(narg, value)
   local node = handle.check(narg, value)
   if node.length == math.huge then
-    check.fail(narg, "sequence with an end expected, got an endless one")
+    check.fail(narg, "sequence with an end expected, got an endless one",
+      "s:slice(1, n) has an end")
   end
   return node
 end
@@ -324,7 +335,10 @@ local EACH = {
 -- items that raise.
 function handle.each(s, options)
   local node = handle.check(1, s)
-  if check.options(2, options, EACH).on_error ~= "skip" then
+  if type(options) == "string" then
+    check.fail(2, "table of options expected, got " .. check.got(options),
+      ("write s:each({ on_error = %q })"):format(options))
+  elseif check.options(2, options, EACH).on_error ~= "skip" then
     return node:iterate()
   end
   local record, read = {}, node

@@ -113,7 +113,8 @@ local function refuse(value, kind)
   local is_fraction = type(value) == "number" and value >= kind.least
     and value < kind.limit
   check.raise((is_fraction and "%s is a fraction, and %s holds integers"
-    or "%s is out of range for %s"):format(as_text(value), kind.name))
+    or "%s is out of range for %s"):format(as_text(value), kind.name),
+    is_fraction and "round it, or use a tensor of f32 or f64" or nil)
 end
 
 local function fits(value, kind)

@@ -53,6 +53,9 @@ local function path_text(path, depth)
   return table.concat(parts)
 end
 
+local PLAIN = "return plain values: numbers, strings, booleans, tensors, and "
+  .. "tables of these"
+
 local function refuse(item, depth, what, help)
   error(check.with_help(("cannot send the item: %s %s"):format(
     path_text(item.path, depth), what), help), 0)
@@ -90,7 +93,8 @@ end
 
 local function put_table(item, cell, x, depth, kind)
   if getmetatable(x) ~= nil then
-    refuse(item, depth, "is a table with a metatable")
+    refuse(item, depth, "is a table with a metatable",
+      "return a plain table with its fields")
   elseif depth >= DEPTH_MAX then
     refuse(item, 8, ("... contains itself, or tables nested more than %d deep")
       :format(DEPTH_MAX))
@@ -132,7 +136,7 @@ local function put_cdata(item, cell, x, depth)
         return
       end
     end
-    refuse(item, depth, "is a cdata (" .. tostring(ffi.typeof(x)) .. ")")
+    refuse(item, depth, "is a cdata (" .. tostring(ffi.typeof(x)) .. ")", PLAIN)
   end
 end
 
@@ -154,7 +158,7 @@ function put(item, cell, x, depth)
     refuse(item, depth, "is a null pointer, as cjson.null and ngx.null are",
       "put nil or false in its place, or leave the field out")
   else
-    refuse(item, depth, "is a " .. kind)
+    refuse(item, depth, "is a " .. kind, PLAIN)
   end
 end
 

@@ -409,7 +409,7 @@ local function check_endless(case)
     assert.equal("index 0 is out of range 1..inf\nhelp: indexes count from 1",
       support.message(function() return s[0] end))
     assert.equal("calling 'totable' on bad self (sequence with an end "
-      .. "expected, got an endless one)",
+      .. "expected, got an endless one)\nhelp: s:slice(1, n) has an end",
       support.message(function() s:totable() end))
     assert.truthy(tostring(s):find(": endless$"))
   end)
@@ -438,7 +438,7 @@ for key, case in pairs(cases.ENDLESS) do
   if case and case.refuse then
     it(key .. " refuses what has no end", function()
       assert.equal(("bad argument #1 to '%s' (sequence with an end expected, "
-        .. "got an endless one)"):format(key),
+        .. "got an endless one)\nhelp: s:slice(1, n) has an end"):format(key),
         support.message(case.refuse, neap.rep(0)))
     end)
   elseif case then

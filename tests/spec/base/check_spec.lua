@@ -42,10 +42,12 @@ local CASES = {
   ["neap.cycle(s, -1)"] =
     "#2 to 'cycle' (whole number, 0 or more, expected, got -1)",
   ["neap.cycle(e)"] =
-    "#1 to 'cycle' (sequence with an end expected, got an endless one)",
+    "#1 to 'cycle' (sequence with an end expected, got an endless one)\n"
+    .. "help: s:slice(1, n) has an end",
   ["neap.switch(s, s)"] = "#3 to 'switch' (sequence expected, got no value)",
   ["neap.switch(s, s, {1})"] =
-    "#3 to 'switch' (3 items expected, got 1: lengths must agree)",
+    "#3 to 'switch' (3 items expected, got 1: lengths must agree)\n"
+    .. "help: s:slice(1, n) cuts the longer one",
   ["neap.case(s)"] = "#2 to 'case' (sequence expected, got no value)",
   ["neap.split(s)"] =
     "#2 to 'split' (number or table of edges expected, got no value)",
@@ -98,6 +100,10 @@ local CASES = {
   ["neap.errors('x')"] =
     "#1 to 'errors' (\"wrap\" or \"passthrough\" expected, got \"x\")",
   ["neap.each(1)"] = "#1 to 'each' (sequence expected, got 1)",
+  ["s:each('skip')"] = "#1 to 'each' (table of options expected, got "
+    .. "\"skip\")\nhelp: write s:each({ on_error = \"skip\" })",
+  ["neap.map(print, print)"] = "#2 to 'map' (sequence expected, got function)\n"
+    .. "help: neap.from(f, n) is the sequence of f(1) to f(n)",
   ["s:each({on_error = 1})"] =
     "#1 to 'each' (option 'on_error': \"raise\" or \"skip\" expected, got 1)",
   ["s:each({onerror = 1})"] =

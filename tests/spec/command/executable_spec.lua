@@ -211,16 +211,17 @@ describe("the neap executable", function()
         .. "local p = neap.map(f, {1}):prefetch({ workers = 1 })\n"
         .. "for _ in p:each() do end\n")
       assert.equal((("neap: PATH:3: no 1\n  item 1 of map (PATH:5)\n"
-        .. "  in worker 1\nstack traceback:\n\tPATH:3: in function <PATH:2>\n"):gsub("PATH",
-        path)), (neap(path)))
+        .. "  in worker 1\nstack traceback:\n\tPATH:3: in function <PATH:2>\n")
+        :gsub("PATH", path)), (neap(path)))
     end)
 
     it("with no function of neap, and none of C that it calls", function()
       local path = write("argument.lua", "local s = require('neap').range(3)\n"
         .. "local function f()\n  local _ = s:batch(0)\nend\nf()\n")
       assert.equal((("neap: PATH:3: bad argument #1 to 'batch' (positive "
-        .. "integer expected, got 0)\nstack traceback:\n\tPATH:3: in function 'f'\n"
-        .. "\tPATH:5: in main chunk\n"):gsub("PATH", path)), (neap(path)))
+        .. "integer expected, got 0)\nstack traceback:\n"
+        .. "\tPATH:3: in function 'f'\n\tPATH:5: in main chunk\n")
+        :gsub("PATH", path)), (neap(path)))
     end)
 
     it("with an error object's own words", function()

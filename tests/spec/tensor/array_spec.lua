@@ -164,7 +164,8 @@ describe("an element", function()
         raises(("%.14g is out of range for %s"):format(value, name),
           t.set, t, 1, value)
       end
-      raises("0.5 is a fraction, and " .. name .. " holds integers",
+      raises("0.5 is a fraction, and " .. name .. " holds integers\n"
+        .. "help: round it, or use a tensor of f32 or f64",
         t.fill, t, 0.5)
       assert.same(range, t:totable())
     end
@@ -396,7 +397,7 @@ describe("a generation", function()
     local first, flat = t[1], t:reshape(6)
     assert.same({ { 1, 2, 3 }, { 4, 5, 6 } }, t:totable())
     generation.bump(counter)
-    local stale = "this tensor's item has been released: keep it with "
+    local stale = "this tensor's item has been released\nhelp: keep it with "
       .. "neap.keep(item) or item:clone() before the loop goes on"
     for _, f in ipairs({
       function() local _ = t[1] end, function() local _ = first[1] end,
