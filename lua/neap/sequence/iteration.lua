@@ -16,7 +16,7 @@ local iteration = {}
 -- Compiled loops call no hook, by which Ctrl-C would end them. So a loop looks
 -- whether it was interrupted, before item `stop`, which is no further than its
 -- end: every LOOK_S seconds, as far as the items so far tell.
-local LOOK_S, LOOK_ITEMS_MAX = 0.02, 4096
+local LOOK_S, LOOK_ITEMS_MAX = 0.02, 2 ^ 16
 
 -- Whether the node's function may be called without xpcall just now.
 local function is_guarded(node)
