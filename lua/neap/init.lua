@@ -13,12 +13,18 @@
 -- A new adapter is one file and one name here.
 -- @module neap
 
+if not rawget(_G, "jit") then
+  error("cannot load neap: it needs LuaJIT 2.1, and this is " .. _VERSION
+    .. "\nhelp: run the script with `neap` or `luajit`", 0)
+end
+
 local add_folder = require("neap.base.beside")
 local check = require("neap.base.check")
 local errors = require("neap.base.errors")
 local borrow = require("neap.value.borrow")
 local handle = require("neap.sequence.handle")
 local array = require("neap.tensor.array")
+local suggest = require("neap.base.suggest")
 local traverse = require("neap.base.traverse")
 
 local SOURCES = { "range", "from", "from_iter", "rep", "idx" }
@@ -50,26 +56,17 @@ local function add(room, name)
   return descriptor
 end
 
--- neap.map(f, s, ...) is s:map(f, ...).
-local function swapped(make)
-  return function(s, f, ...)
-    return (make(f, s, ...))
-  end
-end
-
 for _, name in ipairs(SOURCES) do
   add("source", name)
+  handle.no_method(name)
 end
 
 for _, name in ipairs(ADAPTERS) do
   local adapter = add("adapter", name)
-  local method = adapter.make
-  if adapter.function_first then
-    method = swapped(method)
-    check.register(name, method, true)
-  end
-  if not adapter.is_function then
-    handle.method(name, method)
+  if adapter.is_function then
+    handle.no_method(name)
+  else
+    handle.method(name, adapter.make, adapter.function_first)
   end
 end
 
@@ -86,4 +83,10 @@ handle.method("take", neap.gather)
 neap.each = handle.each
 check.register("each", neap.each)
 
-return neap
+-- For a name that is not there; to look whether it is, use rawget().
+local function raise_unknown(_, name)
+  check.raise(("neap has no function '%s'"):format(tostring(name)),
+    suggest(tostring(name), neap))
+end
+
+return setmetatable(neap, { __index = raise_unknown })

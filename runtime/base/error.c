@@ -43,6 +43,7 @@ const char *neap_status_name(int status) {
   case NEAP_EDEATH: return "NEAP_EDEATH";
   case NEAP_ETIMEOUT: return "NEAP_ETIMEOUT";
   case NEAP_EROOM: return "NEAP_EROOM";
+  case NEAP_EINTERRUPTED: return "NEAP_EINTERRUPTED";
   }
   return "not a status of neap";
 }

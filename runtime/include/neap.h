@@ -56,7 +56,8 @@ enum {
   NEAP_ECLOSED = -8,   /* used after neap_pool_close(), or in a forked child */
   NEAP_EDEATH = -9,    /* workers died of an item */
   NEAP_ETIMEOUT = -10, /* an item took longer than timeout_ns */
-  NEAP_EROOM = -11     /* an item is larger than a slot */
+  NEAP_EROOM = -11,    /* an item is larger than a slot */
+  NEAP_EINTERRUPTED = -12 /* neap_interrupt() was called */
 };
 
 typedef struct neap_error {
@@ -71,6 +72,17 @@ const char *neap_cdef(void);
 const char *neap_version(void);
 /* NEAP_ABI of the loaded library. */
 int neap_abi(void);
+
+/*
+ * Makes the read that waits, or else the next one, return NEAP_EINTERRUPTED,
+ * once; the iteration may go on afterwards. A handler of SIGINT calls it, on
+ * the thread that reads, installed without SA_RESTART.
+ *
+ * Threads: any, and signal handlers.
+ */
+void neap_interrupt(void);
+/* Takes it back: returns 1 if no read has returned for it yet, else 0. */
+int neap_interrupt_take(void);
 /* sizeof the struct of that name ("neap_tensor"), or 0; for checks at load. */
 size_t neap_sizeof(const char *name);
 /* The name of a status, "NEAP_EINVAL"; static. */

@@ -13,8 +13,21 @@ local Batch = class("adapter.batch", Node)
 
 Batch.takes_several = true
 
-local function put(state, j, item, count, depth)
+-- Asks about the function whose result is missing: of a stage below the batch.
+local function raise_nil(node, j)
+  while node and not node.f do
+    node = node:inputs()[1]
+  end
+  error(check.with_help(("cannot stack: item %d is nil"):format(j),
+    node and ("does the function of %s return a value?"):format(
+      node:stage_name())), 0)
+end
+
+local function put(state, j, item, count, depth, source)
   rows.finish(depth)
+  if rawequal(item, nil) then
+    raise_nil(source, j)
+  end
   state = state or stack.begin(item, count)
   stack.put(state, j, item)
   rows.settle(depth)
@@ -46,8 +59,9 @@ local function emit_stack(self, g, i, e)
     local depth = g:name("d")
     g:line("local %s = %s(%s, %s)", depth, g:own(rows.begin), state, j)
     local y = item()
-    g:staged(self, i, "%s = %s(%s, %s, %s, %s, %s)", state, g:own(put),
-      state, j, y, total and g:constant(total) or n, depth)
+    g:staged(self, i, "%s = %s(%s, %s, %s, %s, %s, %s)", state, g:own(put),
+      state, j, y, total and g:constant(total) or n, depth,
+      g:constant(self.source))
   end
   local n = emit_loop(self, g, i, e, false, body)
   if self.has_pad then
@@ -90,6 +104,14 @@ function Batch:set(i, values, e)
   handle.set_several(self.source, before + 1,
     math.min(self.k, self.source.length - before), values, e,
     self.has_pad and self.k)
+end
+
+function Batch:origins(i, e)
+  local before = (i - 1) * self.stride
+  return { {
+    node = self.source, first = before + 1, epoch = e,
+    last = math.min(before + self.k, self.source.length),
+  } }
 end
 
 function Batch:reach()

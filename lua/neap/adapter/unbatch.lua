@@ -48,6 +48,11 @@ function Unbatch:emit(g, i, e)
   return x
 end
 
+function Unbatch:origins(i, e)
+  local at = math.floor((i - 1) / self.k) + 1
+  return { { node = self.source, first = at, last = at, epoch = e } }
+end
+
 function Unbatch:describe()
   return ("unbatch(%s, %d)"):format(self.source:describe(), self.k)
 end

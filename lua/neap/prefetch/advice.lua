@@ -1,6 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- Adds a line of help to messages of what a worker lacks: globals and C
--- declarations of the script.
+--- Help for what a worker lacks: globals and C declarations of the script.
 -- @module neap.prefetch.advice
 
 local GLOBAL = "a worker has no globals of the script: make it a local, put it "
@@ -16,14 +15,14 @@ local ADVICE = {
   { "undeclared or implicit tag '", DECLARATION },
 }
 
---- Returns a message that was raised in a worker, with help if there is any.
+--- Returns the help for a message that was raised in a worker, or nil.
 local function advice(message)
   for _, known in ipairs(ADVICE) do
-    if message:find(known[1]) and not message:find("\nhelp: ", 1, true) then
-      return message .. "\nhelp: " .. known[2]
+    if message:find(known[1]) then
+      return known[2]
     end
   end
-  return message
+  return nil
 end
 
 return advice

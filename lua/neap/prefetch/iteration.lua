@@ -75,7 +75,8 @@ end
 function Iteration:serve(loop)
   if loop.is_lost then
     check.raise("cannot go on: another loop has begun, and this prefetch is "
-      .. "read as completed (order = false)")
+      .. "read as completed (order = false)",
+      "end a loop before the next one, or leave order as it is")
   end
   leave(self)
   self.pool:seek(loop.epoch, loop.wanted)

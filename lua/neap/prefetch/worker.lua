@@ -6,6 +6,7 @@
 local ffi = require("ffi")
 local advice = require("neap.prefetch.advice")
 local array = require("neap.tensor.array")
+local check = require("neap.base.check")
 local compiler = require("neap.sequence.compile")
 local context = require("neap.value.context")
 local errors = require("neap.base.errors")
@@ -52,10 +53,10 @@ local function send_failure(item, k, e)
   C.neap_worker_confirm(item.worker)
   local number = C.neap_worker_number(item.worker) + 1
   local fields = {
-    kind = e.kind, message = advice(e.message),
-    index = e.index, stage = e.stage, outer_index = e.outer_index,
-    outer_stage = e.outer_stage, worker = number, traceback = e.traceback,
-    cause = e.cause, status = e.status,
+    kind = e.kind, message = e.message, index = e.index, stage = e.stage,
+    outer_index = e.outer_index, outer_stage = e.outer_stage,
+    worker = number, traceback = e.traceback, cause = e.cause,
+    status = e.status, help = e.help or advice(e.message), way = e.way,
   }
   if write.failure(item, k, fields) then
     return
@@ -91,7 +92,7 @@ local function run_one(item, task, getter, k, i, epoch)
   task.progress[0] = k
   local ok, e = errors.try(compute, item, getter, k, i, epoch)
   if not ok then
-    send_failure(item, k, errors.of_item(e, getter, i))
+    send_failure(item, k, errors.of_item(e, getter, i, epoch))
   end
 end
 
@@ -148,6 +149,8 @@ local function serve(worker, getter)
   end
 end
 
+local chain -- its node: errors ask it for the way of their item
+
 local function start(worker)
   luajit.guard()
   local number = C.neap_worker_number(worker) + 1
@@ -159,7 +162,8 @@ local function start(worker)
   if sent.on_start then
     sent.on_start(number)
   end
-  return compiler.compile(sent.node)
+  chain = sent.node
+  return compiler.compile(chain)
 end
 
 local function close_resources()
@@ -178,7 +182,8 @@ local function run(exit_without_memory)
   local ok, getter = xpcall(start, errors.handler, worker)
   if not ok then
     local why = getter == errors.NO_MEMORY and NO_MEMORY_AT_START
-      or advice(tostring(getter))
+      or tostring(getter)
+    why = check.with_help(why, advice(why))
     C.neap_worker_ready(worker, "cannot start workers: " .. why, lib.error)
     return 1
   end

@@ -65,7 +65,7 @@ memory.ctype = Tensor
 memory.owners = owners
 
 --- What is said of a tensor whose memory belongs to another item now.
-memory.STALE = "this tensor's item has been released: keep it with "
+memory.STALE = "this tensor's item has been released\nhelp: keep it with "
   .. "neap.keep(item) or item:clone() before the loop goes on"
 
 --- Whether a value is a tensor.

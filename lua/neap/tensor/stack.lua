@@ -41,6 +41,11 @@ local function raise(format, ...)
   error("cannot stack: " .. format:format(...), 0)
 end
 
+-- The same for items that are not alike, with what to do.
+local function raise_unlike(help, format, ...)
+  error(check.with_help("cannot stack: " .. format:format(...), help), 0)
+end
+
 local function at(path)
   return path == "" and "" or " at " .. path
 end
@@ -135,10 +140,12 @@ local function check_shape(node, k, value)
   if stack.is_like(node, d.code, d.bits, value.dims, d.ndim) then
     return
   elseif value.dtype ~= node.dtype then
-    raise("item %d is of dtype %s%s, item 1 of %s", k, value.dtype,
-      at(node.path), node.dtype)
+    raise_unlike(("convert them in a map: t:to(%q)"):format(node.dtype),
+      "item %d is of dtype %s%s, item 1 of %s", k, value.dtype, at(node.path),
+      node.dtype)
   end
-  raise("item %d has shape %s%s, item 1 has %s", k,
+  raise_unlike("bring them to one shape in a map, or collate by a function of "
+    .. "your own", "item %d has shape %s%s, item 1 has %s", k,
     shape.text(d.ndim, value.dims), at(node.path), node.text)
 end
 

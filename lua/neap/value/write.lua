@@ -5,6 +5,7 @@
 -- @module neap.value.write
 
 local ffi = require("ffi")
+local check = require("neap.base.check")
 local errors = require("neap.base.errors")
 local lib = require("neap.base.lib")
 local array = require("neap.tensor.array")
@@ -52,9 +53,12 @@ local function path_text(path, depth)
   return table.concat(parts)
 end
 
-local function refuse(item, depth, what)
-  error(("cannot send the item: %s %s"):format(path_text(item.path, depth),
-    what), 0)
+local PLAIN = "return plain values: numbers, strings, booleans, tensors, and "
+  .. "tables of these"
+
+local function refuse(item, depth, what, help)
+  error(check.with_help(("cannot send the item: %s %s"):format(
+    path_text(item.path, depth), what), help), 0)
 end
 
 local function put_string(item, cell, x)
@@ -66,11 +70,16 @@ end
 local function put_tensor(item, cell, t, depth)
   if t.counter[0] ~= t.generation then
     refuse(item, depth, "is a tensor of an earlier item, whose slot has been "
-      .. "handed over: keep it with neap.keep(tensor) when it is made")
+      .. "handed over", "keep it with neap.keep(tensor) when it is made")
   end
   if C.neap_writer_put_tensor(item.writer, cell, t.d, failed) < 0 then
     raise_room()
   end
+end
+
+-- A light userdata, which libraries use for a null that is a value.
+local function is_null(x)
+  return type(x) == "userdata" and tostring(x):find("NULL", 1, true) ~= nil
 end
 
 local put
@@ -84,7 +93,8 @@ end
 
 local function put_table(item, cell, x, depth, kind)
   if getmetatable(x) ~= nil then
-    refuse(item, depth, "is a table with a metatable")
+    refuse(item, depth, "is a table with a metatable",
+      "return a plain table with its fields")
   elseif depth >= DEPTH_MAX then
     refuse(item, 8, ("... contains itself, or tables nested more than %d deep")
       :format(DEPTH_MAX))
@@ -126,7 +136,7 @@ local function put_cdata(item, cell, x, depth)
         return
       end
     end
-    refuse(item, depth, "is a cdata (" .. tostring(ffi.typeof(x)) .. ")")
+    refuse(item, depth, "is a cdata (" .. tostring(ffi.typeof(x)) .. ")", PLAIN)
   end
 end
 
@@ -144,8 +154,11 @@ function put(item, cell, x, depth)
     put_table(item, cell, x, depth, TABLE)
   elseif kind == "cdata" then
     put_cdata(item, cell, x, depth)
+  elseif is_null(x) then
+    refuse(item, depth, "is a null pointer, as cjson.null and ngx.null are",
+      "put nil or false in its place, or leave the field out")
   else
-    refuse(item, depth, "is a " .. kind)
+    refuse(item, depth, "is a " .. kind, PLAIN)
   end
 end
 

@@ -502,6 +502,29 @@ static void a_slot_that_is_not_held_is_refused(void **state) {
   neap_pool_close(pool);
 }
 
+static void a_read_is_interrupted_once(void **state) {
+  const host *h = *state;
+  neap_run run;
+  neap_error error = {0};
+  neap_pool *pool = open_loader(*state);
+  read_in_order(h, pool, 1, 0, 16);
+  neap_interrupt();
+  assert_int_equal(neap_pool_next(pool, &run, &error), NEAP_EINTERRUPTED);
+  assert_string_equal(error.text, "interrupted!");
+  assert_int_equal(run.slot, -1);
+  next_run(pool, &run); /* where the iteration was */
+  assert_int_equal(run.first, 16);
+  neap_pool_release(pool, run.slot);
+  neap_interrupt();
+  assert_int_equal(neap_pool_get(pool, 1, 3, &run, NULL), NEAP_EINTERRUPTED);
+  get(h, pool, 1, 3);
+  neap_interrupt();
+  assert_int_equal(neap_interrupt_take(), 1);
+  assert_int_equal(neap_interrupt_take(), 0);
+  get(h, pool, 1, 4);
+  neap_pool_close(pool);
+}
+
 static void held_items_outlive_their_pool(void **state) {
   host *h = *state;
   h->program.kind = STRINGS;
@@ -973,6 +996,7 @@ int main(int argc, char **argv) {
       test(held_items_have_a_limit),
       test(a_slot_is_held_until_its_last_release),
       test(a_slot_that_is_not_held_is_refused),
+      test(a_read_is_interrupted_once),
       test(held_items_outlive_their_pool),
       test(items_may_have_any_size),
       test(memory_falls_after_a_large_item),

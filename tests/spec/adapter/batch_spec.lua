@@ -123,7 +123,8 @@ describe("neap.batch", function()
       ["#2 to 'batch' (option 'drop_last': boolean expected, got 1)"] =
         { 2, { drop_last = 1 } },
       ["#2 to 'batch' (unknown option 'droplast'; known are collate, drop_last,"
-        .. " pad)"] = { 2, { droplast = true } },
+        .. " pad)\nhelp: did you mean 'drop_last'?"] =
+        { 2, { droplast = true } },
     }) do
       assert.equal("bad argument " .. message,
         support.message(function() local _ = s:batch(unpack(words)) end))
@@ -205,6 +206,22 @@ describe("neap.batch", function()
       end
     end
     p:close()
+  end)
+
+  it("asks about the map whose item it cannot stack, a nil", function()
+    local line = debug.getinfo(1, "l").currentline + 1
+    local mapped = neap.range(4):map(function(x)
+      return x ~= 2 and x or nil
+    end)
+    for _, s in ipairs({ mapped, mapped:slice(2):cache() }) do
+      local e = support.raised(function()
+        return s:batch(2, { collate = neap.stack })[1]
+      end)
+      assert.truthy(e.message:find("^cannot stack: item %d is nil"))
+      assert.truthy(tostring(e):find(("\nhelp: does the function of map "
+        .. "(tests/spec/adapter/batch_spec.lua:%d) return a value?"):format(
+        line), 1, true), tostring(e))
+    end
   end)
 
   it("is taken apart where its first item is nil", function()

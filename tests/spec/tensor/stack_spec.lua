@@ -52,13 +52,16 @@ describe("stack", function()
   end)
 
   it("refuses what differs, naming item and field", function()
-    raises("item 3 has shape 3x3 at .image, item 1 has 2x3",
+    local shapes = "\nhelp: bring them to one shape in a map, or collate by a "
+      .. "function of your own"
+    raises("item 3 has shape 3x3 at .image, item 1 has 2x3" .. shapes,
       { { image = image(1) }, { image = image(1) }, { image = image(1, 3) } })
-    raises("item 2 has shape 6, item 1 has 2x3",
+    raises("item 2 has shape 6, item 1 has 2x3" .. shapes,
       { image(1), image(1):reshape(6) })
-    raises("item 2 has shape 1, item 1 has scalar",
+    raises("item 2 has shape 1, item 1 has scalar" .. shapes,
       { array.new("u8", {}), array.new("u8", { 1 }) })
-    raises("item 2 is of dtype f32 at .x[1], item 1 of u8",
+    raises("item 2 is of dtype f32 at .x[1], item 1 of u8\n"
+      .. "help: convert them in a map: t:to(\"u8\")",
       { { x = { image(1) } }, { x = { image(1):to("f32") } } })
     raises("item 2 is a string, item 1 is a number", { 1, "a" })
     raises("item 2 is a number at .x, item 1 is a tensor",
