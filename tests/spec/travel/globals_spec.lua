@@ -13,7 +13,8 @@ local function try(f, on_start)
     p = neap.range(3):map(f):prefetch({ workers = 1, on_start = on_start })
     return p[1]
   end)
-  print(ok and x or type(x) == "table" and x.message or x)
+  print(ok and x or type(x) == "table" and x.message
+    .. (x.help and "\nhelp: " .. x.help or "") or x)
   if p then p:close() end
 end
 ]]
