@@ -78,7 +78,11 @@ local function name_of(called, known)
 end
 
 --- Raises in Lua's own words: bad argument #2 to 'batch' (...).
-function check.fail(narg, message)
+-- @tparam int narg
+-- @tparam string message
+-- @tparam[opt] string help what to do instead
+function check.fail(narg, message, help)
+  help = help and "\nhelp: " .. help or ""
   local _, called = check.caller()
   local known = called and registered[called.func]
   if known and known.is_swapped and narg <= 2 then
@@ -89,9 +93,10 @@ function check.fail(narg, message)
   end
   local name = name_of(called, known)
   if narg == 0 then
-    check.raise(("calling '%s' on bad self (%s)"):format(name, message))
+    check.raise(("calling '%s' on bad self (%s)%s"):format(name, message, help))
   end
-  check.raise(("bad argument #%d to '%s' (%s)"):format(narg, name, message))
+  check.raise(("bad argument #%d to '%s' (%s)%s"):format(narg, name, message,
+    help))
 end
 
 local function got(value)
