@@ -17,8 +17,10 @@ enum { FAILURE_BYTES_MAX = 4096, FAILURE_PART = 16 };
 
 static int no_room(const neap_writer *writer, neap_error *error) {
   return neap__error_set(error, NEAP_EROOM, 0,
-                         "the item is larger than a slot: slot_bytes = %llu is "
-                         "too small",
+                         "the item is larger than a slot of %llu bytes\n"
+                         "help: set the option slot_bytes of prefetch higher, "
+                         "or raise the limit of address space (ulimit -v), "
+                         "which may have made slots small",
                          (unsigned long long)writer->bytes);
 }
 

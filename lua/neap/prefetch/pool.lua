@@ -19,7 +19,9 @@ local lib = require("neap.base.lib")
 
 local C = lib.C
 local INT32_MAX = 2 ^ 31 - 1
-local BUFFERED = 16 -- by default
+
+-- By default, the more of: items, and items for each worker.
+local BUFFERED, BUFFERED_EACH = 16, 2
 
 local Pool = class("prefetch.pool")
 
@@ -31,15 +33,18 @@ local function worker_count(workers)
   return workers < 0 and math.max(1, cores + workers) or workers
 end
 
-local function buffered_of(options)
-  return math.min(options.buffered or BUFFERED, INT32_MAX)
+local function buffered_of(options, workers)
+  local default = math.max(BUFFERED, BUFFERED_EACH * workers)
+  return math.min(options.buffered or default, INT32_MAX)
 end
 
 --- A pool for the options of a prefetch. Nothing runs yet.
 function Pool.make(options)
+  local workers = worker_count(options.workers)
   return Pool:new({
     options = options,
-    workers = worker_count(options.workers), -- 0: items are computed here
+    workers = workers, -- 0: items are computed here
+    buffered = buffered_of(options, workers),
     chain = false, -- what the workers get; see pack()
     opened = false, -- the pool of C, from the first read on; see open()
   })
@@ -56,14 +61,14 @@ local function span_of(pool, source)
   if pool.options.order ~= false or source:count_stages("from_iter") == 0 then
     return 0
   end
-  return math.min(SPAN * buffered_of(pool.options), AHEAD_MAX)
+  return math.min(SPAN * pool.buffered, AHEAD_MAX)
 end
 
 -- How many of its last items a worker may be asked for again, by a loop that
 -- goes on where another was left, or after a death: the items ahead, and those
 -- of the run that is being read.
 local function rereads_of(pool, span)
-  local chunk, buffered = pool.options.chunk, buffered_of(pool.options)
+  local chunk, buffered = pool.options.chunk, pool.buffered
   local ahead = math.min(math.max(buffered, span), AHEAD_MAX)
   local longest = type(chunk) == "number" and math.min(chunk, ahead)
     or ahead / (2 * pool.workers)
@@ -120,11 +125,11 @@ local function settings_of(self, arguments)
     launch = { arguments = arguments },
     length = sent.length == math.huge and C.NEAP_ENDLESS or sent.length,
     workers = math.min(self.workers, INT32_MAX),
-    buffered = buffered_of(o),
+    buffered = self.buffered,
     chunk = type(chunk) == "number" and math.min(chunk, INT32_MAX) or 0,
     retries = math.min(o.retries or 2, INT32_MAX),
     ordered = o.order == false and 0 or 1, span = sent.span,
-    heap_fd = heap.fd(), slot_bytes = o.slot_bytes or 2 ^ 30,
+    heap_fd = heap.fd(), slot_bytes = o.slot_bytes or 0,
     timeout_ns = timeout_ns(o.timeout), memory_bytes = o.memory or 0,
   })
 end
@@ -271,14 +276,15 @@ function Pool:stats()
   if not self:has_workers() then
     local none = stats_table(stats)
     none.wait, none.restarts, none.retries, none.held = 0, 0, 0, 0
-    none.workers = {}
+    none.slots, none.slot_bytes, none.workers = 0, 0, {}
     return none
   end
   C.neap_pool_read_stats(self.opened.pool, stats)
   local all = stats_table(stats)
   all.wait = tonumber(stats.consumer_wait_ns) / 1e9
   all.restarts, all.retries = tonumber(stats.restarts), tonumber(stats.retries)
-  all.held, all.workers = stats.held, {}
+  all.held, all.slots = stats.held, stats.slots
+  all.slot_bytes, all.workers = tonumber(stats.slot_bytes), {}
   for w = 1, stats.workers do
     local pid = C.neap_pool_read_worker(self.opened.pool, w - 1, stats)
     all.workers[w] = stats_table(stats)

@@ -985,8 +985,9 @@ describe("a prefetch", function()
     it("for no more slots than there are addresses, and says so", function()
       local p = prefetch({ 1 }, { workers = 1, slot_bytes = 2 ^ 45 })
       assert.truthy(support.message(function() return p[1] end):find(
-        "^cannot reserve %d+ slots of slot_bytes = 35184372088832: a smaller "
-        .. "slot_bytes or buffered may fit"))
+        "^cannot reserve %d+ slots of 35184372088832 bytes of address space: "
+        .. "[^\n]+\nhelp: raise the limit %(ulimit %-v%), or set slot_bytes, "
+        .. "buffered or workers lower$"))
     end)
   end)
 
@@ -1150,6 +1151,14 @@ describe("a prefetch", function()
     assert.truthy(stats.busy > 0 and stats.wait >= 0)
     assert.equal(0, stats.restarts)
     assert.equal(0, stats.retries)
+    assert.equal(16 + 2 + 32, stats.slots)
+    assert.equal(2 ^ 30, stats.slot_bytes)
+  end)
+
+  it("computes two items ahead for each of many workers", function()
+    local p = prefetch(neap.range(10), { workers = 12 })
+    local _ = p[1]
+    assert.equal(2 * 12 + 12 + 32, p:stats().slots)
   end)
 
   describe("with NEAP_DEBUG=1", function()
