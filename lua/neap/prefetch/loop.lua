@@ -46,7 +46,7 @@ end
 -- @tparam[opt] boolean is_stream it reads by index, not for a `for`
 function Loop.make(iteration, node, epoch, start, record, is_stream)
   local pool = iteration.pool
-  local borrowed = borrow.new(pool.opened.pool)
+  local borrowed = borrow.new(pool.opened.pool, pool.opened.watch)
   return Loop:new({
     iteration = iteration, node = node, pool = pool, epoch = epoch,
     stage = node:stage_name(), settings = pool.opened.settings,
@@ -187,7 +187,7 @@ function step(self)
 end
 
 local function keep(self, x)
-  borrow.keep(x)
+  borrow.retain(x)
   self.borrow.has_tensors = false -- none borrows any more
 end
 

@@ -16,6 +16,7 @@ local failure = require("neap.prefetch.failure")
 local generation = require("neap.tensor.generation")
 local heap = require("neap.tensor.heap")
 local lib = require("neap.base.lib")
+local retain = require("neap.value.retain")
 
 local C = lib.C
 local INT32_MAX = 2 ^ 31 - 1
@@ -33,18 +34,16 @@ local function worker_count(workers)
   return workers < 0 and math.max(1, cores + workers) or workers
 end
 
-local function buffered_of(options, workers)
-  local default = math.max(BUFFERED, BUFFERED_EACH * workers)
-  return math.min(options.buffered or default, INT32_MAX)
+local function buffered_of(pool)
+  local default = math.max(BUFFERED, BUFFERED_EACH * pool.workers)
+  return math.min(pool.options.buffered or default, INT32_MAX)
 end
 
 --- A pool for the options of a prefetch. Nothing runs yet.
 function Pool.make(options)
-  local workers = worker_count(options.workers)
   return Pool:new({
     options = options,
-    workers = workers, -- 0: items are computed here
-    buffered = buffered_of(options, workers),
+    workers = worker_count(options.workers), -- 0: items are computed here
     chain = false, -- what the workers get; see pack()
     opened = false, -- the pool of C, from the first read on; see open()
   })
@@ -61,14 +60,14 @@ local function span_of(pool, source)
   if pool.options.order ~= false or source:count_stages("from_iter") == 0 then
     return 0
   end
-  return math.min(SPAN * pool.buffered, AHEAD_MAX)
+  return math.min(SPAN * buffered_of(pool), AHEAD_MAX)
 end
 
 -- How many of its last items a worker may be asked for again, by a loop that
 -- goes on where another was left, or after a death: the items ahead, and those
 -- of the run that is being read.
 local function rereads_of(pool, span)
-  local chunk, buffered = pool.options.chunk, pool.buffered
+  local chunk, buffered = pool.options.chunk, buffered_of(pool)
   local ahead = math.min(math.max(buffered, span), AHEAD_MAX)
   local longest = type(chunk) == "number" and math.min(chunk, ahead)
     or ahead / (2 * pool.workers)
@@ -125,7 +124,7 @@ local function settings_of(self, arguments)
     launch = { arguments = arguments },
     length = sent.length == math.huge and C.NEAP_ENDLESS or sent.length,
     workers = math.min(self.workers, INT32_MAX),
-    buffered = self.buffered,
+    buffered = buffered_of(self),
     chunk = type(chunk) == "number" and math.min(chunk, INT32_MAX) or 0,
     retries = math.min(o.retries or 2, INT32_MAX),
     ordered = o.order == false and 0 or 1, span = sent.span,
@@ -139,12 +138,14 @@ local function open(self)
   local settings, out = settings_of(self, arguments), ffi.new("neap_pool *[1]")
   lib.check(C.neap_pool_open(settings, out, lib.error))
   local owner = ffi.gc(ffi.new("neap_pool_owner", out[0]), close_owned)
-  local borrowed = borrow.new(out[0])
+  local watch = retain.watch(out[0])
+  local borrowed = borrow.new(out[0], watch)
   owner.counter = borrowed.counter
   self.chain.text = false
   self.opened = {
     pool = out[0], owner = owner, settings = settings, arguments = arguments,
     run = ffi.new("neap_run"), borrow = borrowed, -- of single reads
+    watch = watch,
   }
 end
 
@@ -241,7 +242,7 @@ local function read_kept(opened, stage)
   if is_failure then
     borrow.copy_out(x, borrow.ERROR_BYTES_MAX)
   elseif opened.borrow.has_tensors then
-    borrow.keep(x)
+    borrow.retain(x)
   end
   return x, is_failure
 end

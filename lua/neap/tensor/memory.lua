@@ -124,7 +124,11 @@ function memory.inline(nbytes)
   return own(t, t.tail + -address % ALIGNMENT)
 end
 
-local function free_block(t)
+--- Frees a tensor's block, if it has one; for finalizers.
+function memory.free_block(t)
+  if t.block == nil then
+    return
+  end
   heap.free(t.block, tonumber(t.block_offset), tonumber(t.block_nbytes),
     t.is_frozen)
 end
@@ -137,9 +141,18 @@ function memory.in_heap(nbytes)
   if not block then
     return memory.inline(nbytes), true
   end
-  local t = ffi.gc(Tensor(0), free_block)
+  local t = ffi.gc(Tensor(0), memory.free_block)
   t.block, t.block_nbytes, t.block_offset = block, nbytes, offset
   return own(t, block), is_zero
+end
+
+--- Makes a tensor with memory of its own, not described yet.
+-- @treturn boolean whether it is all zeros
+function memory.own(nbytes)
+  if nbytes < LARGE then
+    return memory.inline(nbytes), true
+  end
+  return memory.in_heap(nbytes)
 end
 
 -- -- Memory of others --------------------------------------------------------
@@ -211,10 +224,8 @@ function memory.make(kind, ndim, dims, count)
   end
   if data ~= nil then
     t, is_zero = borrowed(data, counter, current), false
-  elseif nbytes < LARGE then
-    t, is_zero = memory.inline(nbytes), true
   else
-    t, is_zero = memory.in_heap(nbytes)
+    t, is_zero = memory.own(nbytes)
   end
   describe(t, kind, ndim, dims)
   return t, is_zero
