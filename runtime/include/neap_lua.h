@@ -106,6 +106,9 @@ typedef struct neap_writer {
   uint64_t used;     /* of the slot, from its start */
   uint64_t limit;    /* of `used`: some bytes are reserved for failures */
   uint64_t item;     /* `used` when the last item ended */
+  double allocated; /* bytes of tensors since the last item ended: allocated, */
+  double delivered; /* put, */
+  double in_place;  /* and put without a copy */
 } neap_writer;
 
 /* Begins a run of `count` items. The slot is aligned to 64 bytes. */
@@ -188,6 +191,13 @@ void neap_worker_exhausted(neap_worker *worker);
 /* This worker's number, 0-based; the descriptor of shared tensors, or -1. */
 int32_t neap_worker_number(const neap_worker *worker);
 int32_t neap_worker_heap_fd(const neap_worker *worker);
+/*
+ * Private memory for tensors that no item delivers: NEAP_SCRATCH_BYTES of
+ * addresses, aligned to a page, that neap_worker_limit() does not count. NULL
+ * if the system has not given them.
+ */
+enum { NEAP_SCRATCH_BYTES = 64 << 20 };
+void *neap_worker_scratch(const neap_worker *worker);
 /* Tells the host that the worker can work, or (text) why it cannot. */
 int neap_worker_ready(neap_worker *worker, const char *text, neap_error *error);
 /* Whether this process attached. A child that the user's code forked must not

@@ -9,6 +9,7 @@ local compiler = require("neap.sequence.compile")
 local context = require("neap.value.context")
 local errors = require("neap.base.errors")
 local generation = require("neap.tensor.generation")
+local heap = require("neap.tensor.heap")
 local lib = require("neap.base.lib")
 local load_chain = require("neap.travel.load")
 local luajit = require("neap.base.luajit")
@@ -16,6 +17,10 @@ local rows = require("neap.value.rows")
 local write = require("neap.value.write")
 
 local C = lib.C
+
+-- Bytes of large tensors beside slot and scratch memory, before garbage is
+-- collected: there are many workers.
+local GARBAGE_MAX = 64 * 2 ^ 20
 
 -- math.random draws other numbers in each worker, and after each restart.
 -- Those of random_map do not depend on the worker.
@@ -100,11 +105,7 @@ local function allocate(nbytes, code, bits, shape, ndim)
   if item == nil or C.neap_worker_is_ours(item.worker) == 0 then
     return nil
   end
-  local data, counter = rows.find(item, code, bits, shape, ndim)
-  if data == nil then
-    data, counter = write.allocate(item, nbytes), item.counter
-  end
-  return data, counter, counter[0]
+  return rows.allocate(item, nbytes, code, bits, shape, ndim)
 end
 
 local function run_one(item, task, getter, k, i, epoch)
@@ -135,6 +136,7 @@ local function fill(item, task, getter)
   context.enter(item)
   run_task(item, task, getter)
   context.leave()
+  write.end_numbers(item)
   generation.bump(item.counter)
   rows.reset(item)
 end
@@ -143,6 +145,7 @@ local function serve(worker, getter)
   local task = ffi.new("neap_task")
   local item = context.new(worker)
   array.set_allocator(allocate)
+  heap.limit_garbage(GARBAGE_MAX)
   while lib.check(C.neap_worker_next(worker, task, lib.error)) == C.NEAP_OK do
     fill(item, task, getter)
     C.neap_worker_publish(worker, task, C.neap_writer_end(item.writer))

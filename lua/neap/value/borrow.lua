@@ -24,25 +24,7 @@ local borrow = {}
 --- Bytes of tensors that the errors of a loop, or one that is raised, may copy.
 borrow.ERROR_BYTES_MAX = 64 * 2 ^ 20
 
--- Puts a tensor under another owner and generation; its views keep theirs.
-local function move(t, owner, counter, current)
-  owners[t] = owner
-  t.is_pinned = false
-  t.counter, t.generation = counter, current
-end
-
--- Moves a tensor to memory that has its elements.
-local function move_into(t, own)
-  t.d.data = own.d.data
-  move(t, own, generation.forever, 0)
-end
-
--- Moves a borrowed tensor's elements to memory of its own.
-local function detach(t)
-  local own = memory.inline(t.nbytes)
-  ffi.copy(own.d.data, t.d.data, t.nbytes)
-  move_into(t, own)
-end
+local move, move_into, detach = memory.move, memory.move_into, memory.detach
 
 -- -- Pins --------------------------------------------------------------------
 

@@ -9,6 +9,8 @@ local errors = require("neap.base.errors")
 local lib = require("neap.base.lib")
 local array = require("neap.tensor.array")
 local generation = require("neap.tensor.generation")
+local guess = require("neap.value.guess")
+local memory = require("neap.tensor.memory")
 local traverse = require("neap.base.traverse")
 
 local C = lib.C
@@ -31,13 +33,9 @@ local function raise_room()
 end
 
 --- Allocates memory for a tensor in the item's slot.
--- @treturn cdata void *
+-- @treturn cdata void *; NULL if there is no room
 function write.allocate(item, nbytes)
-  local data = C.neap_writer_allocate(item.writer, nbytes, failed)
-  if data == nil then
-    raise_room()
-  end
-  return data
+  return (C.neap_writer_allocate(item.writer, nbytes, failed))
 end
 
 -- item.image.loader[2]
@@ -70,6 +68,9 @@ local function put_tensor(item, cell, t, depth)
   end
   if C.neap_writer_put_tensor(item.writer, cell, t.d, failed) < 0 then
     raise_room()
+  end
+  if t.birth > item.guess.first and t.counter ~= item.counter then
+    item.is_missed = true
   end
 end
 
@@ -122,6 +123,7 @@ local function put_cdata(item, cell, x, depth)
   else
     for k = 1, #converters do
       if converters[k].matches(x) then
+        item.is_converted = true
         put(item, cell, converters[k].convert(x), depth)
         return
       end
@@ -149,6 +151,37 @@ function put(item, cell, x, depth)
   end
 end
 
+-- Moves the tensors of a value out of the slot.
+local function take_out(_, x, item)
+  if not array.is(x) then
+    if type(x) == "table" then
+      traverse.each(x, take_out, item)
+    end
+  elseif x.counter == item.counter then
+    memory.detach(x)
+  end
+end
+
+-- Writes an item anew, without the tensors in the slot that it does not
+-- deliver. All tensors in the slot end, but for the item's.
+local function put_anew(item, cell, x)
+  take_out(nil, x, item)
+  C.neap_writer_undo_item(item.writer)
+  generation.bump(item.counter)
+  put(item, cell, x, 0)
+end
+
+-- To write a converted value again would compute it again.
+local function check_guess(item, cell, x)
+  local writer = item.writer
+  local wasted, delivered = writer.allocated - writer.in_place, writer.delivered
+  guess.learn(item.guess, x)
+  if wasted > (delivered + wasted) * guess.WASTE_MAX
+    and not item.is_converted then
+    put_anew(item, cell, x)
+  end
+end
+
 --- Writes item k (from 0) of the run.
 -- Raises an error that names the path to what cannot be sent.
 function write.item(item, k, x)
@@ -157,8 +190,20 @@ function write.item(item, k, x)
   if type(x) == "number" then
     cell.type, cell.count, cell.number = NUMBER, 0, x
   else
+    item.is_missed, item.is_converted = false, false
     put(item, cell, x, 0)
+    if item.is_missed or writer.allocated > writer.in_place then
+      check_guess(item, cell, x)
+    end
     C.neap_writer_end_item(writer)
+  end
+end
+
+--- Drops the tensors in the slot of the numbers that a run ends with.
+function write.end_numbers(item)
+  if item.writer.allocated > 0 then
+    guess.forget(item.guess)
+    C.neap_writer_undo_item(item.writer)
   end
 end
 
