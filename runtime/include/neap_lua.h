@@ -106,6 +106,7 @@ typedef struct neap_writer {
   uint64_t used;     /* of the slot, from its start */
   uint64_t limit;    /* of `used`: some bytes are reserved for failures */
   uint64_t item;     /* `used` when the last item ended */
+  uint64_t undone;   /* `used` at most before it was undone, or 0 */
   double allocated; /* bytes of tensors since the last item ended: allocated, */
   double delivered; /* put, */
   double in_place;  /* and put without a copy */
@@ -151,7 +152,7 @@ typedef struct neap_worker neap_worker;
 
 /*
  * A run to compute, and the slot to write it to. Zero-filled before its first
- * use, then reused; the fields below `progress` are internal.
+ * use, then reused; the fields below `undone` are internal.
  */
 typedef struct neap_task {
   int64_t epoch;
@@ -162,6 +163,7 @@ typedef struct neap_task {
   uint64_t bytes;    /* that may be written */
   int32_t *progress; /* write the number of the item here, from 0 in the run,
                         before it is computed: timeouts are measured by it */
+  uint64_t undone;   /* bytes that were written, though not used; or 0 */
   uint64_t ticket;
   int64_t began_ns;
   int32_t entry;

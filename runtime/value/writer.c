@@ -70,6 +70,7 @@ void neap_writer_end_item(neap_writer *writer) {
 }
 
 void neap_writer_undo_item(neap_writer *writer) {
+  if (writer->used > writer->undone) writer->undone = writer->used;
   writer->used = writer->item;
   writer->allocated = writer->delivered = writer->in_place = 0;
 }

@@ -137,6 +137,7 @@ local function fill(item, task, getter)
   run_task(item, task, getter)
   context.leave()
   write.end_numbers(item)
+  task.undone = item.writer.undone
   generation.bump(item.counter)
   rows.reset(item)
 end

@@ -93,8 +93,9 @@ local function found_of(found, state, n)
   local entry = found[key]
   if not entry then
     entry = {
-      n = n, count = 0, delivered = 0, is_delivered = {}, is_all = false,
-      first = false, seen = 0,
+      n = n, count = 0, delivered = 0, is_delivered = {}, -- by order
+      is_all = false, -- as in a list, however long the next one is
+      first = false, seen = 0, -- in the item that began there
     }
     found[key], found[#found + 1] = entry, entry
   end
@@ -116,7 +117,7 @@ function guess.learn(state, x)
   for k = 1, #found do
     local entry = found[k]
     local kind, dims = state.types[entry.n], state.dims[entry.n]
-    entry.is_all = entry.delivered == entry.count
+    entry.is_all = entry.count > 1 and entry.delivered == entry.count
     if entry.delivered > 0 then
       set_entry(state, kind, dims, entry)
     elseif entry_of(state, kind, dims) then

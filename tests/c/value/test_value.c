@@ -239,8 +239,10 @@ static void bytes_of_tensors_are_counted_by_item(void **state) {
   neap_writer_end_item(writer);
   assert_int_equal(writer->allocated + writer->delivered, 0);
   (void)neap_writer_allocate(writer, 100, NULL);
+  const uint64_t used = writer->used;
   neap_writer_undo_item(writer);
   assert_int_equal(writer->allocated, 0);
+  assert_int_equal(writer->undone, used);
 }
 
 static void a_run_may_begin_at_a_later_cell(void **state) {
