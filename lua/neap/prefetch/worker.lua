@@ -129,6 +129,14 @@ local function run_task(item, task, getter)
   end
 end
 
+local function end_tensors(item, task)
+  item.has_tensors = false
+  write.end_numbers(item)
+  task.undone = item.writer.undone
+  generation.bump(item.counter)
+  rows.reset(item)
+end
+
 -- Fills the slot of a task.
 local function fill(item, task, getter)
   lib.check(C.neap_writer_begin(item.writer, task.base, task.bytes, task.count,
@@ -136,10 +144,9 @@ local function fill(item, task, getter)
   context.enter(item)
   run_task(item, task, getter)
   context.leave()
-  write.end_numbers(item)
-  task.undone = item.writer.undone
-  generation.bump(item.counter)
-  rows.reset(item)
+  if item.has_tensors then
+    end_tensors(item, task)
+  end
 end
 
 local function serve(worker, getter)

@@ -43,7 +43,8 @@ function context.new(worker)
     keys = keys, -- depth -> keys of the table that is being written there
     depth = 0, -- of stacked batches within stacked batches
     levels = { [0] = context.level() }, -- depth -> see level()
-    is_dirty = false, -- whether the item has made a tensor
+    is_dirty = false, -- whether the item has made a tensor ...
+    has_tensors = false, -- ... or any of the run
     scratch = scratch.new(worker), guess = guess.new(),
     is_missed = false, -- whether it delivers a tensor that is not in the slot
     is_converted = false, -- whether a value was written as another

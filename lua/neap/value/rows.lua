@@ -108,7 +108,7 @@ end
 --- Finds memory for a new tensor of an item; see memory.set_allocator().
 function rows.allocate(item, nbytes, code, bits, shape, ndim)
   local level, state, birth = item.levels[item.depth], item.guess, 0
-  item.is_dirty = true
+  item.is_dirty, item.has_tensors = true, true
   if level.leaves then
     local row = find_from(level, 1, code, bits, shape, ndim)
     if row ~= nil then
