@@ -46,7 +46,6 @@ function context.new(worker)
     is_dirty = false, -- whether the item has made a tensor ...
     has_tensors = false, -- ... or any of the run
     scratch = scratch.new(worker), guess = guess.new(),
-    is_missed = false, -- whether it delivers a tensor that is not in the slot
     is_converted = false, -- whether a value was written as another
     generators = {}, -- stage -> the generator that it draws from
   }

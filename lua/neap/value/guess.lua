@@ -15,7 +15,7 @@ local traverse = require("neap.base.traverse")
 local guess = {}
 
 local LOGGED_MAX = 1024 -- tensors of an item that are told apart
-local PLANNED_MAX = 64  -- kinds of tensors in a plan
+local KNOWN_MAX = 256 -- dtypes and shapes
 
 --- The part of an item's bytes in a slot that need not be delivered.
 guess.WASTE_MAX = 1 / 6
@@ -25,8 +25,8 @@ function guess.new()
   return {
     births = 0, -- tensors that were made
     first = 0, -- of these, before the item
-    types = {}, dims = {}, nbytes = {}, -- of the item's tensors
-    plan = {}, planned = 0, -- type -> dims -> what is expected, and how many
+    made = {}, -- entries of the item's tensors
+    known = {}, count = 0, -- dtype -> dims -> entry, and how many there are
   }
 end
 
@@ -38,97 +38,95 @@ function guess.begin(state)
   state.first = state.births
 end
 
-local function entry_of(state, kind, dims)
-  local by_dims = state.plan[kind]
-  return by_dims and by_dims[dims]
+-- What is known of the tensors of a dtype and shape.
+local function add_entry(state, kind, dims, nbytes)
+  if state.count == KNOWN_MAX then
+    guess.forget(state)
+  end
+  local entry = {
+    nbytes = nbytes,
+    is_delivered = {}, -- by order
+    is_all = false, -- as in a list, however long the next one is
+    first = false, seen = 0, -- in the item that began there
+    total = 0, delivered = 0, -- of the item that is learned from
+  }
+  local by_dims = state.known[kind] or {}
+  state.known[kind], by_dims[dims] = by_dims, entry
+  state.count = state.count + 1
+  return entry
 end
 
 --- Whether a tensor that is made now will be delivered. Its birth is
 -- `state.births` afterwards.
 function guess.is_delivered(state, nbytes, code, bits, shape, ndim)
-  local n = state.births - state.first + 1
+  local first, n = state.first, state.births - state.first + 1
   local kind, dims = code * 256 + bits, ffi.string(shape, ndim * 8)
+  local by_dims = state.known[kind]
+  local entry = by_dims and by_dims[dims]
+    or add_entry(state, kind, dims, nbytes)
   state.births = state.births + 1
   if n <= LOGGED_MAX then
-    state.types[n], state.dims[n], state.nbytes[n] = kind, dims, nbytes
+    state.made[n] = entry
   end
-  local entry = entry_of(state, kind, dims)
-  if not entry then
-    return false
-  elseif entry.first ~= state.first then
-    entry.first, entry.seen = state.first, 0
+  if entry.first ~= first then
+    entry.first, entry.seen = first, 0
   end
-  entry.seen = entry.seen + 1
-  return entry.is_all or entry.is_delivered[entry.seen] or false
+  local seen = entry.seen + 1
+  entry.seen = seen
+  return entry.is_all or entry.is_delivered[seen] or false
 end
 
 -- -- Learning ----------------------------------------------------------------
 
--- Adds up the bytes of each of the item's tensors that are in x.
+-- Adds up the bytes of each of the item's tensors that are in x. `covered` has
+-- at 0 how many of them lie elsewhere than in the slot.
 local function cover(_, x, state, covered)
   if array.is(x) then
     local n = x.birth - state.first
     if n >= 1 then
       covered[n] = (covered[n] or 0) + x.nbytes
+      covered[0] = covered[0] + (x.counter == covered.counter and 0 or 1)
     end
   elseif type(x) == "table" then
     traverse.each(x, cover, state, covered)
   end
 end
 
-local function set_entry(state, kind, dims, entry)
-  if state.planned >= PLANNED_MAX then
-    guess.forget(state)
+local function note(state, covered, made)
+  for n = 1, made do
+    local entry = state.made[n]
+    entry.total = entry.total + 1
+    local is_delivered = (covered[n] or 0)
+      >= entry.nbytes * (1 - guess.WASTE_MAX) and covered[n] ~= nil
+    entry.is_delivered[entry.total] = is_delivered
+    entry.delivered = entry.delivered + (is_delivered and 1 or 0)
   end
-  local by_dims = state.plan[kind] or {}
-  state.plan[kind] = by_dims
-  state.planned = state.planned + (by_dims[dims] and 0 or 1)
-    - (entry and 0 or 1)
-  by_dims[dims] = entry
 end
 
--- What is known of the item's tensors of the kind of tensor n.
-local function found_of(found, state, n)
-  local key = state.types[n] .. " " .. state.dims[n]
-  local entry = found[key]
-  if not entry then
-    entry = {
-      n = n, count = 0, delivered = 0, is_delivered = {}, -- by order
-      is_all = false, -- as in a list, however long the next one is
-      first = false, seen = 0, -- in the item that began there
-    }
-    found[key], found[#found + 1] = entry, entry
-  end
-  return entry
-end
-
---- Learns from an item x that was guessed wrong.
-function guess.learn(state, x)
-  local covered, found = {}, {}
+--- Learns from an item x if it was guessed wrong.
+-- @param counter of the tensors in the slot
+-- @tparam number wasted bytes in the slot that are not delivered
+function guess.learn(state, x, counter, wasted)
+  local covered = { [0] = 0, counter = counter }
   cover(nil, x, state, covered)
-  for n = 1, math.min(state.births - state.first, LOGGED_MAX) do
-    local entry = found_of(found, state, n)
-    entry.count = entry.count + 1
-    if (covered[n] or 0) >= state.nbytes[n] * (1 - guess.WASTE_MAX) then
-      entry.is_delivered[entry.count] = true
-      entry.delivered = entry.delivered + 1
-    end
+  if covered[0] == 0 and wasted <= 0 then
+    return
   end
-  for k = 1, #found do
-    local entry = found[k]
-    local kind, dims = state.types[entry.n], state.dims[entry.n]
-    entry.is_all = entry.count > 1 and entry.delivered == entry.count
-    if entry.delivered > 0 then
-      set_entry(state, kind, dims, entry)
-    elseif entry_of(state, kind, dims) then
-      set_entry(state, kind, dims, nil)
-    end
+  local made = math.min(state.births - state.first, LOGGED_MAX)
+  for n = 1, made do
+    local entry = state.made[n]
+    entry.is_delivered, entry.total, entry.delivered = {}, 0, 0
+  end
+  note(state, covered, made)
+  for n = 1, made do
+    local entry = state.made[n]
+    entry.is_all = entry.total > 1 and entry.delivered == entry.total
   end
 end
 
 --- Expects no tensor to be delivered.
 function guess.forget(state)
-  state.plan, state.planned = {}, 0
+  state.known, state.count = {}, 0
 end
 
 return guess

@@ -69,9 +69,6 @@ local function put_tensor(item, cell, t, depth)
   if C.neap_writer_put_tensor(item.writer, cell, t.d, failed) < 0 then
     raise_room()
   end
-  if t.birth > item.guess.first and t.counter ~= item.counter then
-    item.is_missed = true
-  end
 end
 
 local put
@@ -173,9 +170,12 @@ end
 
 -- To write a converted value again would compute it again.
 local function check_guess(item, cell, x)
-  local writer = item.writer
+  local writer, state = item.writer, item.guess
+  if state.births == state.first then
+    return -- its tensors were there before
+  end
   local wasted, delivered = writer.allocated - writer.in_place, writer.delivered
-  guess.learn(item.guess, x)
+  guess.learn(state, x, item.counter, wasted)
   if wasted > (delivered + wasted) * guess.WASTE_MAX
     and not item.is_converted then
     put_anew(item, cell, x)
@@ -190,9 +190,10 @@ function write.item(item, k, x)
   if type(x) == "number" then
     cell.type, cell.count, cell.number = NUMBER, 0, x
   else
-    item.is_missed, item.is_converted = false, false
+    item.is_converted = false
     put(item, cell, x, 0)
-    if item.is_missed or writer.allocated > writer.in_place then
+    local in_place = writer.in_place
+    if writer.allocated ~= in_place or writer.delivered ~= in_place then
       check_guess(item, cell, x)
     end
     C.neap_writer_end_item(writer)
