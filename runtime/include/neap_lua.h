@@ -106,6 +106,10 @@ typedef struct neap_writer {
   uint64_t used;     /* of the slot, from its start */
   uint64_t limit;    /* of `used`: some bytes are reserved for failures */
   uint64_t item;     /* `used` when the last item ended */
+  uint64_t undone;   /* `used` at most before it was undone, or 0 */
+  double allocated; /* bytes of tensors since the last item ended: allocated, */
+  double delivered; /* put, */
+  double in_place;  /* and put without a copy */
 } neap_writer;
 
 /* Begins a run of `count` items. The slot is aligned to 64 bytes. */
@@ -148,7 +152,7 @@ typedef struct neap_worker neap_worker;
 
 /*
  * A run to compute, and the slot to write it to. Zero-filled before its first
- * use, then reused; the fields below `progress` are internal.
+ * use, then reused; the fields below `undone` are internal.
  */
 typedef struct neap_task {
   int64_t epoch;
@@ -159,6 +163,7 @@ typedef struct neap_task {
   uint64_t bytes;    /* that may be written */
   int32_t *progress; /* write the number of the item here, from 0 in the run,
                         before it is computed: timeouts are measured by it */
+  uint64_t undone;   /* bytes that were written, though not used; or 0 */
   uint64_t ticket;
   int64_t began_ns;
   int32_t entry;
@@ -185,6 +190,13 @@ uint64_t neap_worker_memory(const neap_worker *worker);
 /* This worker's number, 0-based; the descriptor of shared tensors, or -1. */
 int32_t neap_worker_number(const neap_worker *worker);
 int32_t neap_worker_heap_fd(const neap_worker *worker);
+/*
+ * Private memory for tensors that no item delivers: NEAP_SCRATCH_BYTES of
+ * addresses, aligned to a page, that neap_worker_limit() does not count. NULL
+ * if the system has not given them.
+ */
+enum { NEAP_SCRATCH_BYTES = 64 << 20 };
+void *neap_worker_scratch(const neap_worker *worker);
 /* Tells the host that the worker can work, or (text) why it cannot. */
 int neap_worker_ready(neap_worker *worker, const char *text, neap_error *error);
 /* Whether this process attached. A child that the user's code forked must not

@@ -167,7 +167,8 @@ end
 -- @tparam Sequence source
 -- @tparam[opt] table options workers (processes; 0 evaluates in place;
 --   negative: cores to leave free; default: the cores that it may use),
---   buffered (items computed ahead at most, 16), chunk (consecutive items a
+--   buffered (items computed ahead at most, 16, or twice the
+--   workers if that is more), chunk (consecutive items a
 --   worker computes in one go, "auto"), order (false: as completed), on_start
 --   (f(worker) in each worker before its first item), retries (2, of an item
 --   whose worker died), timeout (seconds that one item may take in a worker),

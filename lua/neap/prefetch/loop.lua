@@ -37,9 +37,10 @@ local function new_run(pool, borrowed)
 end
 
 -- Gives a loop a run that holds nothing yet.
-local function begin_run(self, pool)
-  self.borrow = borrow.new(pool)
-  self.run = new_run(pool, self.borrow)
+local function begin_run(self)
+  local opened = self.pool.opened
+  self.borrow = borrow.new(opened.pool, opened.watch)
+  self.run = new_run(opened.pool, self.borrow)
   self.k, self.count = 0, 0
 end
 
@@ -65,7 +66,7 @@ function Loop.make(iteration, node, epoch, start, record, is_stream)
     record = record,
     room = borrow.ERROR_BYTES_MAX, -- bytes that tensors in its errors may copy
   })
-  begin_run(self, pool.opened.pool)
+  begin_run(self)
   return self
 end
 
@@ -84,7 +85,7 @@ end
 -- with it the memory.
 function Loop:abandon()
   generation.bump(self.borrow.counter)
-  begin_run(self, self.pool.opened.pool)
+  begin_run(self)
 end
 
 --- The workers serve it no more. Tensors of its last item stay valid, since it
@@ -203,7 +204,7 @@ function step(self)
 end
 
 local function keep(self, x)
-  borrow.keep(x)
+  borrow.retain(x)
   self.borrow.has_tensors = false -- none borrows any more
 end
 

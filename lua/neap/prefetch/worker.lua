@@ -11,6 +11,7 @@ local compiler = require("neap.sequence.compile")
 local context = require("neap.value.context")
 local errors = require("neap.base.errors")
 local generation = require("neap.tensor.generation")
+local heap = require("neap.tensor.heap")
 local lib = require("neap.base.lib")
 local load_chain = require("neap.travel.load")
 local luajit = require("neap.base.luajit")
@@ -18,6 +19,10 @@ local rows = require("neap.value.rows")
 local write = require("neap.value.write")
 
 local C = lib.C
+
+-- Bytes of large tensors beside slot and scratch memory, before garbage is
+-- collected: there are many workers.
+local GARBAGE_MAX = 64 * 2 ^ 20
 
 -- math.random draws other numbers in each worker, and after each restart.
 -- Those of random_map do not depend on the worker.
@@ -81,11 +86,7 @@ local function allocate(nbytes, code, bits, shape, ndim)
   if item == nil or C.neap_worker_is_ours(item.worker) == 0 then
     return nil
   end
-  local data, counter = rows.find(item, code, bits, shape, ndim)
-  if data == nil then
-    data, counter = write.allocate(item, nbytes), item.counter
-  end
-  return data, counter, counter[0]
+  return rows.allocate(item, nbytes, code, bits, shape, ndim)
 end
 
 local function run_one(item, task, getter, k, i, epoch)
@@ -109,6 +110,14 @@ local function run_task(item, task, getter)
   end
 end
 
+local function end_tensors(item, task)
+  item.has_tensors = false
+  write.end_numbers(item)
+  task.undone = item.writer.undone
+  generation.bump(item.counter)
+  rows.reset(item)
+end
+
 -- Fills the slot of a task.
 local function fill(item, task, getter)
   lib.check(C.neap_writer_begin(item.writer, task.base, task.bytes, task.count,
@@ -116,8 +125,9 @@ local function fill(item, task, getter)
   context.enter(item)
   run_task(item, task, getter)
   context.leave()
-  generation.bump(item.counter)
-  rows.reset(item)
+  if item.has_tensors then
+    end_tensors(item, task)
+  end
 end
 
 -- With a limit of memory, LuaJIT's collector may be too late: this one collects
@@ -140,6 +150,7 @@ local function serve(worker, getter)
   local collect = limit > 0 and new_collector(limit)
   local item = context.new(worker)
   array.set_allocator(allocate)
+  heap.limit_garbage(GARBAGE_MAX)
   while lib.check(C.neap_worker_next(worker, task, lib.error)) == C.NEAP_OK do
     fill(item, task, getter)
     C.neap_worker_publish(worker, task, C.neap_writer_end(item.writer))
