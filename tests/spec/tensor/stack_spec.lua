@@ -113,8 +113,9 @@ describe("stack", function()
       { dtype = { y = "f32" } })
     raises("item 1 is a number, and dtype is a table of fields", { 1 },
       { dtype = { x = "f32" } })
-    raises("item 2 has shape 3x3, item 1 has 2x3", { image(1), image(1, 3) },
-      { dtype = "f32" })
+    raises("item 2 has shape 3x3, item 1 has 2x3\nhelp: bring them to one "
+      .. "shape in a map, or collate by a function of your own",
+      { image(1), image(1, 3) }, { dtype = "f32" })
   end)
 
   it("refuses other options, and a dtype in their place", function()
@@ -126,7 +127,8 @@ describe("stack", function()
     refused('table of options expected, got "i64")\n'
       .. 'help: write { dtype = "i64" }', "i64")
     refused("table of options expected, got 1)", 1)
-    refused("unknown option 'type'; known are dtype)", { type = "i64" })
+    refused("unknown option 'type'; known are dtype)\nhelp: did you mean "
+      .. "'dtype'?", { type = "i64" })
     refused("option 'dtype': dtype, or table of dtypes by field, expected, "
       .. 'got "int")', { dtype = "int" })
     refused("option 'dtype': dtype, or table of dtypes by field, expected, "
