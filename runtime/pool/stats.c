@@ -2,6 +2,8 @@
 /* The statistics of a pool: sums over its workers, and the host's counts. */
 #include "pool/pool.h"
 
+#include "neap_lua.h"
+
 /* Reads a worker's counter. It may have any value; sums must not overflow. */
 static int64_t read_counter(const _Atomic int64_t *counter) {
   const int64_t most = 1ll << 53;
@@ -37,7 +39,21 @@ void neap_pool_read_stats(const neap_pool *pool, neap_pool_stats *out) {
     sum.workers++;
   }
   sum.consumer_wait_ns = pool->consumer.wait_ns;
+  sum.consumer_ns = neap__consumer_elapsed(&pool->consumer);
   sum.restarts = atomic_load(&pool->supervisor.restarts);
   sum.retries = atomic_load(&pool->supervisor.retried);
+  *out = sum;
+}
+
+void neap_pool_read_stage(const neap_pool *pool, int32_t stage,
+                          neap_stage *out) {
+  neap_stage sum = {0};
+  const bool is_known = !pool->is_closed && stage >= 0 &&
+                        (uint32_t)stage < pool->ring.stage_count;
+  for (uint32_t w = 0; is_known && w < pool->ring.worker_count; w++) {
+    const neap_stage *one = &neap__ring_stages(&pool->ring, w)[stage];
+    sum.calls += read_counter((const _Atomic int64_t *)&one->calls);
+    sum.busy_ns += read_counter((const _Atomic int64_t *)&one->busy_ns);
+  }
   *out = sum;
 }

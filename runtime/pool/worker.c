@@ -243,6 +243,10 @@ int32_t neap_worker_heap_fd(const neap_worker *worker) {
   return worker->heap_fd;
 }
 
+neap_stage *neap_worker_stages(const neap_worker *worker) {
+  return neap__ring_stages(&worker->ring, worker->filler.number);
+}
+
 int neap_worker_ready(neap_worker *worker, const char *text,
                       neap_error *error) {
   neap_worker_confirm(worker);

@@ -341,12 +341,30 @@ static int check_held(const neap__consumer *c, neap_error *error) {
       c->lender->held_max);
 }
 
+static void begin(neap__consumer *c) {
+  if (c->began_ns == 0) c->began_ns = neap__now_ns();
+}
+
+static void end(neap__consumer *c) {
+  c->spent_ns = neap__consumer_elapsed(c);
+  c->began_ns = 0;
+}
+
+int64_t neap__consumer_elapsed(const neap__consumer *c) {
+  return c->began_ns == 0 ? c->spent_ns
+                          : c->spent_ns + neap__now_ns() - c->began_ns;
+}
+
 int neap__consumer_next(neap__consumer *c, neap_run *run, neap_error *error) {
   *run = (neap_run){.slot = -1};
   int rc = check_held(c, error);
   if (rc != NEAP_OK) return rc;
+  begin(c);
   ask_ahead(c);
-  if (c->busy == 0) return NEAP_END;
+  if (c->busy == 0) {
+    end(c);
+    return NEAP_END;
+  }
   uint32_t entry;
   const uint32_t awaited = c->is_ordered ? c->head : NEAP__ANY_ENTRY;
   rc = deliver(c, awaited, &entry, run, error);
@@ -369,6 +387,7 @@ int neap__consumer_get(neap__consumer *c, int64_t epoch, int64_t index,
     return neap__error_set(error, NEAP_EINVAL, 0,
                            "cannot read: index %lld is out of range",
                            (long long)index);
+  begin(c);
   const uint32_t aside = c->ring->entry_count;
   uint32_t entry;
   ask(c, aside, epoch, index, 1, 0);

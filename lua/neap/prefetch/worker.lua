@@ -13,6 +13,7 @@ local lib = require("neap.base.lib")
 local load_chain = require("neap.travel.load")
 local luajit = require("neap.base.luajit")
 local rows = require("neap.value.rows")
+local stages = require("neap.sequence.stages")
 local write = require("neap.value.write")
 
 local C = lib.C
@@ -115,38 +116,91 @@ local function run_one(item, task, getter, k, i, epoch)
   end
 end
 
+local function compute_timed(item, plan, k, i, epoch)
+  rows.reset(item)
+  local x = compiler.compile(plan.node)(i, epoch)
+  C.neap_worker_confirm(item.worker)
+  write.item(item, k, x)
+end
+
+-- As run_one, but times the stages of the chain.
+local function run_timed(item, task, getter, plan, k, i, epoch)
+  task.progress[0] = k
+  local before = stages.start(plan)
+  local ok, e = errors.try(compute_timed, item, plan, k, i, epoch)
+  stages.stop(plan, before)
+  if not ok then
+    recover(item, getter, k, i, epoch, e)
+  end
+end
+
+-- Computes the items of a run of which item `due` is timed.
+local function run_timed_task(item, task, getter, plan, due)
+  local i, epoch = tonumber(task.first) + 1, tonumber(task.epoch)
+  for k = 0, task.count - 1 do
+    if k == due then
+      run_timed(item, task, getter, plan, k, i + k, epoch)
+    else
+      run_one(item, task, getter, k, i + k, epoch)
+    end
+  end
+  plan.left = math.max(1, plan.left - (task.count - 1 - due))
+end
+
+-- Not compiled: it is rare, and would be another way through the loop of all
+-- runs.
+jit.off(run_timed_task)
+
 -- Computes the items of a run; one alone without a loop (luajit.md, short
 -- loops).
-local function run_task(item, task, getter)
+local function run_task(item, task, getter, plan)
+  local left, count = plan.left, task.count
+  if left <= count then
+    run_timed_task(item, task, getter, plan, left - 1)
+    return
+  end
+  plan.left = left - count
   local i, epoch = tonumber(task.first) + 1, tonumber(task.epoch)
-  if task.count == 1 then
+  if count == 1 then
     run_one(item, task, getter, 0, i, epoch)
     return
   end
-  for k = 0, task.count - 1 do
+  for k = 0, count - 1 do
     run_one(item, task, getter, k, i + k, epoch)
   end
 end
 
 -- Fills the slot of a task.
-local function fill(item, task, getter)
+local function fill(item, task, getter, plan)
   lib.check(C.neap_writer_begin(item.writer, task.base, task.bytes, task.count,
     lib.error))
   context.enter(item)
-  run_task(item, task, getter)
+  run_task(item, task, getter, plan)
   context.leave()
   generation.bump(item.counter)
   rows.reset(item)
 end
 
-local function serve(worker, getter)
+local function serve(worker, getter, plan)
   local task = ffi.new("neap_task")
   local item = context.new(worker)
   array.set_allocator(allocate)
   while lib.check(C.neap_worker_next(worker, task, lib.error)) == C.NEAP_OK do
-    fill(item, task, getter)
+    fill(item, task, getter, plan)
     C.neap_worker_publish(worker, task, C.neap_writer_end(item.writer))
   end
+end
+
+-- The host reads what the stages of the chain, and its monitors, count.
+local function plan_of(worker, node)
+  local memory = C.neap_worker_stages(worker)
+  local plan = stages.plan(node, memory)
+  for k, stage in ipairs(plan.list) do
+    if stage.count_at then
+      stage:count_at(memory + k)
+    end
+  end
+  return plan
 end
 
 local function start(worker)
@@ -160,21 +214,21 @@ local function start(worker)
   if sent.on_start then
     sent.on_start(number)
   end
-  return compiler.compile(sent.node)
+  return compiler.compile(sent.node), plan_of(worker, sent.node)
 end
 
 local function run()
   local out = ffi.new("neap_worker *[1]")
   lib.check(C.neap_worker_attach(out, lib.error))
   local worker = out[0]
-  local ok, getter = xpcall(start, errors.handler, worker)
+  local ok, getter, plan = xpcall(start, errors.handler, worker)
   if not ok then
     local why = getter == NO_MEMORY and NO_MEMORY_AT_START or tostring(getter)
     C.neap_worker_ready(worker, "cannot start workers: " .. why, lib.error)
     return 1
   end
   lib.check(C.neap_worker_ready(worker, nil, lib.error))
-  serve(worker, getter)
+  serve(worker, getter, plan)
   return 0
 end
 

@@ -18,6 +18,8 @@ local Node = require("neap.sequence.node")
 local C = lib.C
 local Index = class("sequence.index", Node)
 
+Index.is_timed = false
+
 -- For more leaves than this, the code looks up a leaf's function in a table.
 local BRANCHES_MAX = 4
 local LEAVES_MAX = 2 ^ 15 -- a neap_window has 16 bits for their numbers

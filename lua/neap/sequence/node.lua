@@ -14,6 +14,8 @@
 --   takes_several   an item may need more than one item of a source
 --   loops_source    a loop over it is one over its source, which skips as well
 --   keeps_seeds     joining it with others does not copy it
+--   is_timed        reports show its time; not that of index arithmetic
+--   count_at(stage) lets it count its reads there (neap.adapter.monitor)
 -- Two fields belong to this process and are never sent to a worker. They are
 -- made when first needed, to keep nodes small:
 --   getter          the node's function (neap.sequence.compile)
@@ -26,6 +28,8 @@ local iteration = require("neap.sequence.iteration")
 local seeds = require("neap.sequence.seeds")
 
 local Node = class("sequence.node")
+
+Node.is_timed = true
 
 --- Makes a node of checked fields. Evaluates nothing.
 function Node:make(fields)

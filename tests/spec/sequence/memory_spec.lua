@@ -18,7 +18,7 @@ ffi.cdef([[
 ]])
 
 local COUNT = 100
-local NODE_MAX = 1024 -- bytes of a node, of one that was read too: with its
+local NODE_MAX = 1152 -- bytes of a node, of one that was read too: with its
 -- function, its tree, and what is resolved ahead
 local SPREAD = 16 -- bytes that chance may add to a node
 local ATTEMPTS = 5
