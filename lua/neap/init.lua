@@ -25,7 +25,7 @@ local ADAPTERS = {
   "map", "starmap", "random_map", "zip", "gather", "concat", "interleave",
   "cycle", "switch", "case", "split", "batch", "unbatch", "shuffle", "shard",
   "slice", "window", "mix", "where", "epoch", "cache", "prefetch", "rescue",
-  "retry", "debug", "monitor", "progress",
+  "skip", "retry", "debug", "monitor", "progress",
 }
 
 local neap = {

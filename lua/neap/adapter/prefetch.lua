@@ -188,6 +188,11 @@ local function prefetch(source, options)
   source = handle.check(1, source)
   options = check.options(2, options, OPTIONS)
   check_limits(options)
+  if source.ends_early then
+    check.raise("cannot prefetch batches above a skip: they are whole only "
+      .. "where one process puts all of them together\nhelp: prefetch first: "
+      .. "s:skip():prefetch(...):batch(...)")
+  end
   local pool = Pool.make(options)
   if pool.workers > 0 then
     local ok, text = pcall(pool.pack, pool, source)

@@ -16,6 +16,7 @@ local C = lib.C
 local failure = {}
 
 local TEXTS = { "kind", "message", "stage", "outer_stage", "traceback" }
+local FLAGS = { "is_left_out" }
 local NUMBERS = { "index", "outer_index", "worker", "status" }
 
 local function drop_others(fields, names, wanted)
@@ -30,6 +31,7 @@ end
 local function reported(fields, i, stage)
   drop_others(fields, TEXTS, "string")
   drop_others(fields, NUMBERS, "number")
+  drop_others(fields, FLAGS, "boolean")
   fields.message = fields.message or "its worker does not say why"
   if fields.index == nil then
     fields.index, fields.stage = i, stage

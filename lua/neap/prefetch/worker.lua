@@ -56,7 +56,7 @@ local function send_failure(item, k, e)
     kind = e.kind, message = e.message, index = e.index, stage = e.stage,
     outer_index = e.outer_index, outer_stage = e.outer_stage,
     worker = number, traceback = e.traceback, cause = e.cause,
-    status = e.status,
+    status = e.status, is_left_out = e.is_left_out,
   }
   if write.failure(item, k, fields) then
     return
@@ -67,7 +67,7 @@ local function send_failure(item, k, e)
   end
   local is_written = write.failure(item, k, {
     kind = e.kind, message = e.message:sub(1, MESSAGE_MAX), index = e.index,
-    stage = e.stage, worker = number,
+    stage = e.stage, worker = number, is_left_out = e.is_left_out,
   })
   if not is_written then -- the cell would show what the slot held before
     error("cannot tell the host of a failure: " .. e.message, 0)

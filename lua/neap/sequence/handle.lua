@@ -256,9 +256,15 @@ end
 
 methods.each = handle.each
 
---- The errors of the items that the last each{on_error = "skip"} skipped.
+--- The errors of the items that the last loop has left out: where a skip is
+-- below, and by each{on_error = "skip"}.
 function methods.skipped(s)
-  return records[handle.check(1, s)] or {}
+  local node, list = handle.check(1, s), {}
+  for _, e in ipairs(records[node] or {}) do
+    list[#list + 1] = e
+  end
+  iteration.append_left_out(node, list)
+  return list
 end
 
 --- All items in a Lua array.

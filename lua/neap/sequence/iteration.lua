@@ -3,7 +3,7 @@
 --
 -- Options of an iteration: `record`, a list: the loop skips items that raise
 -- and appends their errors to it; `keep`: items stay valid after the loop
--- advances.
+-- advances. Every loop leaves out the items that a skip below has marked.
 -- @module neap.sequence.iteration
 
 local compiler = require("neap.sequence.compile")
@@ -11,6 +11,38 @@ local errors = require("neap.base.errors")
 local traverse = require("neap.base.traverse")
 
 local iteration = {}
+
+-- -- Items that are left out -------------------------------------------------
+
+local left_out = setmetatable({}, { __mode = "k" }) -- node -> its last loop's
+
+--- Begins the record of a loop over a node: the list of what it leaves out.
+function iteration.new_record(node)
+  local list = {}
+  left_out[node] = list
+  return list
+end
+
+local function append_records(node, list, seen)
+  if seen[node] then
+    return
+  end
+  seen[node] = true
+  for _, e in ipairs(left_out[node] or {}) do
+    list[#list + 1] = e
+  end
+  for _, source in ipairs(node:inputs()) do
+    append_records(source, list, seen)
+  end
+end
+
+--- Appends the errors of the items that the last loop over a node, and the
+-- loops below it, have left out.
+function iteration.append_left_out(node, list)
+  append_records(node, list, {})
+end
+
+-- -- Stepping ----------------------------------------------------------------
 
 -- Whether the node's function may be called without xpcall just now.
 local function is_guarded(node)
@@ -53,20 +85,28 @@ local function step_guarded(state, i)
   end
 end
 
+-- Records the error of an item that is not delivered, or raises it.
+local function pass(state, x)
+  if x.is_left_out then
+    table.insert(state.left_out, x)
+  elseif state.record and errors.is_of_item(x) then
+    table.insert(state.record, x)
+  else
+    errors.raise(x)
+  end
+end
+
 -- As step, but goes on after an item that raises, and records its error.
 local function step_skipping(state, i)
   for k = i + 1, state.length do
     local ok, x = errors.try(state.getter, k, 1)
     if ok then
       return k, x
-    elseif not errors.is_of_item(x) then
-      errors.raise(x)
+    elseif x.kind == "end" and state.node:may_end() then
+      return nil
     end
-    local is_over = x.kind == "end" and state.length == math.huge
-    if not (is_over and state.node:may_end()) then
-      table.insert(state.record, x)
-    end
-    if is_over then
+    pass(state, x)
+    if x.kind == "end" and state.length == math.huge then
       return nil
     end
   end
@@ -75,17 +115,22 @@ end
 
 --- Returns what a `for` over a node needs: a function, its state and its start.
 function iteration.start(node, options)
-  local record = options and options.record
+  local record = options and options.record or false
   local plain = node:is_guarded() and step_guarded or step
-  return record and step_skipping or plain, {
+  if node.ends_early then
+    node:rewind()
+  end
+  return (record or node.leaves_out) and step_skipping or plain, {
     node = node, getter = compiler.compile(node), length = node.length,
-    record = record,
+    record = record, left_out = node.leaves_out and iteration.new_record(node),
   }, 0
 end
 
 local function fill(list, node)
+  local count = 0
   for i, x in node:iterate({ keep = true }) do
-    list[i] = x
+    count = count + 1
+    list[node.leaves_out and count or i] = x
   end
 end
 

@@ -53,6 +53,7 @@ local ADAPTERS = {
   cache = function(s) return s:cache(2) end,
   prefetch = function(s) return s:prefetch({ workers = 0 }) end,
   rescue = function(s) return s:rescue(id) end,
+  skip = function(s) return s:skip() end,
   retry = function(s) return s:retry(2) end,
   debug = function(s) return s:debug(id) end,
   monitor = function(s) return s:monitor() end,
