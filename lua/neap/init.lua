@@ -19,6 +19,7 @@ local borrow = require("neap.value.borrow")
 local handle = require("neap.sequence.handle")
 local array = require("neap.tensor.array")
 local traverse = require("neap.base.traverse")
+local warnings = require("neap.base.warnings")
 
 local SOURCES = { "range", "from", "from_iter", "rep", "idx" }
 local ADAPTERS = {
@@ -31,6 +32,7 @@ local ADAPTERS = {
 local neap = {
   _VERSION = "neap " .. require("neap.base.version"),
   errors = errors.mode,
+  warnings = warnings.set,
   tensor = array.new,
   empty = array.empty,
   stack = require("neap.tensor.stack"),

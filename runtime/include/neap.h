@@ -295,6 +295,7 @@ typedef struct neap_pool_stats {
   int64_t consumer_wait_ns; /* neap_pool_next and _get waiting */
   int64_t consumer_ns;      /* since the first read, without the time from the
                                end of an iteration to the next read */
+  int64_t first_ns;         /* of these until the first run came */
   int64_t restarts;         /* workers replaced */
   int64_t retries;          /* runs opened again after a death */
   int32_t workers;

@@ -188,6 +188,20 @@ void neap_stopwatch_leave(neap_stopwatch *watch, int32_t stage);
 void neap_pool_read_stage(const neap_pool *pool, int32_t stage,
                           neap_stage *out);
 
+/* ---- Warnings ------------------------------------------------------------ */
+
+/*
+ * What the workers of a pool warn of: each once, whichever worker it is.
+ */
+enum { NEAP_WARN_RANDOM, NEAP_WARN_TABLE, NEAP_WARN_TENSOR, NEAP_WARNINGS };
+enum { NEAP_WARNING_BYTES = 512 }; /* of a text, its end included */
+
+/*
+ * Takes a warning that the host has not taken yet. Returns 1, or 0 if there is
+ * none. `text` has room for NEAP_WARNING_BYTES.
+ */
+int neap_pool_take_warning(neap_pool *pool, char *text);
+
 /* ---- The worker's side --------------------------------------------------- */
 
 /* For the process that neap_pool_open() starts. */
@@ -247,6 +261,8 @@ int neap_worker_is_ours(const neap_worker *worker);
  * slot may have another owner by now. Call it before results are written.
  */
 void neap_worker_confirm(const neap_worker *worker);
+/* Warns the host, unless a worker of this pool has done so already. */
+void neap_worker_warn(neap_worker *worker, uint32_t which, const char *text);
 /* Waits for the next run; NEAP_END when the host stops the workers. */
 int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error);
 /* Publishes the task's slot, of which `used` bytes are written. */

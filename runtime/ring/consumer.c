@@ -345,6 +345,10 @@ static void begin(neap__consumer *c) {
   if (c->began_ns == 0) c->began_ns = neap__now_ns();
 }
 
+static void note_first(neap__consumer *c) {
+  if (c->first_ns == 0) c->first_ns = neap__consumer_elapsed(c);
+}
+
 static void end(neap__consumer *c) {
   c->spent_ns = neap__consumer_elapsed(c);
   c->began_ns = 0;
@@ -369,6 +373,7 @@ int neap__consumer_next(neap__consumer *c, neap_run *run, neap_error *error) {
   const uint32_t awaited = c->is_ordered ? c->head : NEAP__ANY_ENTRY;
   rc = deliver(c, awaited, &entry, run, error);
   if (rc != NEAP_OK) return rc;
+  note_first(c);
   const int32_t delivered = run->count + c->asked[entry].skip;
   c->ahead -= delivered;
   go_on(c, entry, delivered);
@@ -393,7 +398,10 @@ int neap__consumer_get(neap__consumer *c, int64_t epoch, int64_t index,
   ask(c, aside, epoch, index, 1, 0);
   neap__ring_wake_workers(c->ring, 1);
   rc = deliver(c, aside, &entry, run, error);
-  if (rc != NEAP_OK) neap__ring_cancel(c->ring, aside);
+  if (rc != NEAP_OK)
+    neap__ring_cancel(c->ring, aside);
+  else
+    note_first(c);
   move(c, aside, NEAP__UNASKED);
   return rc;
 }

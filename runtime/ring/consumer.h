@@ -83,6 +83,7 @@ typedef struct neap__consumer {
   int32_t run_items;          /* the length of the next run */
   int64_t wait_ns;
   int64_t spent_ns; /* in iterations that have ended */
+  int64_t first_ns; /* waiting for the first run; 0: it has not come */
   int64_t began_ns; /* the first read since the last one ended; 0: none */
 } neap__consumer;
 

@@ -166,6 +166,10 @@ typedef struct neap__control {
   _Alignas(64) neap__bits open[(NEAP__ENTRIES_MAX + 1 + 63) / 64];
   _Alignas(64) neap__bits free[(NEAP__SLOTS_MAX + 63) / 64];
   _Alignas(64) neap__bits idle[(NEAP_WORKERS_MAX + 63) / 64];
+  /* Bit k: a worker writes warning k, and nobody else will; it is whole. */
+  _Alignas(64) _Atomic uint32_t warned;
+  _Atomic uint32_t warnings;
+  char warning[NEAP_WARNINGS][NEAP_WARNING_BYTES];
 } neap__control;
 
 /* Pointers of this process to the parts of a control segment. */

@@ -90,6 +90,7 @@ end
 local function finish(self)
   self:give_back()
   self.is_done = true
+  iterate.note_end(self.node)
   self.iteration:finish()
 end
 

@@ -20,6 +20,7 @@ local lib = require("neap.base.lib")
 local report = require("neap.prefetch.report")
 local stages = require("neap.sequence.stages")
 local statistics = require("neap.prefetch.statistics")
+local warnings = require("neap.base.warnings")
 
 local C = lib.C
 local INT32_MAX = 2 ^ 31 - 1
@@ -46,7 +47,7 @@ function Pool.make(options)
     workers = worker_count(options.workers), -- 0: items are computed here
     chain = false, -- what the workers get; see pack()
     opened = false, -- the pool of C, from the first read on; see open()
-    count = 0, -- items computed here
+    count = 0, -- items computed here, or reads of runs
     place = false, -- what times some of them
   })
 end
@@ -187,6 +188,20 @@ function Pool:run_workers()
   end
 end
 
+-- -- Warnings of workers -----------------------------------------------------
+
+local warning = ffi.new("char[?]", C.NEAP_WARNING_BYTES)
+
+local READS = 64 -- of runs, after which to look for warnings
+
+local function pass_warnings_on(self)
+  while C.neap_pool_take_warning(self.opened.pool, warning) ~= 0 do
+    warnings.warn(ffi.string(warning))
+  end
+end
+
+-- -- Closing -----------------------------------------------------------------
+
 --- Ends the workers. Items that are kept stay valid.
 function Pool:close()
   if self:is_closed() then
@@ -197,6 +212,7 @@ function Pool:close()
     closed[k] = { self:stage(k) }
   end
   if self:has_workers() then
+    pass_warnings_on(self)
     close_owned(ffi.gc(self.opened.owner, nil))
   end
   self.opened = closed
@@ -216,6 +232,10 @@ local function read_run(pool, read, ...)
   end
   if status < 0 then
     errors.refuse(lib.failure())
+  end
+  pool.count = pool.count + 1
+  if status == C.NEAP_END or pool.count % READS == 0 then
+    pass_warnings_on(pool)
   end
   return status
 end

@@ -128,8 +128,8 @@ function Report.__tostring(t)
   local head = ("%%-%ds%%12s%%12s%%8s"):format(width_of(t.stages))
   local lines = {
     ("%.0f items in %s"):format(t.items, seconds_text(t.seconds)),
-    ("script:  waited %s (%s)"):format(seconds_text(t.wait),
-      share_text(t.wait_share, 1)),
+    ("script:  waited %s for the first item, then %s of the time"):format(
+      seconds_text(t.start), share_text(t.wait_share, 1)),
     ("workers: computed %s (%s), waited %s, %d together"):format(
       seconds_text(t.busy), share_text(t.busy_share, 1), seconds_text(t.idle),
       t.workers),
@@ -147,6 +147,13 @@ function Report.__tostring(t)
   return table.concat(lines, "\n")
 end
 
+-- Once the first item has come: starting workers takes long in a short loop.
+local function wait_share_of(stats)
+  local seconds = stats.seconds - stats.start
+  local wait = math.max(0, stats.wait - stats.start)
+  return seconds > 0 and math.min(1, wait / seconds) or 0
+end
+
 --- Makes a report.
 -- @tparam table stats of neap.prefetch.statistics
 -- @tparam table nodes the stages
@@ -158,8 +165,7 @@ local function report(stats, nodes, read)
     items = stats.items, seconds = stats.seconds, workers = #stats.workers,
     busy = stats.busy, idle = stats.idle, wait = stats.wait,
     busy_share = both > 0 and stats.busy / both or 0,
-    wait_share = stats.seconds > 0
-      and math.min(1, stats.wait / stats.seconds) or 0,
+    start = stats.start, wait_share = wait_share_of(stats),
     timed = timed, stages = stages,
   }
   made.limit = limit_of(made)

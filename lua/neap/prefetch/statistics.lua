@@ -55,8 +55,9 @@ function Stats.__tostring(t)
     ("%.0f items in %s: %.4g items/s%s"):format(t.items,
       seconds_text(t.seconds), t.rate, t.workers[1]
       and (", %s/s"):format(bytes_text(t.bytes_rate)) or ""),
-    ("the script waited %s (%s)"):format(seconds_text(t.wait),
-      statistics.share_text(t.wait, t.seconds)),
+    ("the script waited %s (%s), %s of it for the first item"):format(
+      seconds_text(t.wait), statistics.share_text(t.wait, t.seconds),
+      seconds_text(t.start)),
   }
   if t.workers[1] then
     lines[#lines + 1] = HEAD:format("worker", "items", "busy", "idle", "bytes",
@@ -83,8 +84,8 @@ local function table_of(stats)
   }
 end
 
-local function finish(t, seconds, wait, workers)
-  t.seconds, t.wait, t.workers = seconds, wait, workers
+local function finish(t, seconds, wait, start, workers)
+  t.seconds, t.wait, t.start, t.workers = seconds, wait, start, workers
   t.rate = seconds > 0 and t.items / seconds or 0
   t.bytes_rate = seconds > 0 and t.bytes / seconds or 0
   return setmetatable(t, Stats)
@@ -98,6 +99,7 @@ function statistics.of_pool(pool)
   local all, workers = table_of(stats), {}
   local seconds = tonumber(stats.consumer_ns) / 1e9
   local wait = tonumber(stats.consumer_wait_ns) / 1e9
+  local start = tonumber(stats.first_ns) / 1e9
   all.restarts, all.retries = tonumber(stats.restarts), tonumber(stats.retries)
   all.held = stats.held
   for w = 1, stats.workers do
@@ -105,7 +107,7 @@ function statistics.of_pool(pool)
     workers[w] = table_of(stats)
     workers[w].pid = pid
   end
-  return finish(all, seconds, wait, workers)
+  return finish(all, seconds, wait, start, workers)
 end
 
 --- The statistics of items that are computed in the script, and of a pool that
@@ -114,7 +116,7 @@ function statistics.of_place(count, seconds)
   return finish({
     items = count, runs = count, bytes = 0, busy = seconds, idle = 0,
     restarts = 0, retries = 0, held = 0,
-  }, seconds, seconds, {})
+  }, seconds, seconds, 0, {})
 end
 
 return statistics

@@ -14,6 +14,7 @@ local load_chain = require("neap.travel.load")
 local luajit = require("neap.base.luajit")
 local rows = require("neap.value.rows")
 local stages = require("neap.sequence.stages")
+local watch = require("neap.prefetch.watch")
 local write = require("neap.value.write")
 
 local C = lib.C
@@ -145,6 +146,11 @@ local function run_timed_task(item, task, getter, plan, due)
     end
   end
   plan.left = math.max(1, plan.left - (task.count - 1 - due))
+  plan.timed = plan.timed + 1
+  if plan.timed == plan.look_at then
+    plan.look_at = plan.look_at * 10
+    watch.look(plan.look)
+  end
 end
 
 -- Not compiled: it is rare, and would be another way through the loop of all
@@ -195,6 +201,8 @@ end
 local function plan_of(worker, node)
   local memory = C.neap_worker_stages(worker)
   local plan = stages.plan(node, memory)
+  plan.timed, plan.look_at = 0, 1 -- the items after which to look
+  plan.look = watch.begin(worker, node)
   for k, stage in ipairs(plan.list) do
     if stage.count_at then
       stage:count_at(memory + k)
@@ -208,6 +216,7 @@ local function start(worker)
   local number = C.neap_worker_number(worker) + 1
   io.stdout:setvbuf("line")
   seed_random(number)
+  watch.random(worker)
   local sent = read_chain(worker)
   errors.mode(sent.errors)
   sent.node:expect_rereads(sent.rereads)

@@ -14,6 +14,7 @@ local exact = require("neap.base.exact")
 local iteration = require("neap.sequence.iteration")
 local array = require("neap.tensor.array")
 local traverse = require("neap.base.traverse")
+local warnings = require("neap.base.warnings")
 local write = require("neap.value.write")
 
 local handle = {}
@@ -239,10 +240,37 @@ local EACH = {
   end,
 }
 
+-- Whether the items of a node are drawn, by an epoch that nobody has set.
+local function is_drawn(node)
+  if node.epoch then
+    return false
+  elseif node.class_name == "shuffle" or node.is_seeded then
+    return true
+  end
+  for _, source in ipairs(node:inputs()) do
+    if is_drawn(source) then
+      return true
+    end
+  end
+  return false
+end
+
+-- A second loop over a chain that shuffles has the order of the first. A loop
+-- that a seek has moved goes on.
+local function warn_of_repetition(node)
+  if iteration.has_ended(node) and is_drawn(node)
+    and not (node.here and node.here.start and node.here.start > 1) then
+    warnings.warn(("%s: this loop has the same order and random numbers as the "
+      .. "one before\nhelp: s:epoch(n):each() draws anew for each n"):format(
+      check.where()))
+  end
+end
+
 --- Iterates: `for i, x in s:each() do`; {on_error = "skip"} goes on after
 -- items that raise.
 function handle.each(s, options)
   local node = handle.check(1, s)
+  warn_of_repetition(node)
   if check.options(2, options, EACH).on_error ~= "skip" then
     return node:iterate()
   end

@@ -42,6 +42,23 @@ function iteration.append_left_out(node, list)
   append_records(node, list, {})
 end
 
+-- -- Loops that end ----------------------------------------------------------
+
+local ended = setmetatable({}, { __mode = "k" }) -- node -> true
+
+--- Notes that a loop over a node has come to its end.
+function iteration.note_end(node)
+  ended[node] = true
+end
+
+--- Whether a loop over a node, or over the node whose loop it is, has ended.
+function iteration.has_ended(node)
+  while node.loops_source do
+    node = node.source
+  end
+  return ended[node] or false
+end
+
 -- -- Stepping ----------------------------------------------------------------
 
 -- Whether the node's function may be called without xpcall just now.
@@ -64,6 +81,7 @@ end
 local function step(state, i)
   i = i + 1
   if i > state.length then
+    ended[state.node] = true
     return nil
   end
   local ok, x = errors.try(state.getter, i, 1)
@@ -83,6 +101,7 @@ local function step_guarded(state, i)
   if i <= state.length then
     return i, (state.getter(i, 1))
   end
+  ended[state.node] = true
 end
 
 -- Records the error of an item that is not delivered, or raises it.
@@ -110,6 +129,7 @@ local function step_skipping(state, i)
       return nil
     end
   end
+  ended[state.node] = true
   return nil
 end
 

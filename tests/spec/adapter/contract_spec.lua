@@ -11,8 +11,8 @@ local N = cases.N
 
 -- What neap offers besides functions that make sequences.
 local OTHERS = {
-  _VERSION = true, errors = true, tensor = true, empty = true, stack = true,
-  keep = true, release = true, each = true,
+  _VERSION = true, errors = true, warnings = true, tensor = true, empty = true,
+  stack = true, keep = true, release = true, each = true,
 }
 
 -- Other names for what is covered under its first one.
