@@ -236,6 +236,7 @@ typedef struct neap_pool_options {
   int32_t span;          /* unordered: most items from the oldest one not yet
                             delivered to the newest; 0: any number */
   int32_t heap_fd;       /* shared tensors, or -1 */
+  int32_t stages;        /* whose time each worker reports; 0: none */
   uint64_t slot_bytes;   /* address space of a slot; 0: 2^NEAP_SLOT_BITS, or
                             less, to 2^NEAP_SLOT_BITS_LEAST, where address space
                             is short: then half of what is free stays free */
@@ -308,6 +309,9 @@ typedef struct neap_pool_stats {
   int64_t busy_ns;          /* computing, over all workers */
   int64_t idle_ns;          /* waiting for work, over all workers */
   int64_t consumer_wait_ns; /* neap_pool_next and _get waiting */
+  int64_t consumer_ns;      /* since the first read, without the time from the
+                               end of an iteration to the next read */
+  int64_t first_ns;         /* of these until the first run came */
   int64_t restarts;         /* workers replaced */
   int64_t retries;          /* runs opened again after a death */
   int32_t workers;
