@@ -181,7 +181,7 @@ static int take_done(neap__consumer *c, uint32_t entry, neap__mark mark,
       .first = a->first + a->skip,
       .count = a->count - a->skip,
       .slot = (int32_t)mark.slot,
-      .cells = (const neap_value *)(const void *)base + a->skip,
+      .cells = (const neap_cell *)(const void *)base + a->skip,
       .base = base,
       .bytes = used,
   };

@@ -663,9 +663,9 @@ static void read_to_some_end(host *h, enum target target) {
   int64_t items = 0;
   neap_pool *pool = open_loader(h);
   while ((rc = neap_pool_next(pool, &run, &error)) == NEAP_OK) {
-    neap_value value;
+    neap_cell value;
     for (int32_t k = 0; k < run.count && run.slot >= 0; k++)
-      (void)neap_run_value(&run, k, &value, NULL);
+      (void)neap_run_cell(&run, k, &value, NULL);
     items += run.count;
     neap_pool_release(pool, run.slot);
   }
