@@ -2,14 +2,32 @@
 /*
  * neap: data loading with worker processes, for C hosts and for LuaJIT.
  *
- * This header is the manual of libneap. Lua reads the same declarations: the
- * text between the two cdef marks is embedded in the library, so it is bare C.
- * The functions that only Lua calls are in neap_lua.h.
+ *     neap_loader *loader;
+ *     neap_item *item;
+ *     neap_error error;
+ *     if (neap_open("digits.lua", NULL, &loader, &error) != NEAP_OK) ...
+ *     while ((rc = neap_next(loader, &item, &error)) == NEAP_OK) {
+ *       neap_value value, field;
+ *       neap_view image;
+ *       neap_item_value(item, &value, &error);
+ *       neap_value_field(&value, "image", &field, &error);
+ *       neap_value_tensor(&field, &image, &error);
+ *       train(image.tensor.data, image.shape[0]);
+ *       neap_item_release(item);
+ *     }
+ *     neap_close(loader);
+ *
+ * This header is the manual of libneap; docs/guide/embed.md is the guide. Lua
+ * reads the same declarations: the text between the two cdef marks is embedded
+ * in the library, so it is bare C. The level below, which Lua uses, is in
+ * neap_lua.h.
  *
  * Caveats first:
- *  - A pool starts processes (never by fork of the host) and one thread, the
- *    supervisor, which blocks every signal. Nothing else runs in the host.
- *  - A forked child cannot use its parent's loaders and heap: reads, seeks and
+ *  - A loader starts processes (never by fork of the host) and one thread, the
+ *    supervisor, which blocks every signal; neap_fd() starts a second one.
+ *    Nothing else runs in the host: all Lua runs in other processes. The
+ *    host's signal dispositions stay as they are.
+ *  - A forked child cannot use its parent's loaders: reads, seeks and
  *    allocations return NEAP_ECLOSED. The child may release, free and close;
  *    that affects only its own memory. No other thread may be in a call while
  *    the host forks.
@@ -17,13 +35,15 @@
  *    items check every offset and return NEAP_EDAMAGED.
  *    This protects the host, not the values. A worker maps all slots for
  *    writing, so a broken one can change or zero the items of others, and can
- *    open the shared tensors for writing through /proc. Run no hostile code.
- *  - Indexes count from 0 here; Lua counts from 1.
+ *    open the shared tensors for writing through /proc. Run no hostile code:
+ *    neither as a loader file.
+ *  - Indexes count from 0 here; Lua counts from 1, and so do texts that Lua
+ *    wrote. Epochs count from 1 everywhere.
  *
  * Errors, for the whole header: a function that can fail returns a status and
  * takes the caller's neap_error, which may be NULL, as its last argument. It
  * writes the error only if the status is negative. It sets out parameters on
- * every path (to NULL or 0 on failure).
+ * every path (to NULL or 0 on failure; neap_next() says when it does not).
  */
 #ifndef NEAP_H
 #define NEAP_H
@@ -53,10 +73,12 @@ enum {
   NEAP_EDAMAGED = -5,  /* shared memory contains what no writer writes */
   NEAP_EWORKER = -6,   /* workers could not start, or keep dying */
   NEAP_EHELD = -7,     /* the caller holds all the slots that may be held */
-  NEAP_ECLOSED = -8,   /* used after neap_pool_close(), or in a forked child */
+  NEAP_ECLOSED = -8,   /* used after its close, or in a forked child */
   NEAP_EDEATH = -9,    /* workers died of an item */
-  NEAP_ETIMEOUT = -10, /* an item took longer than timeout_ns */
-  NEAP_EROOM = -11     /* an item is larger than a slot */
+  NEAP_ETIMEOUT = -10, /* longer than timeout_ns, or build_timeout_ns */
+  NEAP_EROOM = -11,    /* an item is larger than a slot */
+  NEAP_EITEM = -12,    /* an item failed: a function of the chain raised */
+  NEAP_EBUILD = -13    /* a loader file failed, or describes no loader */
 };
 
 typedef struct neap_error {
@@ -78,7 +100,7 @@ const char *neap_status_name(int status);
 
 enum { NEAP_ENDLESS = -1 }; /* the length of an endless sequence */
 
-/* ---- Tensors ------------------------------------------------------------- */
+/* ---- Tensors: layout ----------------------------------------------------- */
 
 enum { NEAP_DIMS_MAX = 8 };
 
@@ -108,6 +130,307 @@ typedef struct neap_tensor {
   int64_t *strides;
   uint64_t byte_offset;
 } neap_tensor;
+
+/* A tensor with the memory of its shape and strides. Do not copy it: `tensor`
+   points to the other two. */
+typedef struct neap_view {
+  neap_tensor tensor;
+  int64_t shape[8];
+  int64_t strides[8];
+} neap_view;
+
+/* Laid out as DLPack's DLManagedTensor (version 0). */
+typedef struct neap_managed_tensor {
+  neap_tensor tensor;
+  void *manager; /* NULL */
+  void (*deleter)(struct neap_managed_tensor *self);
+} neap_managed_tensor;
+
+/* ---- Loaders ------------------------------------------------------------- */
+
+/*
+ * A loader: a file in Lua that describes a sequence, opened with parameters.
+ *
+ * The file runs in a process of its own, the builder, which ends when it has
+ * told what the workers need. The workers compute items ahead. A loader is one
+ * iteration over the items of one epoch at a time; neap_get() reads aside.
+ *
+ * Threads: one at a time on a loader for the functions of this section. Items
+ * are independent of that: see there.
+ * Handles: a loader that was closed, and an item that was released, are
+ * refused with an error, not followed.
+ */
+typedef struct neap_loader neap_loader;
+typedef struct neap_item neap_item;
+
+/* A parameter of the loader file, as on the command line: {"batch", "64"}. */
+typedef struct neap_parameter {
+  const char *name;
+  const char *text; /* of a list: "1,2,3" */
+} neap_parameter;
+
+enum { NEAP_UNSET = -2147483647 - 1 }; /* an option: what the file says */
+
+/*
+ * What the host wants. neap_options_init() sets it so that the file decides;
+ * the host sets what it wants otherwise. An option set here goes before the
+ * file's.
+ */
+typedef struct neap_options {
+  int32_t abi;                      /* by neap_options_init */
+  uint32_t bytes;                   /* by neap_options_init */
+  const neap_parameter *parameters; /* parameter_count of them */
+  int32_t parameter_count;
+
+  int32_t workers;  /* processes; 0 is 1; negative: cores to leave free */
+  int32_t buffered; /* items computed ahead at most */
+  int32_t chunk;    /* consecutive items of a run; 0: from the measured cost */
+  int32_t retries;  /* of an item whose worker died */
+  int32_t ordered;  /* 1: in order; 0: as completed */
+  int64_t timeout_ns;       /* that one item may take; 0: any time */
+  int64_t slot_bytes;       /* address space of a slot */
+  int64_t memory_bytes;     /* that a worker may allocate; 0: any number */
+  int64_t build_timeout_ns; /* that the file may take; 0: any time. Unset: 60 s
+                             */
+
+  const char *executable; /* neap. NULL: NEAP_WORKER of the environment, beside
+                             the library, or on PATH */
+  const char *const *environment; /* of the processes: NAME=value, to a NULL;
+                                     or NULL: the host's */
+} neap_options;
+
+/*
+ * Hosts write neap_options_init(&options): the macro below passes the NEAP_ABI
+ * and the size that the host was compiled with, which neap_open() compares with
+ * its own.
+ */
+void neap_options_init(neap_options *options, int32_t abi, size_t bytes);
+
+/*
+ * Opens a loader file. Waits until the file has run, not for the workers: if
+ * they cannot start, the first read returns the error.
+ *
+ * The path is relative to the host's folder. The file may `require` modules
+ * beside it. What it prints goes to the host's stderr. Its stdin is empty.
+ *
+ * options: NULL, or set by neap_options_init() first. Nothing of it is used
+ *          after the call.
+ * Owns:    the caller closes *out. The iteration begins at epoch 1, index 0.
+ * Errors:  NEAP_EBUILD, with the file and line where there are any, if the file
+ *          cannot be read or compiled, raises, ends the builder, or returns no
+ *          loader; NEAP_EINVAL for an unknown parameter or a value that does
+ *          not fit it, and for options out of range; NEAP_ETIMEOUT after
+ *          build_timeout_ns; NEAP_EWORKER if there is no neap executable, or
+ *          one of another version; NEAP_EMEMORY, NEAP_ESYSTEM.
+ */
+int neap_open(const char *path, const neap_options *options, neap_loader **out,
+              neap_error *error);
+
+/*
+ * Ends the workers, and kills those still busy after 100 ms. Items that the
+ * host holds stay valid until they are released. NULL is fine, and so is a
+ * loader that was closed before.
+ */
+void neap_close(neap_loader *loader);
+
+/*
+ * Hands out the next item, waiting until it is ready.
+ *
+ * Owns:    the caller holds *item until neap_item_release().
+ * Returns: NEAP_OK; NEAP_END after the last item of the epoch, until the next
+ *          neap_seek(); NEAP_EITEM, NEAP_EDEATH, NEAP_ETIMEOUT, NEAP_EMEMORY,
+ *          NEAP_EROOM or NEAP_EDAMAGED if this item failed: then *item is set
+ *          too (neap_item_error() tells more; release it), and the next call
+ *          hands out the item after it. With any other error *item is NULL:
+ *          NEAP_EHELD if the host holds too many items, NEAP_EWORKER if workers
+ *          cannot start or keep dying, NEAP_ECLOSED, NEAP_ESYSTEM.
+ */
+int neap_next(neap_loader *loader, neap_item **item, neap_error *error);
+
+/* The same without waiting. NEAP_AGAIN: no item is ready, and *item is NULL. */
+int neap_try_next(neap_loader *loader, neap_item **item, neap_error *error);
+
+/*
+ * Hands out item `index` of the epoch that is read, waiting until it is ready.
+ * The iteration does not move, and the workers go on computing for it.
+ * Owns and returns: as neap_next; NEAP_EINVAL out of range.
+ */
+int neap_get(neap_loader *loader, int64_t index, neap_item **item,
+             neap_error *error);
+
+/*
+ * Moves the iteration: neap_next() goes on at that item. An index that equals
+ * the length is the end. What was computed ahead from there on is kept.
+ * Errors: NEAP_EINVAL out of range; epochs are 1 and above.
+ */
+int neap_seek(neap_loader *loader, int64_t epoch, int64_t index,
+              neap_error *error);
+
+/*
+ * Where the iteration stands: the epoch, and the index after the item handed
+ * out last. Seeking there later, in another process too, goes on with the same
+ * items, if the options have ordered = 1. Length: items of an epoch, or
+ * NEAP_ENDLESS if the sequence has no end, or an unknown one.
+ * Of a closed loader these are NEAP_ECLOSED.
+ */
+int64_t neap_epoch(const neap_loader *loader);
+int64_t neap_position(const neap_loader *loader);
+int64_t neap_length(const neap_loader *loader);
+
+/*
+ * A descriptor for poll, epoll, libuv: readable (level-triggered) while
+ * neap_try_next() would return anything but NEAP_AGAIN. Now and then it is
+ * readable in vain: so read with neap_try_next() until it returns NEAP_AGAIN,
+ * then wait. The first call starts a thread; hosts that do not call it do not
+ * pay for it.
+ * Owns: the loader. The host neither reads nor closes it, and stops polling it
+ *       before neap_close().
+ */
+int neap_fd(neap_loader *loader, int *fd, neap_error *error);
+
+/*
+ * The parameters in force, those that the file sets included, by name. Passed
+ * to neap_open(), they give the same loader again. Valid: until neap_close().
+ */
+const neap_parameter *neap_parameters(const neap_loader *loader,
+                                      int32_t *count);
+
+/* Counters of a loader, or of one worker. */
+typedef struct neap_stats {
+  int64_t items; /* computed, over all workers */
+  int64_t runs;
+  int64_t bytes;            /* of slots filled */
+  int64_t busy_ns;          /* computing, over all workers */
+  int64_t idle_ns;          /* waiting for work, over all workers */
+  int64_t consumer_wait_ns; /* neap_next and neap_get waiting */
+  int64_t restarts;         /* workers replaced */
+  int64_t retries;          /* runs opened again after a death */
+  int32_t workers;
+  int32_t held;     /* slots that the host holds; a slot has one item or more */
+  int32_t held_max; /* that it may hold */
+  int32_t pid;      /* of the worker; 0: none runs */
+} neap_stats;
+
+int neap_read_stats(const neap_loader *loader, neap_stats *out,
+                    neap_error *error);
+/* Of worker number `worker`, 0 .. workers - 1. */
+int neap_read_worker(const neap_loader *loader, int32_t worker, neap_stats *out,
+                     neap_error *error);
+
+/* ---- Items --------------------------------------------------------------- */
+
+/*
+ * An item is read in place, in the slot that a worker filled.
+ *
+ * Valid:   an item, the values in it, strings and tensors' data: until the item
+ *          is released, also after neap_close(). Write nothing: other items may
+ *          lie in the same slot.
+ * Threads: any, several at a time on one item too. But nothing may read an item
+ *          while it is released.
+ * Memory:  the host may hold neap_stats.held_max slots; then reads return
+ *          NEAP_EHELD. Small items share a slot.
+ */
+int64_t neap_item_epoch(const neap_item *item);
+int64_t neap_item_index(const neap_item *item);
+
+/*
+ * Gives the item back. In any order, from any thread, also after neap_close().
+ * NULL is fine. Returns: NEAP_OK; NEAP_EINVAL if it was released before, and
+ * then does nothing.
+ */
+int neap_item_release(neap_item *item);
+
+/* Why an item failed. Texts are NULL if unknown; valid as long as the item. */
+typedef struct neap_failure {
+  int32_t status;          /* that of neap_next() */
+  int32_t worker;          /* that reported it, 0-based; or -1 */
+  const char *kind;        /* a word, as in Lua: "item", "death", "timeout" */
+  const char *message;     /* what was raised */
+  const char *stage;       /* that failed: "map at train.lua:12" */
+  const char *outer_stage; /* above it, through which the error passed */
+  const char *traceback;
+  int64_t index;       /* of the item in that stage, 0-based; or -1 */
+  int64_t outer_index; /* in the outer stage; or -1 */
+} neap_failure;
+
+/* Returns NEAP_OK, or the status with which the item failed; NEAP_EINVAL for an
+   item that was released. Sets *out in each case. */
+int neap_item_error(const neap_item *item, neap_failure *out);
+
+/* ---- Values -------------------------------------------------------------- */
+
+/* What a value of an item may be. */
+enum {
+  NEAP_NIL = 0,
+  NEAP_BOOLEAN = 1,
+  NEAP_NUMBER = 2, /* a double */
+  NEAP_INT64 = 3,
+  NEAP_UINT64 = 4,
+  NEAP_STRING = 5, /* any bytes */
+  NEAP_TENSOR = 6,
+  NEAP_TABLE = 7 /* a list (keys 1, 2, ... in Lua) and pairs, either or both */
+};
+
+/* A value of an item. The fields are internal; copies are fine. */
+typedef struct neap_value {
+  const neap_item *item;
+  uint64_t cell[2];
+} neap_value;
+
+/*
+ * Errors of this section: NEAP_EINVAL for a value of another type (the text
+ * tells both), and for an item that was released; NEAP_EDAMAGED.
+ */
+
+/* The value of an item. NEAP_EINVAL for one that failed. */
+int neap_item_value(const neap_item *item, neap_value *out, neap_error *error);
+
+/* NEAP_NIL .. NEAP_TABLE; its name, "tensor", static. */
+int neap_value_type(const neap_value *value);
+const char *neap_type_name(int type);
+
+int neap_value_boolean(const neap_value *value, int *out, neap_error *error);
+/* Any number as a double; an integer beyond 2^53 is rounded. */
+int neap_value_number(const neap_value *value, double *out, neap_error *error);
+/* Any number that is whole and in range, exact; else NEAP_EINVAL. */
+int neap_value_integer(const neap_value *value, int64_t *out,
+                       neap_error *error);
+int neap_value_unsigned(const neap_value *value, uint64_t *out,
+                        neap_error *error);
+/* The bytes in place; they are not terminated. */
+int neap_value_string(const neap_value *value, const char **text, size_t *bytes,
+                      neap_error *error);
+
+/* The items of a table's list, and its other pairs; either may be NULL. */
+int neap_value_count(const neap_value *table, uint32_t *list_count,
+                     uint32_t *pair_count, neap_error *error);
+/* Item k of the list, 0-based; NEAP_EINVAL beyond it. */
+int neap_value_at(const neap_value *table, uint32_t k, neap_value *out,
+                  neap_error *error);
+/* The field of that name; NEAP_EINVAL if there is none, and the text tells the
+   nearest name. */
+int neap_value_field(const neap_value *table, const char *name, neap_value *out,
+                     neap_error *error);
+/* Pair k of the pairs, 0-based, in any order. */
+int neap_value_pair(const neap_value *table, uint32_t k, neap_value *key,
+                    neap_value *out, neap_error *error);
+
+/* Describes a tensor; its data lie in the slot: no copy, read only. */
+int neap_value_tensor(const neap_value *value, neap_view *out,
+                      neap_error *error);
+
+/*
+ * Lends a tensor of an item to another library (numpy, torch, jax), without a
+ * copy: the slot is held until the deleter is called.
+ *
+ * value: a tensor of that item.
+ * Owns:  the owner of *out calls its deleter, once, from any thread, also after
+ *        neap_item_release() and neap_close().
+ */
+int neap_item_dlpack(const neap_item *item, const neap_value *value,
+                     neap_managed_tensor **out, neap_error *error);
+
+/* ---- Tensors: operations ------------------------------------------------- */
 
 /* Elements and bytes of a tensor; without dimensions it has 1 element. */
 int64_t neap_tensor_count(const neap_tensor *tensor);
@@ -143,13 +466,6 @@ double neap_f16_load(uint16_t bits);
 uint16_t neap_f16_store(double value);
 double neap_bf16_load(uint16_t bits);
 uint16_t neap_bf16_store(double value);
-
-/* Laid out as DLPack's DLManagedTensor (version 0). */
-typedef struct neap_managed_tensor {
-  neap_tensor tensor;
-  void *manager; /* NULL */
-  void (*deleter)(struct neap_managed_tensor *self);
-} neap_managed_tensor;
 
 /*
  * Copies a tensor, for another library to own.
@@ -281,6 +597,10 @@ void neap_idx_close(neap_idx *idx);
 /* cdef: end */
 
 #pragma GCC visibility pop
+
+#define neap_options_init(options) \
+  neap_options_init((options), NEAP_ABI, sizeof(neap_options))
+
 #ifdef __cplusplus
 }
 #endif

@@ -99,17 +99,7 @@ int64_t neap_seq_stride(neap_stretch *stretch, int64_t epoch, int64_t index,
  *                 a value cell for each other pair
  *   NEAP_FAILURE  as NEAP_TABLE: the item raised this error
  */
-enum {
-  NEAP_NIL = 0,
-  NEAP_BOOLEAN = 1,
-  NEAP_NUMBER = 2,
-  NEAP_INT64 = 3,
-  NEAP_UINT64 = 4,
-  NEAP_STRING = 5,
-  NEAP_TENSOR = 6,
-  NEAP_TABLE = 7,
-  NEAP_FAILURE = 8
-};
+enum { NEAP_FAILURE = 8 };
 
 enum {
   NEAP_DEPTH_MAX = 100, /* tables within tables */
@@ -349,23 +339,10 @@ int neap_pool_seek(neap_pool *pool, int64_t epoch, int64_t index,
  */
 void neap_pool_shorten(neap_pool *pool, int64_t length);
 
-typedef struct neap_pool_stats {
-  int64_t items; /* computed, over all workers */
-  int64_t runs;
-  int64_t bytes;            /* of slots filled */
-  int64_t busy_ns;          /* computing, over all workers */
-  int64_t idle_ns;          /* waiting for work, over all workers */
-  int64_t consumer_wait_ns; /* neap_pool_next and _get waiting */
-  int64_t restarts;         /* workers replaced */
-  int64_t retries;          /* runs opened again after a death */
-  int32_t workers;
-  int32_t held;
-} neap_pool_stats;
-
-void neap_pool_read_stats(const neap_pool *pool, neap_pool_stats *out);
+void neap_pool_read_stats(const neap_pool *pool, neap_stats *out);
 /* The same fields for worker number `worker`, 0-based; its pid, or 0. */
 int32_t neap_pool_read_worker(const neap_pool *pool, int32_t worker,
-                              neap_pool_stats *out);
+                              neap_stats *out);
 
 /*
  * Ends the workers, and kills those still busy after 100 ms. Frees all but the

@@ -291,12 +291,12 @@ static inline int64_t now_ms(void) {
 }
 
 static inline int32_t pid_of(const neap_pool *pool, int32_t worker) {
-  neap_pool_stats stats;
+  neap_stats stats;
   return neap_pool_read_worker(pool, worker, &stats);
 }
 
 static inline int64_t restarts_of(const neap_pool *pool) {
-  neap_pool_stats stats;
+  neap_stats stats;
   neap_pool_read_stats(pool, &stats);
   return stats.restarts;
 }

@@ -267,7 +267,7 @@ end
 
 --- Returns the table of p:stats().
 function Pool:stats()
-  local stats = ffi.new("neap_pool_stats")
+  local stats = ffi.new("neap_stats")
   if not self:has_workers() then
     local none = stats_table(stats)
     none.wait, none.restarts, none.retries, none.held = 0, 0, 0, 0

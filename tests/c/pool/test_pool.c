@@ -509,7 +509,7 @@ static void held_items_outlive_their_pool(void **state) {
   neap_run runs[3];
   neap_run run;
   neap_error error = {0};
-  neap_pool_stats stats;
+  neap_stats stats;
   neap_pool *pool = open_loader(h);
   for (int k = 0; k < 3; k++)
     next_run(pool, &runs[k]);
@@ -774,7 +774,7 @@ static void statistics_add_up(void **state) {
   host *h = *state;
   h->options.chunk = 4;
   h->program.item_us = 100;
-  neap_pool_stats all, sum = {0}, one;
+  neap_stats all, sum = {0}, one;
   neap_pool *pool = open_loader(h);
   neap_pool_read_stats(pool, &all);
   assert_int_equal(all.items, 0);
@@ -878,7 +878,7 @@ static void a_forked_child_ends_nothing(void **state) {
   /* One may be what the supervisor closed at the moment of the fork. */
   assert_true(WIFEXITED(status) && WEXITSTATUS(status) <= 1);
   read_in_order(h, pool, 1, 16, 1000);
-  neap_pool_stats stats;
+  neap_stats stats;
   neap_pool_read_stats(pool, &stats);
   assert_int_equal(stats.restarts, 0);
   neap_pool_close(pool);

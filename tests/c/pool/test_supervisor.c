@@ -94,7 +94,7 @@ static void an_item_that_kills_once_is_computed_again(void **state) {
     h->options.buffered = 100;
     plan(h, DIE, SIGKILL, 333);
     h->program.times = 1;
-    neap_pool_stats stats;
+    neap_stats stats;
     neap_pool *pool = open_loader(h);
     read_in_order(h, pool, 1, 0, 1000);
     assert_end(pool);
@@ -249,10 +249,10 @@ static void *harass(void *argument) {
 }
 
 /* Signals go on while all items are read, so retries must not run out. */
-static neap_pool_stats storm(host *h, int signal, int64_t pause_us,
+static neap_stats storm(host *h, int signal, int64_t pause_us,
                              int at_least) {
   pthread_t thread;
-  neap_pool_stats stats;
+  neap_stats stats;
   h->options.retries = 1000;
   const int64_t since = now_ms();
   neap_pool *pool = open_loader(h);
@@ -669,7 +669,7 @@ static void read_to_some_end(host *h, enum target target) {
     items += run.count;
     neap_pool_release(pool, run.slot);
   }
-  neap_pool_stats stats;
+  neap_stats stats;
   neap_pool_read_stats(pool, &stats);
   if (rc != NEAP_END && rc != NEAP_EDAMAGED && rc != NEAP_EWORKER)
     fail_msg("target %d: status %d: %s", (int)target, rc, error.text);
