@@ -249,8 +249,7 @@ static void *harass(void *argument) {
 }
 
 /* Signals go on while all items are read, so retries must not run out. */
-static neap_stats storm(host *h, int signal, int64_t pause_us,
-                             int at_least) {
+static neap_stats storm(host *h, int signal, int64_t pause_us, int at_least) {
   pthread_t thread;
   neap_stats stats;
   h->options.retries = 1000;
