@@ -71,6 +71,11 @@ for _, name in ipairs(ADAPTERS) do
   end
 end
 
+neap.loader = require("neap.loader.describe").make
+neap.open = require("neap.loader.open")
+check.register("loader", neap.loader)
+check.register("open", neap.open)
+
 neap.take = neap.gather
 handle.method("take", neap.gather)
 

@@ -3,6 +3,7 @@
 -- @module neap.base.check
 
 local lib = require("neap.base.lib")
+local nearest = require("neap.base.nearest")
 local traverse = require("neap.base.traverse")
 
 local check = {}
@@ -14,17 +15,24 @@ function check.is_ours(info)
   return info.source:find(ours) ~= nil or info.source:find("^=neap") ~= nil
 end
 
+-- Functions that users call: function -> {name, is_swapped}.
+local registered = {}
+
 --- Finds where neap was called from.
--- @treturn table getinfo of the caller's frame, or nil
+-- @treturn table getinfo of the caller's frame, or nil: a tail call, as the
+--   `return neap.loader{...}` of a loader file, leaves none
 -- @treturn table getinfo of the neap function that it called
 function check.caller()
-  local level, called = 2, nil
+  local level, called, known = 2, nil, nil
   while true do
     local info = debug.getinfo(level, "Slnf")
-    if not info or (info.what ~= "C" and not check.is_ours(info)) then
+    if not info then
+      return nil, known or called
+    elseif info.what ~= "C" and not check.is_ours(info) then
       return info, called
     end
     called = info.what ~= "C" and info or called
+    known = registered[info.func] and info or known
     level = level + 1
   end
 end
@@ -59,9 +67,6 @@ function check.status(status)
   end
 end
 
--- Functions that users call: function -> {name, is_swapped}.
-local registered = {}
-
 --- Registers the name that users know a function by; the stack has none if
 -- pcall or a tail call called it.
 -- @tparam string name
@@ -72,14 +77,18 @@ function check.register(name, f, is_swapped)
   registered[f] = { name = name, is_swapped = is_swapped or false }
 end
 
-local function name_of(called, known)
-  local name = called and called.name or known and known.name or "?"
+local function name_of(called, known, is_tail_call)
+  local name = not is_tail_call and called and called.name
+    or known and known.name or "?"
   return name == "__concat" and ".." or name
 end
 
 --- Raises in Lua's own words: bad argument #2 to 'batch' (...).
-function check.fail(narg, message)
-  local _, called = check.caller()
+-- @tparam int narg
+-- @tparam string message
+-- @tparam[opt] string help what to do
+function check.fail(narg, message, help)
+  local info, called = check.caller()
   local known = called and registered[called.func]
   if known and known.is_swapped and narg <= 2 then
     narg = 3 - narg
@@ -87,11 +96,12 @@ function check.fail(narg, message)
   if called and called.namewhat == "method" then
     narg = narg - 1
   end
-  local name = name_of(called, known)
+  local name = name_of(called, known, not info)
   if narg == 0 then
     check.raise(("calling '%s' on bad self (%s)"):format(name, message))
   end
-  check.raise(("bad argument #%d to '%s' (%s)"):format(narg, name, message))
+  check.raise(("bad argument #%d to '%s' (%s)%s"):format(narg, name, message,
+    help and "\nhelp: " .. help or ""))
 end
 
 local function got(value)
@@ -176,9 +186,10 @@ check.text = argument(kinds.text)
 local function fail_unknown(narg, name, known)
   local names = traverse.keys(known)
   table.sort(names)
+  local meant = type(name) == "string" and nearest(name, names)
   check.fail(narg, ("unknown option %s; known are %s"):format(
     type(name) == "string" and "'" .. name .. "'" or tostring(name),
-    table.concat(names, ", ")))
+    table.concat(names, ", ")), meant and ("did you mean '%s'?"):format(meant))
 end
 
 --- Checks a table of options against {name = kind}.

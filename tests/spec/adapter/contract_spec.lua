@@ -12,7 +12,7 @@ local N = cases.N
 -- What neap offers besides functions that make sequences.
 local OTHERS = {
   _VERSION = true, errors = true, tensor = true, empty = true, stack = true,
-  keep = true, release = true, each = true,
+  keep = true, release = true, each = true, loader = true, open = true,
 }
 
 -- Other names for what is covered under its first one.

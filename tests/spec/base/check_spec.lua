@@ -98,7 +98,8 @@ local CASES = {
   ["s:each({on_error = 1})"] =
     "#1 to 'each' (option 'on_error': \"raise\" or \"skip\" expected, got 1)",
   ["s:each({onerror = 1})"] =
-    "#1 to 'each' (unknown option 'onerror'; known are on_error)",
+    "#1 to 'each' (unknown option 'onerror'; known are on_error)\nhelp: did "
+      .. "you mean 'on_error'?",
   ["s:each({1})"] = "#1 to 'each' (unknown option 1; known are on_error)",
   ["neap.prefetch(3)"] = "#1 to 'prefetch' (sequence expected, got 3)",
   ["neap.prefetch(s, 3)"] =
@@ -144,7 +145,8 @@ describe("a bad argument", function()
   it("of prefetch lists the options that are known", function()
     local _, e = run("s:prefetch({worker = 2})")
     assert.truthy(e:find("^user.lua:2: bad argument #1 to 'prefetch' %(unknown "
-      .. "option 'worker'; known are [%a_, ]*workers%)$"), e)
+      .. "option 'worker'; known are [%a_, ]*workers%)\nhelp: did you mean 'workers'%?$"),
+      e)
     for _, name in ipairs({ "workers", "buffered", "chunk", "order", "on_start",
       "retries", "slot_bytes" }) do
       assert.truthy(e:find(name, 1, true))
