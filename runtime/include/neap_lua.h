@@ -304,6 +304,8 @@ int64_t neap_pool_length(const neap_pool *pool);
  * NEAP_EWORKER if workers cannot start, or keep dying.
  */
 int neap_pool_next(neap_pool *pool, neap_run *run, neap_error *error);
+/* The same without waiting: NEAP_AGAIN if no run is ready. */
+int neap_pool_try_next(neap_pool *pool, neap_run *run, neap_error *error);
 /* A run of one item, at any index. The iteration does not move. */
 int neap_pool_get(neap_pool *pool, int64_t epoch, int64_t index, neap_run *run,
                   neap_error *error);
@@ -352,7 +354,7 @@ int32_t neap_pool_read_worker(const neap_pool *pool, int32_t worker,
  * held, it ends at once. As long as it lives,
  *  - neap_pool_retain, _release, _held, _held_max and _length work as before;
  *  - neap_pool_read_stats and _read_worker return no workers;
- *  - neap_pool_next, _get and _seek return NEAP_ECLOSED;
+ *  - neap_pool_next, _try_next, _get and _seek return NEAP_ECLOSED;
  *  - neap_pool_shorten and another neap_pool_close do nothing.
  * Then the handle is invalid, but neap_pool_retain and _release of slot -1 do
  * not use it.
@@ -420,6 +422,40 @@ void neap_worker_confirm(const neap_worker *worker);
 int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error);
 /* Publishes the task's slot, of which `used` bytes are written. */
 void neap_worker_publish(neap_worker *worker, neap_task *task, uint64_t used);
+
+/* ---- The builder's side -------------------------------------------------- */
+
+/* For the process that neap_open() starts, which runs a loader file. */
+typedef struct neap_builder neap_builder;
+
+/*
+ * Attaches to the inherited descriptors; this process ends with its host, and
+ * heads a process group. From here on its stdout is its stderr, and its stdin
+ * is empty.
+ */
+int neap_builder_attach(neap_builder **out, neap_error *error);
+/*
+ * What the host asks for: texts that each end with a zero. The path; the number
+ * of options, then a name and a value of each; the number of parameters, then a
+ * name and a text of each.
+ */
+const char *neap_builder_request(const neap_builder *builder, uint64_t *bytes);
+/*
+ * Sends what the host's pool needs, and ends this process at once, so that
+ * nothing frees the shared tensors. The settings are those of neap_pool_open(),
+ * their heap_fd included. In a child that the user's code forked, it only ends
+ * the child.
+ * may_end: 1 if a failure of kind "end" ends the iteration.
+ * texts:   the arguments of a worker, then the parameters: the number of them,
+ *          and a name and a text of each; each text ends with a zero.
+ * Returns: the status of what failed.
+ */
+int neap_builder_answer(neap_builder *builder,
+                        const neap_pool_options *settings, int may_end,
+                        const char *texts, uint64_t text_bytes,
+                        neap_error *error);
+/* Tells the host why there is no loader, and ends this process at once. */
+void neap_builder_refuse(neap_builder *builder, int status, const char *text);
 
 /* ---- Shared tensors ------------------------------------------------------ */
 
