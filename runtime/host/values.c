@@ -109,6 +109,8 @@ int neap_value_number(const neap_value *value, double *out, neap_error *error) {
   }
 }
 
+static const double two_63 = 9223372036854775808.0;
+
 static int not_whole(const char *type, neap_error *error) {
   return neap__error_set(error, NEAP_EINVAL, 0,
                          "cannot read a number as %s: it is out of range, or "
@@ -122,7 +124,7 @@ int neap_value_integer(const neap_value *value, int64_t *out,
   *out = 0;
   if (cell.type == NEAP_NUMBER) {
     const double number = cell.number;
-    if (!(number >= -0x1p63 && number < 0x1p63) || number != floor(number))
+    if (!(number >= -two_63 && number < two_63) || number != floor(number))
       return not_whole("integer", error);
     *out = (int64_t)number;
   } else if (cell.type == NEAP_INT64) {
@@ -145,8 +147,8 @@ int neap_value_unsigned(const neap_value *value, uint64_t *out,
     *out = cell.offset;
     return NEAP_OK;
   }
-  if (cell.type == NEAP_NUMBER && cell.number >= 0x1p63 &&
-      cell.number < 0x1p64) {
+  if (cell.type == NEAP_NUMBER && cell.number >= two_63 &&
+      cell.number < 2 * two_63) {
     *out = (uint64_t)cell.number;
     return NEAP_OK;
   }
