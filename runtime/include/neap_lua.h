@@ -106,8 +106,8 @@ enum {
   NEAP_RUN_MAX = 1024   /* items of a run */
 };
 
-/* The wait status of a worker, if the host ignores SIGCHLD or waits for all
-   its children: then it is unknown. */
+/* The wait status of a worker, if the host ignores SIGCHLD or waits for all its
+   children, and Linux is older than 6.15: then it is unknown. */
 enum { NEAP_STATUS_LOST = -1 };
 
 typedef struct neap_cell {

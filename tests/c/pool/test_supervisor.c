@@ -520,8 +520,9 @@ static void a_host_may_ignore_its_children(void **state) {
   sigaction(SIGCHLD, &before, NULL);
 }
 
-/* How a worker ended is lost then, and a death may have been a kill. */
-static void lost_deaths_count_as_kills(void **state) {
+/* Before Linux 6.15, how a worker ended is lost then, and a death may have been
+   a kill. */
+static void deaths_of_ignored_children_count(void **state) {
   host *h = *state;
   neap_run run;
   struct sigaction before;
@@ -538,10 +539,10 @@ static void lost_deaths_count_as_kills(void **state) {
   neap_pool *pool = open_loader(h);
   next_run(pool, &run);
   assert_int_equal(run.slot, -1);
-  assert_int_equal(run.wait_status, NEAP_STATUS_LOST);
+  assert_true(run.wait_status == NEAP_STATUS_LOST || run.wait_status == 3 << 8);
   neap_pool_close(pool);
   h->options.launch.path = NOBODY;
-  assert_fails(h, "the last ended with an unknown status");
+  assert_fails(h, "the last ended with ");
   sigaction(SIGCHLD, &before, NULL);
 }
 
@@ -771,7 +772,7 @@ int main(int argc, char **argv) {
       test(a_restart_that_fails_is_tried_again),
       test(restarts_that_all_fail_are_told),
       test(a_host_may_ignore_its_children),
-      test(lost_deaths_count_as_kills),
+      test(deaths_of_ignored_children_count),
       test(a_host_may_reap_all_children),
       test(workers_have_plain_signals),
       test(idle_workers_end_at_once),
