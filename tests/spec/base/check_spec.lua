@@ -145,7 +145,8 @@ describe("a bad argument", function()
   it("of prefetch lists the options that are known", function()
     local _, e = run("s:prefetch({worker = 2})")
     assert.truthy(e:find("^user.lua:2: bad argument #1 to 'prefetch' %(unknown "
-      .. "option 'worker'; known are [%a_, ]*workers%)\nhelp: did you mean 'workers'%?$"),
+      .. "option 'worker'; known are [%a_, ]*workers%)\n"
+      .. "help: did you mean 'workers'%?$"),
       e)
     for _, name in ipairs({ "workers", "buffered", "chunk", "order", "on_start",
       "retries", "slot_bytes" }) do
