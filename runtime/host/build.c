@@ -39,9 +39,8 @@ typedef struct build {
   const char *path;
   neap__segment request;
   neap__launcher launcher;
-  neap__child child;
-  int inherit[NEAP__FD_COUNT];
-  int64_t until_ns; /* INT64_MAX: any time */
+  int inherit[NEAP__FD_COUNT]; /* but stderr: that is in `built` */
+  int64_t until_ns;            /* INT64_MAX: any time */
   int64_t limit_ns;
   neap__built *built;
 } build;
@@ -170,7 +169,8 @@ static int receive(build *b, neap_error *error) {
                         .msg_control = control,
                         .msg_controllen = sizeof control};
   memset(&from, 0, sizeof from);
-  const ssize_t bytes = recvmsg(b->child.socket, &head, MSG_CMSG_CLOEXEC);
+  const ssize_t bytes =
+      recvmsg(b->built->builder.socket, &head, MSG_CMSG_CLOEXEC);
   if (bytes <= 0) return NEAP_AGAIN; /* its end is told by its pidfd */
   take_descriptors(&head, fds);
   b->built->heap_fd = neap__descriptor_raise(fds[1]);
@@ -214,9 +214,9 @@ static int ended(build *b, neap_error *error) {
   char end[NEAP__TAIL_BYTES + 128];
   int rc = receive(b, error);
   if (rc != NEAP_AGAIN) return rc;
-  kill_group(&b->child);
-  const int status = neap__child_reap(&b->child, b->inherit[NEAP__FD_STDERR]);
-  neap__child_describe_end(&b->child, status, end, sizeof end);
+  kill_group(&b->built->builder);
+  const int status = neap__child_reap(&b->built->builder, b->built->stderr_fd);
+  neap__child_describe_end(&b->built->builder, status, end, sizeof end);
   return neap__error_set(error, NEAP_EBUILD, 0,
                          "cannot open the loader %s: the process that ran it "
                          "%s",
@@ -228,7 +228,7 @@ enum { BLOCKED_MS = 100 };
 
 static int wait_for_answer(build *b, neap_error *error) {
   for (;;) {
-    neap__child *child = &b->child;
+    neap__child *child = &b->built->builder;
     struct pollfd polls[3] = {
         {.fd = child->socket, .events = POLLIN},
         {.fd = child->pidfd, .events = POLLIN},
@@ -243,7 +243,7 @@ static int wait_for_answer(build *b, neap_error *error) {
       return neap__error_set(error, NEAP_ESYSTEM, errno,
                              "cannot open the loader %s: cannot wait", b->path);
     if (child->is_blocked || polls[2].revents != 0)
-      neap__child_forward(child, b->inherit[NEAP__FD_STDERR]);
+      neap__child_forward(child, b->built->stderr_fd);
     if (polls[0].revents & POLLIN) {
       const int rc = receive(b, error);
       if (rc != NEAP_AGAIN) return rc;
@@ -271,28 +271,28 @@ static int start(build *b, const neap_options *options, neap_error *error) {
   if ((rc = neap__request_open(b->path, options, &b->request, error)) !=
       NEAP_OK)
     return rc;
-  b->inherit[NEAP__FD_STDERR] =
+  b->inherit[NEAP__FD_STDERR] = b->built->stderr_fd =
       neap__descriptor_copy(STDERR_FILENO, NEAP__FD_COUNT);
   b->inherit[NEAP__FD_CONTROL] =
       neap__descriptor_copy(b->request.fd, NEAP__FD_COUNT);
   if (b->inherit[NEAP__FD_CONTROL] < 0)
     return neap__error_set(error, NEAP_ESYSTEM, errno,
                            "cannot open the loader %s", b->path);
-  rc = neap__child_start(&b->child, &b->launcher, b->inherit, error);
+  rc = neap__child_start(&b->built->builder, &b->launcher, b->inherit, error);
   if (rc != NEAP_OK) return rc;
-  return neap__child_greet(&b->child, 0, error);
+  return neap__child_greet(&b->built->builder, 0, error);
 }
 
 /* How long a builder may take to end after its answer. */
 enum { END_MS_MAX = 1000 };
 
 /* Ends what is left of the builder. After a plan it ends by itself. */
-static void end(build *b, bool has_plan) {
-  neap__child *child = &b->child;
+static void end(neap__built *built, bool has_plan) {
+  neap__child *child = &built->builder;
   if (child->pid == 0) return;
   struct pollfd over = {.fd = child->pidfd, .events = POLLIN};
   if (!has_plan || poll(&over, 1, END_MS_MAX) <= 0) kill_group(child);
-  (void)neap__child_reap(child, b->inherit[NEAP__FD_STDERR]);
+  (void)neap__child_reap(child, built->stderr_fd);
 }
 
 static int64_t limit_of(const neap_options *options) {
@@ -306,31 +306,45 @@ int neap__build(const char *path, const neap_options *options, neap__built *out,
   build b = {
       .path = path,
       .request = {.fd = -1},
-      .child = NEAP__NO_CHILD,
       .limit_ns = limit_ns,
       .until_ns = limit_ns == 0 || limit_ns > INT64_MAX - now ? INT64_MAX
                                                               : now + limit_ns,
       .built = out,
   };
-  *out = (neap__built){.plan = {.fd = -1}, .heap_fd = -1};
+  neap__built_init(out);
   for (int fd = 0; fd < NEAP__FD_COUNT; fd++)
     b.inherit[fd] = -1;
   int rc = start(&b, options, error);
   if (rc == NEAP_OK) rc = wait_for_answer(&b, error);
-  end(&b, rc == NEAP_OK);
+  if (rc != NEAP_OK) end(out, false);
   memcpy(out->program, b.launcher.path, sizeof out->program);
-  for (int fd = 0; fd < NEAP__FD_COUNT; fd++)
-    if (b.inherit[fd] >= 0) close(b.inherit[fd]);
+  if (b.inherit[NEAP__FD_CONTROL] >= 0) close(b.inherit[NEAP__FD_CONTROL]);
   neap__segment_close(&b.request);
   neap__launcher_close(&b.launcher);
   if (rc != NEAP_OK) neap__built_close(out);
   return rc;
 }
 
+static void shut(int *fd) {
+  if (*fd >= 0) close(*fd);
+  *fd = -1;
+}
+
+void neap__built_init(neap__built *built) {
+  *built = (neap__built){
+      .builder = NEAP__NO_CHILD,
+      .stderr_fd = -1,
+      .plan = {.fd = -1},
+      .heap_fd = -1,
+  };
+}
+
 void neap__built_trim(neap__built *built) {
+  end(built, true);
+  shut(&built->stderr_fd);
+  shut(&built->heap_fd);
   neap__segment_close(&built->plan);
-  if (built->heap_fd >= 0) close(built->heap_fd);
-  built->heap_fd = built->settings.heap_fd = -1;
+  built->settings.heap_fd = -1;
   built->settings.chain = NULL;
 }
 
@@ -338,5 +352,5 @@ void neap__built_close(neap__built *built) {
   neap__built_trim(built);
   free(built->parameters);
   free(built->texts);
-  *built = (neap__built){.plan = {.fd = -1}, .heap_fd = -1};
+  neap__built_init(built);
 }

@@ -35,7 +35,7 @@ static void clear(neap_loader *loader) {
   loader->spare = spare;
   loader->spare_last = last;
   loader->blocks = blocks;
-  loader->built = (neap__built){.plan = {.fd = -1}, .heap_fd = -1};
+  neap__built_init(&loader->built);
   atomic_store(&loader->released, -1);
   atomic_store(&loader->references, 1);
 }

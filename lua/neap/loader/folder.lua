@@ -41,11 +41,18 @@ local function exchange(modules, names)
   return before
 end
 
+-- Modules that no folder has: those of Lua, LuaJIT and neap.
+local function is_common(name)
+  return package.loaded[name] == rawget(_G, name) or name == "_G"
+    or name:find("^neap%f[.%z]") ~= nil or name:find("^jit%f[.%z]") ~= nil
+    or name == "ffi" or name:find("^table%.") ~= nil
+end
+
 -- The names of the loaded modules that a folder has a file for.
 local function own_names(path)
   local names, search = {}, templates(path)
   for _, name in ipairs(traverse.keys(package.loaded)) do
-    if type(name) == "string" and not name:find("^neap%f[.%z]")
+    if type(name) == "string" and not is_common(name)
       and package.searchpath(name, search) then
       names[#names + 1] = name
     end

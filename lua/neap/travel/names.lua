@@ -4,6 +4,7 @@
 -- several names always travels by the same one.
 -- @module neap.travel.names
 
+local lib = require("neap.base.lib")
 local traverse = require("neap.base.traverse")
 
 local STANDARD = {
@@ -20,6 +21,18 @@ local REFERENCES = {
   table = true, ["function"] = true, userdata = true, cdata = true,
 }
 
+-- The file of a module that a worker finds too, or nil. Those of neap itself are
+-- known: looking for each of them would take a millisecond.
+local function file_of(name)
+  if name == "neap" then
+    return lib.lua_dir .. "/neap/init.lua"
+  elseif name:sub(1, 5) == "neap." then
+    return ("%s/%s.lua"):format(lib.lua_dir, (name:gsub("%.", "/")))
+  end
+  return package.searchpath(name, package.path)
+    or package.searchpath(name, package.cpath)
+end
+
 -- The names of the modules that a worker finds too, and the files of those.
 local function modules()
   local list, others, files = {}, {}, {}
@@ -31,8 +44,7 @@ local function modules()
   for _, name in ipairs(traverse.keys(package.loaded)) do
     local value = package.loaded[name]
     if type(name) == "string" and not is_standard[name] then
-      local path = package.searchpath(name, package.path)
-        or package.searchpath(name, package.cpath)
+      local path = file_of(name)
       if path then
         files["@" .. path] = true
         others[#others + 1] = REFERENCES[type(value)] and name or nil
