@@ -45,7 +45,9 @@ static const char *kind_of_status(int status) {
 
 static char *copy_text(const neap_run *run, const neap_cell *cell) {
   const char *text = neap_cell_string(run, cell, NULL);
-  return text == NULL ? NULL : strndup(text, cell->count);
+  char *copy = text == NULL ? NULL : calloc(1, (size_t)cell->count + 1);
+  if (copy != NULL) memcpy(copy, text, cell->count);
+  return copy;
 }
 
 /* A whole number of a worker, from 1, as one from 0; or -1. */

@@ -407,8 +407,8 @@ int neap_value_count(const neap_value *table, uint32_t *list_count,
 /* Item k of the list, 0-based; NEAP_EINVAL beyond it. */
 int neap_value_at(const neap_value *table, uint32_t k, neap_value *out,
                   neap_error *error);
-/* The field of that name; NEAP_EINVAL if there is none, and the text tells the
-   nearest name. */
+/* The field of that name; NEAP_EINVAL if there is none, and the text lists
+   those that there are. */
 int neap_value_field(const neap_value *table, const char *name, neap_value *out,
                      neap_error *error);
 /* Pair k of the pairs, 0-based, in any order. */

@@ -62,16 +62,14 @@ end
 local function type_of_list(list)
   local found
   for _, v in ipairs(list) do
-    local kind = type_of_one(v)
-    if kind == "integer" and found == "number" then
-      kind = "number"
-    elseif kind == "number" and found == "integer" then
-      found = "number"
-    end
-    if not kind or found and found ~= kind then
+    local one = type_of_one(v)
+    local is_mixed = found == "number" and one == "integer"
+      or found == "integer" and one == "number"
+    one = is_mixed and "number" or one
+    if not one or found and found ~= one and not is_mixed then
       return nil
     end
-    found = kind
+    found = one
   end
   return found and found .. "s"
 end
