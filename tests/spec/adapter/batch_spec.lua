@@ -123,7 +123,8 @@ describe("neap.batch", function()
       ["#2 to 'batch' (option 'drop_last': boolean expected, got 1)"] =
         { 2, { drop_last = 1 } },
       ["#2 to 'batch' (unknown option 'droplast'; known are collate, drop_last,"
-        .. " pad)\nhelp: did you mean 'drop_last'?"] = { 2, { droplast = true } },
+        .. " pad)\nhelp: did you mean 'drop_last'?"] =
+        { 2, { droplast = true } },
     }) do
       assert.equal("bad argument " .. message,
         support.message(function() local _ = s:batch(unpack(words)) end))
