@@ -255,7 +255,8 @@ void neap_close(neap_loader *loader);
  *          too (neap_item_error() tells more; release it), and the next call
  *          hands out the item after it. With any other error *item is NULL:
  *          NEAP_EHELD if the host holds too many items, NEAP_EWORKER if workers
- *          cannot start or keep dying, NEAP_ECLOSED, NEAP_ESYSTEM.
+ *          cannot start or keep dying, NEAP_EINTERRUPTED (neap_interrupt()),
+ *          NEAP_ECLOSED, NEAP_ESYSTEM.
  */
 int neap_next(neap_loader *loader, neap_item **item, neap_error *error);
 
