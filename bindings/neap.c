@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The `neap` executable: LuaJIT with libneap. Its first argument selects a
- * role: a worker, which libneap starts; writing the bundle; or a command or
- * script. The first and the last load one of neap's modules and call it.
+ * role: a worker or a builder, which libneap starts; writing the bundle; or a
+ * command or script. All but the third load one of neap's modules and call it.
  */
 #include "bundle.h"
 
@@ -165,6 +165,15 @@ static void run_worker(lua_State *L, struct command_line *line) {
   call(L, line, 1);
 }
 
+/* neap --build. The request has the place of a control segment: see
+ * host/plan.h. */
+static void run_build(lua_State *L, struct command_line *line) {
+  push_lua_dir(L);
+  prepend_path(L);
+  push_module(L, "neap.loader.builder");
+  call(L, line, 0);
+}
+
 /* neap --bundle PATH LUA_DIR ROOT */
 static void run_bundle(lua_State *L, struct command_line *line) {
   line->status =
@@ -264,6 +273,7 @@ static int panic_worker(lua_State *L) {
 
 static const struct role roles[] = {
     {"--worker", 3, NEAP_EXIT_MEMORY, panic_worker, check_worker, run_worker},
+    {"--build", 2, FAILED, panic, check_worker, run_build},
     {"--bundle", 5, FAILED, panic, NULL, run_bundle},
     {NULL, 0, FAILED, panic, NULL, run_main},
 };

@@ -21,6 +21,7 @@ rooms.houses = {
     { "source", "file formats that are read in C" },
     { "ring", "the ring, its filler and its consumer" },
     { "pool", "worker processes, supervisor, statistics" },
+    { "host", "loaders and items, for C hosts" },
   },
   {
     folder = "lua/neap", title = "lua/neap/ (Lua)",
@@ -32,6 +33,7 @@ rooms.houses = {
     { "source", "one file per source" },
     { "prefetch", "pool, iteration, the worker's loop" },
     { "adapter", "one file per adapter" },
+    { "loader", "loader files, and the process that runs them" },
     { "command", "one file per command of neap" },
   },
 }

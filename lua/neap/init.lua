@@ -72,6 +72,11 @@ for _, name in ipairs(ADAPTERS) do
   end
 end
 
+neap.loader = require("neap.loader.describe").make
+neap.open = require("neap.loader.open")
+check.register("loader", neap.loader)
+check.register("open", neap.open)
+
 -- A script of a plain LuaJIT. (`neap` has done so for its own; workers have no
 -- script.)
 if type(arg) == "table" and type(arg[0]) == "string" then

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "neap.h"
+#include "neap_lua.h"
 
 enum { PATH_BYTES = 512 };
 

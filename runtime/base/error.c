@@ -48,6 +48,8 @@ const char *neap_status_name(int status) {
   case NEAP_EDEATH: return "NEAP_EDEATH";
   case NEAP_ETIMEOUT: return "NEAP_ETIMEOUT";
   case NEAP_EROOM: return "NEAP_EROOM";
+  case NEAP_EITEM: return "NEAP_EITEM";
+  case NEAP_EBUILD: return "NEAP_EBUILD";
   case NEAP_EINTERRUPTED: return "NEAP_EINTERRUPTED";
   }
   return "not a status of neap";

@@ -2,14 +2,32 @@
 /*
  * neap: data loading with worker processes, for C hosts and for LuaJIT.
  *
- * This header is the manual of libneap. Lua reads the same declarations: the
- * text between the two cdef marks is embedded in the library, so it is bare C.
- * The functions that only Lua calls are in neap_lua.h.
+ *     neap_loader *loader;
+ *     neap_item *item;
+ *     neap_error error;
+ *     if (neap_open("digits.lua", NULL, &loader, &error) != NEAP_OK) ...
+ *     while ((rc = neap_next(loader, &item, &error)) == NEAP_OK) {
+ *       neap_value value, field;
+ *       neap_view image;
+ *       neap_item_value(item, &value, &error);
+ *       neap_value_field(&value, "image", &field, &error);
+ *       neap_value_tensor(&field, &image, &error);
+ *       train(image.tensor.data, image.shape[0]);
+ *       neap_item_release(item);
+ *     }
+ *     neap_close(loader);
+ *
+ * This header is the manual of libneap; docs/guide/embed.md is the guide. Lua
+ * reads the same declarations: the text between the two cdef marks is embedded
+ * in the library, so it is bare C. The level below, which Lua uses, is in
+ * neap_lua.h.
  *
  * Caveats first:
- *  - A pool starts processes (never by fork of the host) and one thread, the
- *    supervisor, which blocks every signal. Nothing else runs in the host.
- *  - A forked child cannot use its parent's loaders and heap: reads, seeks and
+ *  - A loader starts processes (never by fork of the host) and one thread, the
+ *    supervisor, which blocks every signal; neap_fd() starts a second one.
+ *    Nothing else runs in the host: all Lua runs in other processes. The
+ *    host's signal dispositions stay as they are.
+ *  - A forked child cannot use its parent's loaders: reads, seeks and
  *    allocations return NEAP_ECLOSED. The child may release, free and close;
  *    that affects only its own memory. No other thread may be in a call while
  *    the host forks.
@@ -17,13 +35,15 @@
  *    items check every offset and return NEAP_EDAMAGED.
  *    This protects the host, not the values. A worker maps all slots for
  *    writing, so a broken one can change or zero the items of others, and can
- *    open the shared tensors for writing through /proc. Run no hostile code.
- *  - Indexes count from 0 here; Lua counts from 1.
+ *    open the shared tensors for writing through /proc. Run no hostile code:
+ *    neither as a loader file.
+ *  - Indexes count from 0 here; Lua counts from 1, and so do texts that Lua
+ *    wrote. Epochs count from 1 everywhere.
  *
  * Errors, for the whole header: a function that can fail returns a status and
  * takes the caller's neap_error, which may be NULL, as its last argument. It
  * writes the error only if the status is negative. It sets out parameters on
- * every path (to NULL or 0 on failure).
+ * every path (to NULL or 0 on failure; neap_next() says when it does not).
  */
 #ifndef NEAP_H
 #define NEAP_H
@@ -44,20 +64,22 @@ enum { NEAP_ABI = 1 };
 
 enum {
   NEAP_OK = 0,
-  NEAP_END = 1,        /* after the last item */
-  NEAP_AGAIN = 2,      /* nothing ready yet */
-  NEAP_EINVAL = -1,    /* an argument is wrong */
-  NEAP_EMEMORY = -2,   /* memory or address space is short */
-  NEAP_ESYSTEM = -3,   /* the system refused; `system` holds errno */
-  NEAP_EFORMAT = -4,   /* a file is not in its format */
-  NEAP_EDAMAGED = -5,  /* shared memory contains what no writer writes */
-  NEAP_EWORKER = -6,   /* workers could not start, or keep dying */
-  NEAP_EHELD = -7,     /* the caller holds all the slots that may be held */
-  NEAP_ECLOSED = -8,   /* used after neap_pool_close(), or in a forked child */
-  NEAP_EDEATH = -9,    /* workers died of an item */
-  NEAP_ETIMEOUT = -10, /* an item took longer than timeout_ns */
-  NEAP_EROOM = -11,    /* an item is larger than a slot */
-  NEAP_EINTERRUPTED = -12 /* neap_interrupt() was called */
+  NEAP_END = 1,           /* after the last item */
+  NEAP_AGAIN = 2,         /* nothing ready yet */
+  NEAP_EINVAL = -1,       /* an argument is wrong */
+  NEAP_EMEMORY = -2,      /* memory or address space is short */
+  NEAP_ESYSTEM = -3,      /* the system refused; `system` holds errno */
+  NEAP_EFORMAT = -4,      /* a file is not in its format */
+  NEAP_EDAMAGED = -5,     /* shared memory contains what no writer writes */
+  NEAP_EWORKER = -6,      /* workers could not start, or keep dying */
+  NEAP_EHELD = -7,        /* the caller holds all the slots that may be held */
+  NEAP_ECLOSED = -8,      /* used after its close, or in a forked child */
+  NEAP_EDEATH = -9,       /* workers died of an item */
+  NEAP_ETIMEOUT = -10,    /* longer than timeout_ns, or build_timeout_ns */
+  NEAP_EROOM = -11,       /* an item is larger than a slot */
+  NEAP_EITEM = -12,       /* an item failed: a function of the chain raised */
+  NEAP_EBUILD = -13,      /* a loader file failed, or describes no loader */
+  NEAP_EINTERRUPTED = -14 /* neap_interrupt() was called */
 };
 
 typedef struct neap_error {
@@ -90,257 +112,7 @@ const char *neap_status_name(int status);
 
 enum { NEAP_ENDLESS = -1 }; /* the length of an endless sequence */
 
-/* ---- Item values --------------------------------------------------------- */
-
-/*
- * The layout of items in a slot. A run of items begins with one cell per item.
- * A value that does not fit in a cell lies at `offset` bytes from the slot's
- * start, aligned to 16 (a tensor's data: to 64):
- *
- *   NEAP_BOOLEAN  integer is 0 or 1
- *   NEAP_NUMBER   number
- *   NEAP_INT64    integer            NEAP_UINT64  integer, its bits
- *   NEAP_STRING   offset, count bytes
- *   NEAP_TENSOR   offset of a neap_tensor_cell
- *   NEAP_TABLE    offset of a head cell {NEAP_TABLE, list count, pair count},
- *                 then the list's cells (keys 1, 2, ...), then a key cell and
- *                 a value cell for each other pair
- *   NEAP_FAILURE  as NEAP_TABLE: the item raised this error
- */
-enum {
-  NEAP_NIL = 0,
-  NEAP_BOOLEAN = 1,
-  NEAP_NUMBER = 2,
-  NEAP_INT64 = 3,
-  NEAP_UINT64 = 4,
-  NEAP_STRING = 5,
-  NEAP_TENSOR = 6,
-  NEAP_TABLE = 7,
-  NEAP_FAILURE = 8
-};
-
-enum {
-  NEAP_DEPTH_MAX = 100, /* tables within tables */
-  NEAP_RUN_MAX = 1024   /* items of a run */
-};
-
-/* The wait status of a worker, if the host ignores SIGCHLD or waits for all
-   its children: then it is unknown. */
-enum { NEAP_STATUS_LOST = -1 };
-
-typedef struct neap_value {
-  uint32_t type;
-  uint32_t count;
-  union {
-    double number;
-    int64_t integer;
-    uint64_t offset;
-    uint32_t words[2]; /* little-endian */
-  };
-} neap_value;
-
-typedef struct neap_tensor_cell {
-  uint8_t code;
-  uint8_t bits;
-  uint16_t ndim;
-  uint32_t reserved; /* 0 */
-  uint64_t offset;   /* of the data */
-  int64_t shape[8];
-} neap_tensor_cell;
-
-/*
- * Consecutive items in one slot, as neap_pool_next() returns them.
- * Valid: until neap_pool_release() of the slot.
- */
-typedef struct neap_run {
-  int64_t epoch;
-  int64_t first;           /* index of its first item */
-  int32_t count;           /* items */
-  int32_t slot;            /* -1: none; the run's one item failed, and the last
-                              three fields tell why (neap_run_failure) */
-  const neap_value *cells; /* count of them */
-  const uint8_t *base;     /* the slot */
-  uint64_t bytes;          /* of the slot, readable */
-  int32_t wait_status;     /* a failure: of its last worker, as from waitpid,
-                              or NEAP_STATUS_LOST */
-  int32_t attempts;        /* a failure: how many workers died at it */
-  int32_t is_overdue;      /* a failure: 1 if it took longer than timeout_ns */
-} neap_run;
-
-/*
- * The readers of a run. They copy a cell and check the copy against the slot,
- * so a broken worker may write while they read. Errors: NEAP_EDAMAGED, also for
- * a k beyond a table's counts, since these may have changed; NEAP_EINVAL for a
- * k that the run does not have, or a value of another type.
- */
-int neap_run_value(const neap_run *run, int32_t k, neap_value *out,
-                   neap_error *error);
-/* The counts of a NEAP_TABLE or NEAP_FAILURE. */
-int neap_value_table(const neap_run *run, const neap_value *table,
-                     uint32_t *list_count, uint32_t *pair_count,
-                     neap_error *error);
-/* Item k (0-based) of its list part. */
-int neap_value_at(const neap_run *run, const neap_value *table, uint32_t k,
-                  neap_value *out, neap_error *error);
-/* Pair k (0-based) of its other pairs. */
-int neap_value_pair(const neap_run *run, const neap_value *table, uint32_t k,
-                    neap_value *key, neap_value *out, neap_error *error);
-/* The bytes of a NEAP_STRING (not terminated), or NULL. */
-const char *neap_value_string(const neap_run *run, const neap_value *string,
-                              neap_error *error);
-/* Copies the description of a NEAP_TENSOR; *data points into the slot. */
-int neap_value_tensor(const neap_run *run, const neap_value *tensor,
-                      neap_tensor_cell *out, void **data, neap_error *error);
-
-/* ---- Pools: items computed ahead by worker processes --------------------- */
-
-/*
- * Workers that compute a packed chain, and one iteration over its items.
- */
-typedef struct neap_pool neap_pool;
-
-enum {
-  NEAP_WORKERS_MAX = 512,
-  NEAP_SLOT_BITS_MIN = 16, /* slot_bytes is 2^16 to 2^46 */
-  NEAP_SLOT_BITS_MAX = 46,
-  NEAP_SLOT_BITS = 30,       /* of slots whose size is not given */
-  NEAP_SLOT_BITS_LEAST = 22, /* of these where address space is short */
-  NEAP_EXIT_MEMORY = 112     /* exit status of a worker that found no memory */
-};
-
-/* Cores that this process may use, by its affinity and its cgroup's quota. */
-int neap_cores(void);
-
-/*
- * The program that each worker runs. Its arguments select the kind of chain:
- * the neap executable reads a chain that Lua packed if they are "neap",
- * "--worker" and the folder of neap's Lua modules.
- */
-typedef struct neap_launch {
-  const char *path;               /* NULL: look for the neap executable */
-  const char *const *arguments;   /* from argv[0] to a NULL */
-  const char *const *environment; /* NAME=value, to a NULL; or NULL: the host's,
-                                     as it is when the worker starts */
-} neap_launch;
-
-typedef struct neap_pool_options {
-  const void *chain; /* packed: what the workers compute */
-  uint64_t chain_bytes;
-  neap_launch launch;
-  int64_t length;        /* items, or NEAP_ENDLESS */
-  int32_t workers;       /* processes, 1 or more */
-  int32_t buffered;      /* items computed ahead at most, 1 or more */
-  int32_t chunk;         /* items of a run; 0: from the measured cost */
-  int32_t retries;       /* of an item whose worker died */
-  int32_t ordered;       /* 1: in order; 0: as completed */
-  int32_t span;          /* unordered: most items from the oldest one not yet
-                            delivered to the newest; 0: any number */
-  int32_t heap_fd;       /* shared tensors, or -1 */
-  int32_t stages;        /* whose time each worker reports; 0: none */
-  uint64_t slot_bytes;   /* address space of a slot; 0: 2^NEAP_SLOT_BITS, or
-                            less, to 2^NEAP_SLOT_BITS_LEAST, where address space
-                            is short: then half of what is free stays free */
-  int64_t timeout_ns;    /* that one item may take; 0: any time */
-  uint64_t memory_bytes; /* that a worker may allocate; 0: any number */
-} neap_pool_options;
-
-/*
- * Starts the workers without waiting for them: if they cannot start, the first
- * read returns the error. Owns: copies the options. The iteration begins at
- * epoch 1, index 0.
- *
- * A setuid program must name the executable: it does not trust its environment,
- * so NEAP_WORKER, PATH and NEAP_DEBUG are not read.
- *
- * With NEAP_DEBUG=1 in the environment, chunk is 1, and a read of a slot that
- * the caller does not hold is a SIGSEGV.
- */
-int neap_pool_open(const neap_pool_options *options, neap_pool **out,
-                   neap_error *error);
-int64_t neap_pool_length(const neap_pool *pool);
-
-/*
- * Waits for the next run of items. Returns NEAP_END after the last one. Owns:
- * the caller holds the run's slot until it releases it.
- * Threads: one at a time on a pool, for all functions of this section.
- * Errors: NEAP_EHELD if the caller holds as many slots as it may,
- * NEAP_EWORKER if workers cannot start, or keep dying.
- */
-int neap_pool_next(neap_pool *pool, neap_run *run, neap_error *error);
-/* A run of one item, at any index. The iteration does not move. */
-int neap_pool_get(neap_pool *pool, int64_t epoch, int64_t index, neap_run *run,
-                  neap_error *error);
-/*
- * Tells why the item of a run without a slot failed. Other items are not
- * affected. options: those of the pool; only the limits of an item are read.
- * Returns: NEAP_EDEATH, NEAP_ETIMEOUT, or NEAP_EMEMORY for an item that ran
- * out of memory; NEAP_OK if the run has a slot.
- */
-int neap_run_failure(const neap_run *run, const neap_pool_options *options,
-                     neap_error *error);
-/*
- * Adds a reference to a held slot, which needs one more release.
- * Returns: NEAP_OK, also for slot -1; NEAP_EINVAL, and does nothing, if the
- * caller does not hold the slot.
- */
-int neap_pool_retain(neap_pool *pool, int32_t slot);
-int neap_pool_release(neap_pool *pool, int32_t slot);
-/* Slots that the caller holds, and how many it may hold. */
-int32_t neap_pool_held(const neap_pool *pool);
-int32_t neap_pool_held_max(const neap_pool *pool);
-
-/*
- * Moves the iteration: the next run begins at index. An ordered pool keeps what
- * it has already asked for from there on. Errors: NEAP_EINVAL out of range.
- */
-int neap_pool_seek(neap_pool *pool, int64_t epoch, int64_t index,
-                   neap_error *error);
-/*
- * Ends the iteration before item `length`, until the next neap_pool_seek(): for
- * a sequence whose length only its items tell. Drops the runs that begin at or
- * after item `length`; a run that begins before it may contain later items.
- */
-void neap_pool_shorten(neap_pool *pool, int64_t length);
-
-typedef struct neap_pool_stats {
-  int64_t items; /* computed, over all workers */
-  int64_t runs;
-  int64_t bytes;            /* of slots filled */
-  int64_t busy_ns;          /* computing, over all workers */
-  int64_t idle_ns;          /* waiting for work, over all workers */
-  int64_t consumer_wait_ns; /* neap_pool_next and _get waiting */
-  int64_t consumer_ns;      /* since the first read, without the time from the
-                               end of an iteration to the next read */
-  int64_t first_ns;         /* of these until the first run came */
-  int64_t restarts;         /* workers replaced */
-  int64_t retries;          /* runs opened again after a death */
-  int32_t workers;
-  int32_t held;
-  int32_t slots;       /* of the pool; 0 for a worker */
-  uint64_t slot_bytes; /* address space of each */
-} neap_pool_stats;
-
-void neap_pool_read_stats(const neap_pool *pool, neap_pool_stats *out);
-/* The same fields for worker number `worker`, 0-based; its pid, or 0. */
-int32_t neap_pool_read_worker(const neap_pool *pool, int32_t worker,
-                              neap_pool_stats *out);
-
-/*
- * Ends the workers, and kills those still busy after 100 ms. Frees all but the
- * slots that the caller holds: their items stay valid. NULL is fine.
- *
- * A closed pool lives until the last of these slots is released; if none is
- * held, it ends at once. As long as it lives,
- *  - neap_pool_retain, _release, _held, _held_max and _length work as before;
- *  - neap_pool_read_stats and _read_worker return no workers;
- *  - neap_pool_next, _get and _seek return NEAP_ECLOSED;
- *  - neap_pool_shorten and another neap_pool_close do nothing.
- * Then the handle is invalid, but neap_pool_retain and _release of slot -1 do
- * not use it.
- */
-void neap_pool_close(neap_pool *pool);
-
-/* ---- Tensors ------------------------------------------------------------- */
+/* ---- Tensors: layout ----------------------------------------------------- */
 
 enum { NEAP_DIMS_MAX = 8 };
 
@@ -370,6 +142,314 @@ typedef struct neap_tensor {
   int64_t *strides;
   uint64_t byte_offset;
 } neap_tensor;
+
+/* A tensor with the memory of its shape and strides. Do not copy it: `tensor`
+   points to the other two. */
+typedef struct neap_view {
+  neap_tensor tensor;
+  int64_t shape[8];
+  int64_t strides[8];
+} neap_view;
+
+/* Laid out as DLPack's DLManagedTensor (version 0). */
+typedef struct neap_managed_tensor {
+  neap_tensor tensor;
+  void *manager; /* NULL */
+  void (*deleter)(struct neap_managed_tensor *self);
+} neap_managed_tensor;
+
+/* ---- Loaders ------------------------------------------------------------- */
+
+/*
+ * A loader: a file in Lua that describes a sequence, opened with parameters.
+ *
+ * The file runs in a process of its own, the builder, which ends when it has
+ * told what the workers need. The workers compute items ahead. A loader is one
+ * iteration over the items of one epoch at a time; neap_get() reads aside.
+ *
+ * Threads: one at a time on a loader for the functions of this section. Items
+ * are independent of that: see there.
+ * Handles: a loader that was closed, and an item that was released, are
+ * refused with an error, not followed.
+ */
+typedef struct neap_loader neap_loader;
+typedef struct neap_item neap_item;
+
+/* A parameter of the loader file, as on the command line: {"batch", "64"}. */
+typedef struct neap_parameter {
+  const char *name;
+  const char *text; /* of a list: "1,2,3" */
+} neap_parameter;
+
+enum { NEAP_UNSET = -2147483647 - 1 }; /* an option: what the file says */
+
+/*
+ * What the host wants. neap_options_init() sets it so that the file decides;
+ * the host sets what it wants otherwise. An option set here goes before the
+ * file's.
+ */
+typedef struct neap_options {
+  int32_t abi;                      /* by neap_options_init */
+  uint32_t bytes;                   /* by neap_options_init */
+  const neap_parameter *parameters; /* parameter_count of them */
+  int32_t parameter_count;
+
+  int32_t workers;  /* processes; 0 is 1; negative: cores to leave free */
+  int32_t buffered; /* items computed ahead at most */
+  int32_t chunk;    /* consecutive items of a run; 0: from the measured cost */
+  int32_t retries;  /* of an item whose worker died */
+  int32_t ordered;  /* 1: in order; 0: as completed */
+  int64_t timeout_ns;       /* that one item may take; 0: any time */
+  int64_t slot_bytes;       /* address space of a slot */
+  int64_t memory_bytes;     /* that a worker may allocate; 0: any number */
+  int64_t build_timeout_ns; /* that the file may take; 0: any time. Unset: 60 s
+                             */
+
+  const char *executable; /* neap. NULL: NEAP_WORKER of the environment, beside
+                             the library, or on PATH */
+  const char *const *environment; /* of the processes: NAME=value, to a NULL;
+                                     or NULL: the host's */
+} neap_options;
+
+/*
+ * Hosts write neap_options_init(&options): the macro below passes the NEAP_ABI
+ * and the size that the host was compiled with, which neap_open() compares with
+ * its own.
+ */
+void neap_options_init(neap_options *options, int32_t abi, size_t bytes);
+
+/*
+ * Opens a loader file. Waits until the file has run, not for the workers: if
+ * they cannot start, the first read returns the error.
+ *
+ * The path is relative to the host's folder. The file may `require` modules
+ * beside it. What it prints goes to the host's stderr. Its stdin is empty.
+ *
+ * options: NULL, or set by neap_options_init() first. Nothing of it is used
+ *          after the call.
+ * Owns:    the caller closes *out. The iteration begins at epoch 1, index 0.
+ * Errors:  NEAP_EBUILD, with the file and line where there are any, if the file
+ *          cannot be read or compiled, raises, ends the builder, or returns no
+ *          loader; NEAP_EINVAL for an unknown parameter or a value that does
+ *          not fit it, and for options out of range; NEAP_ETIMEOUT after
+ *          build_timeout_ns; NEAP_EWORKER if there is no neap executable, or
+ *          one of another version; NEAP_EMEMORY, NEAP_ESYSTEM.
+ */
+int neap_open(const char *path, const neap_options *options, neap_loader **out,
+              neap_error *error);
+
+/*
+ * Ends the workers, and kills those still busy after 100 ms. Items that the
+ * host holds stay valid until they are released. NULL is fine, and so is a
+ * loader that was closed before.
+ */
+void neap_close(neap_loader *loader);
+
+/*
+ * Hands out the next item, waiting until it is ready.
+ *
+ * Owns:    the caller holds *item until neap_item_release().
+ * Returns: NEAP_OK; NEAP_END after the last item of the epoch, until the next
+ *          neap_seek(); NEAP_EITEM, NEAP_EDEATH, NEAP_ETIMEOUT, NEAP_EMEMORY,
+ *          NEAP_EROOM or NEAP_EDAMAGED if this item failed: then *item is set
+ *          too (neap_item_error() tells more; release it), and the next call
+ *          hands out the item after it. With any other error *item is NULL:
+ *          NEAP_EHELD if the host holds too many items, NEAP_EWORKER if workers
+ *          cannot start or keep dying, NEAP_EINTERRUPTED (neap_interrupt()),
+ *          NEAP_ECLOSED, NEAP_ESYSTEM.
+ */
+int neap_next(neap_loader *loader, neap_item **item, neap_error *error);
+
+/* The same without waiting. NEAP_AGAIN: no item is ready, and *item is NULL. */
+int neap_try_next(neap_loader *loader, neap_item **item, neap_error *error);
+
+/*
+ * Hands out item `index` of the epoch that is read, waiting until it is ready.
+ * The iteration does not move, and the workers go on computing for it.
+ * Owns and returns: as neap_next; NEAP_EINVAL out of range.
+ */
+int neap_get(neap_loader *loader, int64_t index, neap_item **item,
+             neap_error *error);
+
+/*
+ * Moves the iteration: neap_next() goes on at that item. An index that equals
+ * the length is the end. What was computed ahead from there on is kept.
+ * Errors: NEAP_EINVAL out of range; epochs are 1 and above.
+ */
+int neap_seek(neap_loader *loader, int64_t epoch, int64_t index,
+              neap_error *error);
+
+/*
+ * Where the iteration stands: the epoch, and the index after the item handed
+ * out last. Seeking there later, in another process too, goes on with the same
+ * items, if the options have ordered = 1. Length: items of an epoch, or
+ * NEAP_ENDLESS if the sequence has no end, or an unknown one.
+ * Of a closed loader these are NEAP_ECLOSED.
+ */
+int64_t neap_epoch(const neap_loader *loader);
+int64_t neap_position(const neap_loader *loader);
+int64_t neap_length(const neap_loader *loader);
+
+/*
+ * A descriptor for poll, epoll, libuv: readable (level-triggered) while
+ * neap_try_next() would return anything but NEAP_AGAIN. Now and then it is
+ * readable in vain: so read with neap_try_next() until it returns NEAP_AGAIN,
+ * then wait. The first call starts a thread; hosts that do not call it do not
+ * pay for it.
+ * Owns: the loader. The host neither reads nor closes it, and stops polling it
+ *       before neap_close().
+ */
+int neap_fd(neap_loader *loader, int *fd, neap_error *error);
+
+/*
+ * The parameters in force, those that the file sets included, by name. Passed
+ * to neap_open(), they give the same loader again. Valid: until neap_close().
+ */
+const neap_parameter *neap_parameters(const neap_loader *loader,
+                                      int32_t *count);
+
+/* Counters of a loader, or of one worker. */
+typedef struct neap_stats {
+  int64_t items; /* computed, over all workers */
+  int64_t runs;
+  int64_t bytes;            /* of slots filled */
+  int64_t busy_ns;          /* computing, over all workers */
+  int64_t idle_ns;          /* waiting for work, over all workers */
+  int64_t consumer_wait_ns; /* neap_next and neap_get waiting */
+  int64_t consumer_ns;      /* since the first read, without the time from the
+                               end of an iteration to the next read */
+  int64_t first_ns;         /* of these until the first run came */
+  int64_t restarts;         /* workers replaced */
+  int64_t retries;          /* runs opened again after a death */
+  int32_t workers;
+  int32_t held;     /* slots that the host holds; a slot has one item or more */
+  int32_t held_max; /* that it may hold */
+  int32_t pid;      /* of the worker; 0: none runs */
+  int32_t slots;    /* of the loader; 0 for a worker */
+  uint64_t slot_bytes; /* address space of each */
+} neap_stats;
+
+int neap_read_stats(const neap_loader *loader, neap_stats *out,
+                    neap_error *error);
+/* Of worker number `worker`, 0 .. workers - 1. */
+int neap_read_worker(const neap_loader *loader, int32_t worker, neap_stats *out,
+                     neap_error *error);
+
+/* ---- Items --------------------------------------------------------------- */
+
+/*
+ * An item is read in place, in the slot that a worker filled.
+ *
+ * Valid:   an item, the values in it, strings and tensors' data: until the item
+ *          is released, also after neap_close(). Write nothing: other items may
+ *          lie in the same slot.
+ * Threads: any, several at a time on one item too. But nothing may read an item
+ *          while it is released.
+ * Memory:  the host may hold neap_stats.held_max slots; then reads return
+ *          NEAP_EHELD. Small items share a slot.
+ */
+int64_t neap_item_epoch(const neap_item *item);
+int64_t neap_item_index(const neap_item *item);
+
+/*
+ * Gives the item back. In any order, from any thread, also after neap_close().
+ * NULL is fine. Returns: NEAP_OK; NEAP_EINVAL if it was released before, and
+ * then does nothing.
+ */
+int neap_item_release(neap_item *item);
+
+/* Why an item failed. Texts are NULL if unknown; valid as long as the item. */
+typedef struct neap_failure {
+  int32_t status;          /* that of neap_next() */
+  int32_t worker;          /* that reported it, 0-based; or -1 */
+  const char *kind;        /* a word, as in Lua: "item", "death", "timeout" */
+  const char *message;     /* what was raised */
+  const char *stage;       /* that failed: "map at train.lua:12" */
+  const char *outer_stage; /* above it, through which the error passed */
+  const char *traceback;
+  int64_t index;       /* of the item in that stage, 0-based; or -1 */
+  int64_t outer_index; /* in the outer stage; or -1 */
+  const char *help;    /* what to do about it */
+} neap_failure;
+
+/* Returns NEAP_OK, or the status with which the item failed; NEAP_EINVAL for an
+   item that was released. Sets *out in each case. */
+int neap_item_error(const neap_item *item, neap_failure *out);
+
+/* ---- Values -------------------------------------------------------------- */
+
+/* What a value of an item may be. */
+enum {
+  NEAP_NIL = 0,
+  NEAP_BOOLEAN = 1,
+  NEAP_NUMBER = 2, /* a double */
+  NEAP_INT64 = 3,
+  NEAP_UINT64 = 4,
+  NEAP_STRING = 5, /* any bytes */
+  NEAP_TENSOR = 6,
+  NEAP_TABLE = 7 /* a list (keys 1, 2, ... in Lua) and pairs, either or both */
+};
+
+/* A value of an item. The fields are internal; copies are fine. */
+typedef struct neap_value {
+  const neap_item *item;
+  uint64_t cell[2];
+} neap_value;
+
+/*
+ * Errors of this section: NEAP_EINVAL for a value of another type (the text
+ * tells both), and for an item that was released; NEAP_EDAMAGED.
+ */
+
+/* The value of an item. NEAP_EINVAL for one that failed. */
+int neap_item_value(const neap_item *item, neap_value *out, neap_error *error);
+
+/* NEAP_NIL .. NEAP_TABLE; its name, "tensor", static. */
+int neap_value_type(const neap_value *value);
+const char *neap_type_name(int type);
+
+int neap_value_boolean(const neap_value *value, int *out, neap_error *error);
+/* Any number as a double; an integer beyond 2^53 is rounded. */
+int neap_value_number(const neap_value *value, double *out, neap_error *error);
+/* Any number that is whole and in range, exact; else NEAP_EINVAL. */
+int neap_value_integer(const neap_value *value, int64_t *out,
+                       neap_error *error);
+int neap_value_unsigned(const neap_value *value, uint64_t *out,
+                        neap_error *error);
+/* The bytes in place; they are not terminated. */
+int neap_value_string(const neap_value *value, const char **text, size_t *bytes,
+                      neap_error *error);
+
+/* The items of a table's list, and its other pairs; either may be NULL. */
+int neap_value_count(const neap_value *table, uint32_t *list_count,
+                     uint32_t *pair_count, neap_error *error);
+/* Item k of the list, 0-based; NEAP_EINVAL beyond it. */
+int neap_value_at(const neap_value *table, uint32_t k, neap_value *out,
+                  neap_error *error);
+/* The field of that name; NEAP_EINVAL if there is none, and the text lists
+   those that there are. */
+int neap_value_field(const neap_value *table, const char *name, neap_value *out,
+                     neap_error *error);
+/* Pair k of the pairs, 0-based, in any order. */
+int neap_value_pair(const neap_value *table, uint32_t k, neap_value *key,
+                    neap_value *out, neap_error *error);
+
+/* Describes a tensor; its data lie in the slot: no copy, read only. */
+int neap_value_tensor(const neap_value *value, neap_view *out,
+                      neap_error *error);
+
+/*
+ * Lends a tensor of an item to another library (numpy, torch, jax), without a
+ * copy: the slot is held until the deleter is called.
+ *
+ * value: a tensor of that item.
+ * Owns:  the owner of *out calls its deleter, once, from any thread, also after
+ *        neap_item_release() and neap_close().
+ */
+int neap_item_dlpack(const neap_item *item, const neap_value *value,
+                     neap_managed_tensor **out, neap_error *error);
+
+/* ---- Tensors: operations ------------------------------------------------- */
 
 /* Elements and bytes of a tensor; without dimensions it has 1 element. */
 int64_t neap_tensor_count(const neap_tensor *tensor);
@@ -405,13 +485,6 @@ double neap_f16_load(uint16_t bits);
 uint16_t neap_f16_store(double value);
 double neap_bf16_load(uint16_t bits);
 uint16_t neap_bf16_store(double value);
-
-/* Laid out as DLPack's DLManagedTensor (version 0). */
-typedef struct neap_managed_tensor {
-  neap_tensor tensor;
-  void *manager; /* NULL */
-  void (*deleter)(struct neap_managed_tensor *self);
-} neap_managed_tensor;
 
 /*
  * Copies a tensor, for another library to own.
@@ -522,49 +595,6 @@ int64_t neap_random_integer(neap_random *random, int64_t first, int64_t last);
 /* Mean 0, standard deviation 1. */
 double neap_random_normal(neap_random *random);
 
-/* ---- Shared tensors ------------------------------------------------------ */
-
-/*
- * One memfd for all tensors that a process shares with its workers, so that
- * they need one descriptor. It is a sparse file that only grows; no two blocks
- * use the same range. Freeing a block frees its pages. Threads: one at a time.
- */
-typedef struct neap_heap neap_heap;
-
-int neap_heap_open(neap_heap **out, neap_error *error);
-/* Whether this process opened it; a forked child cannot allocate. */
-int neap_heap_is_ours(const neap_heap *heap);
-/* Zeroed, aligned to a page, readable and writable here. */
-int neap_heap_alloc(neap_heap *heap, uint64_t nbytes, void **out,
-                    uint64_t *offset, neap_error *error);
-void neap_heap_free(neap_heap *heap, void *block, uint64_t offset,
-                    uint64_t nbytes);
-/*
- * A second, read-only descriptor, for workers to inherit. It is close-on-exec
- * and belongs to the heap.
- */
-int neap_heap_fd(const neap_heap *heap);
-/*
- * Maps a block of another process's heap, copy on write. The offset is that of
- * neap_heap_alloc. A block that is freed meanwhile reads as zeros.
- */
-int neap_heap_map(int fd, uint64_t offset, uint64_t nbytes, void **out,
-                  neap_error *error);
-void neap_heap_unmap(void *block, uint64_t nbytes);
-/*
- * Freezes a block for other processes: later writes of this process go to
- * private pages at the same addresses. Freezing it again discards these writes.
- */
-int neap_heap_freeze(neap_heap *heap, void *block, uint64_t offset,
-                     uint64_t nbytes, neap_error *error);
-/*
- * Whether a frozen block may have been written since; 1 also if the system
- * does not tell.
- */
-int neap_heap_is_changed(const void *block, uint64_t nbytes);
-/* Blocks stay valid until they are freed; the last free ends the heap. */
-void neap_heap_close(neap_heap *heap);
-
 /* ---- Files: IDX (MNIST's format) ----------------------------------------- */
 
 /*
@@ -586,6 +616,10 @@ void neap_idx_close(neap_idx *idx);
 /* cdef: end */
 
 #pragma GCC visibility pop
+
+#define neap_options_init(options) \
+  neap_options_init((options), NEAP_ABI, sizeof(neap_options))
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Functions that only Lua calls: lookahead of indexes, in types that LuaJIT
- * loads quickly, the writer of items, and the worker's side of a pool. Not
- * installed. The rules of neap.h apply.
+ * The level below neap.h, which the Lua side uses: lookahead of indexes in
+ * types that LuaJIT loads quickly, the layout of items in a slot with its
+ * readers and its writer, pools, the worker's side of a pool, and shared
+ * tensors. Not installed. The rules of neap.h apply.
  */
 #ifndef NEAP_LUA_H
 #define NEAP_LUA_H
@@ -81,11 +82,103 @@ int64_t neap_seq_slide(neap_window *window, int64_t epoch, int64_t index,
 int64_t neap_seq_stride(neap_stretch *stretch, int64_t epoch, int64_t index,
                         int32_t *leaf);
 
+/* ---- Items in a slot ----------------------------------------------------- */
+
+/*
+ * The layout of items in a slot. A run of items begins with one cell per item.
+ * A value that does not fit in a cell lies at `offset` bytes from the slot's
+ * start, aligned to 16 (a tensor's data: to 64):
+ *
+ *   NEAP_BOOLEAN  integer is 0 or 1
+ *   NEAP_NUMBER   number
+ *   NEAP_INT64    integer            NEAP_UINT64  integer, its bits
+ *   NEAP_STRING   offset, count bytes
+ *   NEAP_TENSOR   offset of a neap_tensor_cell
+ *   NEAP_TABLE    offset of a head cell {NEAP_TABLE, list count, pair count},
+ *                 then the list's cells (keys 1, 2, ...), then a key cell and
+ *                 a value cell for each other pair
+ *   NEAP_FAILURE  as NEAP_TABLE: the item raised this error
+ */
+enum { NEAP_FAILURE = 8 };
+
+enum {
+  NEAP_DEPTH_MAX = 100, /* tables within tables */
+  NEAP_RUN_MAX = 1024   /* items of a run */
+};
+
+/* The wait status of a worker, if the host ignores SIGCHLD or waits for all its
+   children, and Linux is older than 6.15: then it is unknown. */
+enum { NEAP_STATUS_LOST = -1 };
+
+typedef struct neap_cell {
+  uint32_t type;
+  uint32_t count;
+  union {
+    double number;
+    int64_t integer;
+    uint64_t offset;
+    uint32_t words[2]; /* little-endian */
+  };
+} neap_cell;
+
+typedef struct neap_tensor_cell {
+  uint8_t code;
+  uint8_t bits;
+  uint16_t ndim;
+  uint32_t reserved; /* 0 */
+  uint64_t offset;   /* of the data */
+  int64_t shape[8];
+} neap_tensor_cell;
+
+/*
+ * Consecutive items in one slot, as neap_pool_next() returns them.
+ * Valid: until neap_pool_release() of the slot.
+ */
+typedef struct neap_run {
+  int64_t epoch;
+  int64_t first;          /* index of its first item */
+  int32_t count;          /* items */
+  int32_t slot;           /* -1: none; the run's one item failed, and the last
+                             three fields tell why (neap_run_failure) */
+  const neap_cell *cells; /* count of them */
+  const uint8_t *base;    /* the slot */
+  uint64_t bytes;         /* of the slot, readable */
+  int32_t wait_status;    /* a failure: of its last worker, as from waitpid,
+                             or NEAP_STATUS_LOST */
+  int32_t attempts;       /* a failure: how many workers died at it */
+  int32_t is_overdue;     /* a failure: 1 if it took longer than timeout_ns */
+} neap_run;
+
+/*
+ * The readers of a run. They copy a cell and check the copy against the slot,
+ * so a broken worker may write while they read. Errors: NEAP_EDAMAGED, also for
+ * a k beyond a table's counts, since these may have changed; NEAP_EINVAL for a
+ * k that the run does not have, or a value of another type.
+ */
+int neap_run_cell(const neap_run *run, int32_t k, neap_cell *out,
+                  neap_error *error);
+/* The counts of a NEAP_TABLE or NEAP_FAILURE. */
+int neap_cell_table(const neap_run *run, const neap_cell *table,
+                    uint32_t *list_count, uint32_t *pair_count,
+                    neap_error *error);
+/* Item k (0-based) of its list part. */
+int neap_cell_at(const neap_run *run, const neap_cell *table, uint32_t k,
+                 neap_cell *out, neap_error *error);
+/* Pair k (0-based) of its other pairs. */
+int neap_cell_pair(const neap_run *run, const neap_cell *table, uint32_t k,
+                   neap_cell *key, neap_cell *out, neap_error *error);
+/* The bytes of a NEAP_STRING (not terminated), or NULL. */
+const char *neap_cell_string(const neap_run *run, const neap_cell *string,
+                             neap_error *error);
+/* Copies the description of a NEAP_TENSOR; *data points into the slot. */
+int neap_cell_tensor(const neap_run *run, const neap_cell *tensor,
+                     neap_tensor_cell *out, void **data, neap_error *error);
+
 /* ---- Writing items ------------------------------------------------------- */
 
 /*
- * Writes the items of a run into a slot, in the layout of neap.h ("Item
- * values"). The cell of item k is cells[k]. The caller stores nil, booleans,
+ * Writes the items of a run into a slot, in the layout of "Items in a
+ * slot". The cell of item k is cells[k]. The caller stores nil, booleans,
  * numbers and 64-bit integers there; the functions below append other values
  * to the slot, and set the cell.
  *
@@ -100,13 +193,13 @@ int64_t neap_seq_stride(neap_stretch *stretch, int64_t epoch, int64_t index,
  *          that status in *error: then nothing was put.
  */
 typedef struct neap_writer {
-  neap_value *cells; /* of the run's items; NULL between runs */
-  uint8_t *base;     /* the slot */
-  uint64_t bytes;    /* of the slot */
-  uint64_t used;     /* of the slot, from its start */
-  uint64_t limit;    /* of `used`: some bytes are reserved for failures */
-  uint64_t item;     /* `used` when the last item ended */
-  uint64_t undone;   /* `used` at most before it was undone, or 0 */
+  neap_cell *cells; /* of the run's items; NULL between runs */
+  uint8_t *base;    /* the slot */
+  uint64_t bytes;   /* of the slot */
+  uint64_t used;    /* of the slot, from its start */
+  uint64_t limit;   /* of `used`: some bytes are reserved for failures */
+  uint64_t item;    /* `used` when the last item ended */
+  uint64_t undone;  /* `used` at most before it was undone, or 0 */
   double allocated; /* bytes of tensors since the last item ended: allocated, */
   double delivered; /* put, */
   double in_place;  /* and put without a copy */
@@ -130,10 +223,10 @@ void *neap_writer_allocate(neap_writer *writer, uint64_t bytes,
  * These two do not copy data that already lies in the used part of the slot.
  * Put such a string once: readers treat overlapping strings as damage.
  */
-int neap_writer_put_string(neap_writer *writer, neap_value *cell,
+int neap_writer_put_string(neap_writer *writer, neap_cell *cell,
                            const char *text, uint32_t bytes, neap_error *error);
 /* The tensor is contiguous; its dtype and shape are those of neap.h. */
-int neap_writer_put_tensor(neap_writer *writer, neap_value *cell,
+int neap_writer_put_tensor(neap_writer *writer, neap_cell *cell,
                            const neap_tensor *tensor, neap_error *error);
 /*
  * Puts a table without its contents. Returns its cells: those of the list, then
@@ -141,9 +234,141 @@ int neap_writer_put_tensor(neap_writer *writer, neap_value *cell,
  * the cell of an item: from then until the item ends, puts may use the bytes
  * that are reserved for failures.
  */
-neap_value *neap_writer_put_table(neap_writer *writer, neap_value *cell,
-                                  uint32_t type, uint32_t list_count,
-                                  uint32_t pair_count, neap_error *error);
+neap_cell *neap_writer_put_table(neap_writer *writer, neap_cell *cell,
+                                 uint32_t type, uint32_t list_count,
+                                 uint32_t pair_count, neap_error *error);
+
+/* ---- Pools: items computed ahead by worker processes --------------------- */
+
+/*
+ * Workers that compute a packed chain, and one iteration over its items.
+ */
+typedef struct neap_pool neap_pool;
+
+enum {
+  NEAP_WORKERS_MAX = 512,
+  NEAP_SLOT_BITS_MIN = 16, /* slot_bytes is 2^16 to 2^46 */
+  NEAP_SLOT_BITS_MAX = 46,
+  NEAP_SLOT_BITS = 30,       /* of slots whose size is not given */
+  NEAP_SLOT_BITS_LEAST = 22, /* of these where address space is short */
+  NEAP_EXIT_MEMORY = 112     /* exit status of a worker that found no memory */
+};
+
+/* Cores that this process may use, by its affinity and its cgroup's quota. */
+int neap_cores(void);
+
+/*
+ * The program that each worker runs. Its arguments select the kind of chain:
+ * the neap executable reads a chain that Lua packed if they are "neap",
+ * "--worker" and the folder of neap's Lua modules.
+ */
+typedef struct neap_launch {
+  const char *path;               /* NULL: look for the neap executable */
+  const char *const *arguments;   /* from argv[0] to a NULL */
+  const char *const *environment; /* NAME=value, to a NULL; or NULL: the host's,
+                                     as it is when the worker starts */
+} neap_launch;
+
+typedef struct neap_pool_options {
+  const void *chain; /* packed: what the workers compute */
+  uint64_t chain_bytes;
+  neap_launch launch;
+  int64_t length;        /* items, or NEAP_ENDLESS */
+  int32_t workers;       /* processes, 1 or more */
+  int32_t buffered;      /* items computed ahead at most, 1 or more */
+  int32_t chunk;         /* items of a run; 0: from the measured cost */
+  int32_t retries;       /* of an item whose worker died */
+  int32_t ordered;       /* 1: in order; 0: as completed */
+  int32_t span;          /* unordered: most items from the oldest one not yet
+                            delivered to the newest; 0: any number */
+  int32_t heap_fd;       /* shared tensors, or -1 */
+  int32_t stages;        /* whose time each worker reports; 0: none */
+  uint64_t slot_bytes;   /* address space of a slot; 0: 2^NEAP_SLOT_BITS, or
+                            less, to 2^NEAP_SLOT_BITS_LEAST, where address space
+                            is short: then half of what is free stays free */
+  int64_t timeout_ns;    /* that one item may take; 0: any time */
+  uint64_t memory_bytes; /* that a worker may allocate; 0: any number */
+} neap_pool_options;
+
+/*
+ * Starts the workers without waiting for them: if they cannot start, the first
+ * read returns the error. Owns: copies the options. The iteration begins at
+ * epoch 1, index 0.
+ *
+ * A setuid program must name the executable: it does not trust its environment,
+ * so NEAP_WORKER, PATH and NEAP_DEBUG are not read.
+ *
+ * With NEAP_DEBUG=1 in the environment, chunk is 1, and a read of a slot that
+ * the caller does not hold is a SIGSEGV.
+ */
+int neap_pool_open(const neap_pool_options *options, neap_pool **out,
+                   neap_error *error);
+int64_t neap_pool_length(const neap_pool *pool);
+
+/*
+ * Waits for the next run of items. Returns NEAP_END after the last one. Owns:
+ * the caller holds the run's slot until it releases it.
+ * Threads: one at a time on a pool, for all functions of this section.
+ * Errors: NEAP_EHELD if the caller holds as many slots as it may,
+ * NEAP_EWORKER if workers cannot start, or keep dying.
+ */
+int neap_pool_next(neap_pool *pool, neap_run *run, neap_error *error);
+/* The same without waiting: NEAP_AGAIN if no run is ready. */
+int neap_pool_try_next(neap_pool *pool, neap_run *run, neap_error *error);
+/* A run of one item, at any index. The iteration does not move. */
+int neap_pool_get(neap_pool *pool, int64_t epoch, int64_t index, neap_run *run,
+                  neap_error *error);
+/*
+ * Tells why the item of a run without a slot failed. Other items are not
+ * affected. options: those of the pool; only the limits of an item are read.
+ * Returns: NEAP_EDEATH, NEAP_ETIMEOUT, or NEAP_EMEMORY for an item that ran
+ * out of memory; NEAP_OK if the run has a slot.
+ */
+int neap_run_failure(const neap_run *run, const neap_pool_options *options,
+                     neap_error *error);
+/*
+ * Adds a reference to a held slot, which needs one more release.
+ * Returns: NEAP_OK, also for slot -1; NEAP_EINVAL, and does nothing, if the
+ * caller does not hold the slot.
+ */
+int neap_pool_retain(neap_pool *pool, int32_t slot);
+int neap_pool_release(neap_pool *pool, int32_t slot);
+/* Slots that the caller holds, and how many it may hold. */
+int32_t neap_pool_held(const neap_pool *pool);
+int32_t neap_pool_held_max(const neap_pool *pool);
+
+/*
+ * Moves the iteration: the next run begins at index. An ordered pool keeps what
+ * it has already asked for from there on. Errors: NEAP_EINVAL out of range.
+ */
+int neap_pool_seek(neap_pool *pool, int64_t epoch, int64_t index,
+                   neap_error *error);
+/*
+ * Ends the iteration before item `length`, until the next neap_pool_seek(): for
+ * a sequence whose length only its items tell. Drops the runs that begin at or
+ * after item `length`; a run that begins before it may contain later items.
+ */
+void neap_pool_shorten(neap_pool *pool, int64_t length);
+
+void neap_pool_read_stats(const neap_pool *pool, neap_stats *out);
+/* The same fields for worker number `worker`, 0-based; its pid, or 0. */
+int32_t neap_pool_read_worker(const neap_pool *pool, int32_t worker,
+                              neap_stats *out);
+
+/*
+ * Ends the workers, and kills those still busy after 100 ms. Frees all but the
+ * slots that the caller holds: their items stay valid. NULL is fine.
+ *
+ * A closed pool lives until the last of these slots is released; if none is
+ * held, it ends at once. As long as it lives,
+ *  - neap_pool_retain, _release, _held, _held_max and _length work as before;
+ *  - neap_pool_read_stats and _read_worker return no workers;
+ *  - neap_pool_next, _try_next, _get and _seek return NEAP_ECLOSED;
+ *  - neap_pool_shorten and another neap_pool_close do nothing.
+ * Then the handle is invalid, but neap_pool_retain and _release of slot -1 do
+ * not use it.
+ */
+void neap_pool_close(neap_pool *pool);
 
 /* ---- Where the time goes ------------------------------------------------- */
 
@@ -276,6 +501,83 @@ void neap_worker_warn(neap_worker *worker, uint32_t which, const char *text);
 int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error);
 /* Publishes the task's slot, of which `used` bytes are written. */
 void neap_worker_publish(neap_worker *worker, neap_task *task, uint64_t used);
+
+/* ---- The builder's side -------------------------------------------------- */
+
+/* For the process that neap_open() starts, which runs a loader file. */
+typedef struct neap_builder neap_builder;
+
+/*
+ * Attaches to the inherited descriptors; this process ends with its host, and
+ * heads a process group. From here on its stdout is its stderr, and its stdin
+ * is empty.
+ */
+int neap_builder_attach(neap_builder **out, neap_error *error);
+/*
+ * What the host asks for: texts that each end with a zero. The path; the number
+ * of options, then a name and a value of each; the number of parameters, then a
+ * name and a text of each.
+ */
+const char *neap_builder_request(const neap_builder *builder, uint64_t *bytes);
+/*
+ * Sends what the host's pool needs, and ends this process at once, so that
+ * nothing frees the shared tensors. The settings are those of neap_pool_open(),
+ * their heap_fd included. In a child that the user's code forked, it only ends
+ * the child.
+ * may_end: 1 if a failure of kind "end" ends the iteration.
+ * texts:   the arguments of a worker, then the parameters: the number of them,
+ *          and a name and a text of each; each text ends with a zero.
+ * Returns: the status of what failed.
+ */
+int neap_builder_answer(neap_builder *builder,
+                        const neap_pool_options *settings, int may_end,
+                        const char *texts, uint64_t text_bytes,
+                        neap_error *error);
+/* Tells the host why there is no loader, and ends this process at once. */
+void neap_builder_refuse(neap_builder *builder, int status, const char *text);
+
+/* ---- Shared tensors ------------------------------------------------------ */
+
+/*
+ * One memfd for all tensors that a process shares with its workers, so that
+ * they need one descriptor. It is a sparse file that only grows; no two blocks
+ * use the same range. Freeing a block frees its pages. Threads: one at a time.
+ */
+typedef struct neap_heap neap_heap;
+
+int neap_heap_open(neap_heap **out, neap_error *error);
+/* Whether this process opened it; a forked child cannot allocate. */
+int neap_heap_is_ours(const neap_heap *heap);
+/* Zeroed, aligned to a page, readable and writable here. */
+int neap_heap_alloc(neap_heap *heap, uint64_t nbytes, void **out,
+                    uint64_t *offset, neap_error *error);
+void neap_heap_free(neap_heap *heap, void *block, uint64_t offset,
+                    uint64_t nbytes);
+/*
+ * A second, read-only descriptor, for workers to inherit. It is close-on-exec
+ * and belongs to the heap.
+ */
+int neap_heap_fd(const neap_heap *heap);
+/*
+ * Maps a block of another process's heap, copy on write. The offset is that of
+ * neap_heap_alloc. A block that is freed meanwhile reads as zeros.
+ */
+int neap_heap_map(int fd, uint64_t offset, uint64_t nbytes, void **out,
+                  neap_error *error);
+void neap_heap_unmap(void *block, uint64_t nbytes);
+/*
+ * Freezes a block for other processes: later writes of this process go to
+ * private pages at the same addresses. Freezing it again discards these writes.
+ */
+int neap_heap_freeze(neap_heap *heap, void *block, uint64_t offset,
+                     uint64_t nbytes, neap_error *error);
+/*
+ * Whether a frozen block may have been written since; 1 also if the system
+ * does not tell.
+ */
+int neap_heap_is_changed(const void *block, uint64_t nbytes);
+/* Blocks stay valid until they are freed; the last free ends the heap. */
+void neap_heap_close(neap_heap *heap);
 
 /* cdef: end */
 

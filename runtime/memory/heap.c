@@ -12,7 +12,7 @@
  * child inherits the mappings, and would allocate the same ranges as its
  * parent. So it cannot allocate, and a free there only unmaps.
  */
-#include "neap.h"
+#include "neap_lua.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -172,12 +173,34 @@ void neap__child_abandon(neap__child *child) {
   child->pid = 0;
 }
 
+/* The first version of the kernel's struct pidfd_info, and its ioctl. */
+typedef struct pidfd_info {
+  uint64_t mask;
+  uint64_t cgroup;
+  uint32_t ids[11];
+  int32_t exit_code; /* as from waitpid */
+} pidfd_info;
+
+#define PIDFD_INFO _IOWR(0xff, 11, pidfd_info)
+#define PIDFD_INFO_HAS_EXIT 8u
+
+_Static_assert(sizeof(pidfd_info) == 64, "as the kernel's");
+
+/* How a child ended that the host has reaped, or the kernel, since the host
+   ignores SIGCHLD; from Linux 6.15 on. */
+static int ask_for_end(const neap__child *child) {
+  pidfd_info info = {.mask = PIDFD_INFO_HAS_EXIT};
+  const bool is_told = ioctl(child->pidfd, PIDFD_INFO, &info) == 0 &&
+                       (info.mask & PIDFD_INFO_HAS_EXIT) != 0;
+  return is_told ? info.exit_code : NEAP_STATUS_LOST;
+}
+
 /* By pidfd: if the host has reaped it already, another child may have its pid.
  */
 static int wait_for_end(const neap__child *child) {
   siginfo_t end;
   while (waitid(P_PIDFD, (id_t)child->pidfd, &end, WEXITED) != 0)
-    if (errno != EINTR) return NEAP_STATUS_LOST;
+    if (errno != EINTR) return ask_for_end(child);
   switch (end.si_code) {
   case CLD_EXITED: return (end.si_status & 0xff) << 8;
   case CLD_DUMPED: return end.si_status | WCOREFLAG;
@@ -202,7 +225,7 @@ void neap__child_describe_end(const neap__child *child, int status, char *text,
   if (status == NEAP_STATUS_LOST)
     snprintf(text, size,
              "ended with an unknown status (the host ignores SIGCHLD or waits "
-             "for all its children)%s%.*s",
+             "for all its children, and Linux before 6.15 does not tell)%s%.*s",
              link, (int)bytes, child->tail);
   else if (WIFSIGNALED(status))
     snprintf(text, size, "was ended by signal %d (%s)%s%.*s", WTERMSIG(status),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Messages for an item that its workers could not compute. */
 #include "base/error.h"
+#include "neap_lua.h"
 
 #include <stdio.h>
 #include <string.h>

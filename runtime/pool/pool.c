@@ -257,7 +257,15 @@ static int check_open(const neap_pool *pool, const char *what,
 int neap_pool_next(neap_pool *pool, neap_run *run, neap_error *error) {
   *run = (neap_run){.slot = -1};
   const int rc = check_open(pool, "read", error);
-  return rc != NEAP_OK ? rc : neap__consumer_next(&pool->consumer, run, error);
+  if (rc != NEAP_OK) return rc;
+  return neap__consumer_next(&pool->consumer, true, run, error);
+}
+
+int neap_pool_try_next(neap_pool *pool, neap_run *run, neap_error *error) {
+  *run = (neap_run){.slot = -1};
+  const int rc = check_open(pool, "read", error);
+  if (rc != NEAP_OK) return rc;
+  return neap__consumer_next(&pool->consumer, false, run, error);
 }
 
 int neap_pool_get(neap_pool *pool, int64_t epoch, int64_t index, neap_run *run,

@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-#include "neap.h"
+#include "neap_lua.h"
 #include "base/origin.h"
 #include "memory/segment.h"
 #include "pool/supervisor.h"

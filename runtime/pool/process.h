@@ -6,7 +6,7 @@
 #include <limits.h>
 #include <sys/types.h>
 
-#include "neap.h"
+#include "neap_lua.h"
 
 /* The descriptors of a worker, besides stdio. It closes all others. */
 enum {

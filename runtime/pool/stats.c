@@ -17,8 +17,8 @@ static int64_t read_counter(const _Atomic int64_t *counter) {
 }
 
 int32_t neap_pool_read_worker(const neap_pool *pool, int32_t worker,
-                              neap_pool_stats *out) {
-  *out = (neap_pool_stats){.workers = 1};
+                              neap_stats *out) {
+  *out = (neap_stats){.workers = 1};
   if (pool->is_closed || worker < 0 ||
       (uint32_t)worker >= pool->ring.worker_count)
     return 0;
@@ -31,14 +31,14 @@ int32_t neap_pool_read_worker(const neap_pool *pool, int32_t worker,
   return atomic_load(&pool->supervisor.pids[worker]);
 }
 
-void neap_pool_read_stats(const neap_pool *pool, neap_pool_stats *out) {
-  neap_pool_stats sum = {.held = pool->lender.held};
+void neap_pool_read_stats(const neap_pool *pool, neap_stats *out) {
+  neap_stats sum = {.held = pool->lender.held};
   if (!pool->is_closed) {
     sum.slots = (int32_t)pool->ring.slot_count;
     sum.slot_bytes = pool->buffer.slot_bytes;
   }
   for (uint32_t w = 0; !pool->is_closed && w < pool->ring.worker_count; w++) {
-    neap_pool_stats one;
+    neap_stats one;
     neap_pool_read_worker(pool, (int32_t)w, &one);
     sum.items += one.items;
     sum.runs += one.runs;

@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A worker: a filler in its own process. It attaches to the descriptors that it
- * inherited from the host, then claims tasks and publishes them.
- *
- * A worker ends with its host: by the parent-death signal, by the end of its
- * socket, by a check at its start that it missed neither, or because the host
- * stops it through the ring. It closes all descriptors but these and stdio.
+ * inherited from the host, then claims tasks and publishes them. It ends with
+ * its host (see pool/guest.h), or because the host stops it through the ring.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +13,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -27,12 +21,10 @@
 #include "base/origin.h"
 #include "memory/segment.h"
 #include "neap_lua.h"
+#include "pool/guest.h"
 #include "pool/process.h"
 #include "ring/filler.h"
 #include "ring/ring.h"
-
-/* Bytes of a worker's message: they fit a neap_error. */
-enum { WHY_BYTES_MAX = 2000 };
 
 struct neap_worker {
   neap__segment control;
@@ -45,22 +37,6 @@ struct neap_worker {
   bool has_stderr; /* its own, no longer the host's pipe */
 };
 
-/* Closes descriptors that the host did not mark close-on-exec. */
-static void close_the_rest(void) {
-#ifdef SYS_close_range
-  if (syscall(SYS_close_range, NEAP__FD_COUNT, ~0u, 0) == 0) return;
-#endif
-  const long limit = sysconf(_SC_OPEN_MAX);
-  for (int fd = NEAP__FD_COUNT; fd < limit; fd++)
-    close(fd);
-}
-
-/* Processes that a worker starts inherit only stdio. */
-static void keep_to_ourselves(void) {
-  for (int fd = NEAP__FD_CONTROL; fd < NEAP__FD_COUNT; fd++)
-    fcntl(fd, F_SETFD, FD_CLOEXEC);
-}
-
 /* After its first run, a worker's output goes to the host's stderr. */
 static void take_stderr(neap_worker *worker) {
   worker->has_stderr = true;
@@ -72,16 +48,6 @@ static void take_stderr(neap_worker *worker) {
   if (nowhere < 0) return;
   dup2(nowhere, STDERR_FILENO);
   close(nowhere);
-}
-
-static int say(int what, const char *text, neap_error *error) {
-  char message[1 + WHY_BYTES_MAX + 1] = {(char)what};
-  const size_t length = strnlen(text, WHY_BYTES_MAX);
-  memcpy(message + 1, text, length);
-  if (send(NEAP__FD_SOCKET, message, 1 + length, MSG_NOSIGNAL) < 0 &&
-      errno != EPIPE && errno != ECONNRESET) /* those: the host is closing */
-    return neap__error_set(error, NEAP_ESYSTEM, errno, "cannot tell the host");
-  return NEAP_OK;
 }
 
 /* Cuts a host's description, which may be of any version, to one line. */
@@ -110,45 +76,9 @@ int neap_worker_check(neap_error *error) {
                   "help: set NEAP_WORKER to the executable that came with that "
                   "library, or install both again",
                   ours, control.host[0] != '\0' ? control.host : "unknown");
-  (void)say(NEAP__SAYS_WHY_NOT, why.text, NULL);
+  (void)neap__guest_say(NEAP__SAYS_WHY_NOT, why.text, NULL);
   if (error != NULL) *error = why;
   return why.status;
-}
-
-/*
- * Asks for SIGKILL at the host's death. The kernel drops the parent-death
- * signal if this process changes its user, and does not send it if the host has
- * changed its own. So the end of the host's socket sends SIGKILL too, in place
- * of SIGIO: this process is the owner, so no change of user matters. A host
- * that has changed its user ends its workers that way.
- */
-static bool end_with_host(void) {
-  return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 &&
-         fcntl(NEAP__FD_SOCKET, F_SETSIG, SIGKILL) == 0 &&
-         fcntl(NEAP__FD_SOCKET, F_SETOWN, getpid()) == 0 &&
-         fcntl(NEAP__FD_SOCKET, F_SETFL, O_ASYNC) == 0;
-}
-
-/* Whether the host's end of the socket is closed: it sends only a hello. */
-static bool has_host_hung_up(void) {
-  char word;
-  return recv(NEAP__FD_SOCKET, &word, sizeof word, MSG_PEEK | MSG_DONTWAIT) ==
-         0;
-}
-
-static int greet(neap_worker *worker, neap_error *error) {
-  neap__hello hello;
-  if (recv(NEAP__FD_SOCKET, &hello, sizeof hello, 0) != sizeof hello)
-    return neap__error_set(error, NEAP_EWORKER, 0,
-                           "cannot work: this process was not started by a "
-                           "pool");
-  if (!end_with_host())
-    return neap__error_set(error, NEAP_ESYSTEM, errno,
-                           "cannot work: the host's death would go unnoticed");
-  if (getppid() != hello.host_pid || has_host_hung_up())
-    _exit(1); /* the host died before that, or abandoned this process */
-  worker->filler.number = (uint32_t)hello.worker;
-  return NEAP_OK;
 }
 
 int neap_worker_is_ours(const neap_worker *worker) {
@@ -180,9 +110,9 @@ int neap_worker_attach(neap_worker **out, neap_error *error) {
   worker->filler.ring = &worker->ring;
   worker->filler.buffer = &worker->buffer;
   worker->heap_fd = fcntl(NEAP__FD_HEAP, F_GETFD) < 0 ? -1 : NEAP__FD_HEAP;
-  close_the_rest();
-  keep_to_ourselves();
-  if ((rc = greet(worker, error)) != NEAP_OK) goto fail;
+  neap__guest_keep_descriptors();
+  if ((rc = neap__guest_greet(&worker->filler.number, error)) != NEAP_OK)
+    goto fail;
   if ((rc = neap__segment_attach(&worker->control, NEAP__FD_CONTROL, error)) !=
       NEAP_OK)
     goto fail;
@@ -201,7 +131,8 @@ int neap_worker_attach(neap_worker **out, neap_error *error) {
                          "cannot attach to the host: its counts are off");
     goto fail;
   }
-  if ((rc = say(NEAP__SAYS_ATTACHED, "", error)) != NEAP_OK) goto fail;
+  if ((rc = neap__guest_say(NEAP__SAYS_ATTACHED, "", error)) != NEAP_OK)
+    goto fail;
   FAULT("attached");
   *out = worker;
   return NEAP_OK;
@@ -262,8 +193,9 @@ neap_stage *neap_worker_stages(const neap_worker *worker) {
 int neap_worker_ready(neap_worker *worker, const char *text,
                       neap_error *error) {
   neap_worker_confirm(worker);
-  const int rc = text == NULL ? say(NEAP__SAYS_READY, "", error)
-                              : say(NEAP__SAYS_WHY_NOT, text, error);
+  const int rc = text == NULL
+                     ? neap__guest_say(NEAP__SAYS_READY, "", error)
+                     : neap__guest_say(NEAP__SAYS_WHY_NOT, text, error);
   FAULT("ready");
   return rc;
 }

@@ -182,7 +182,7 @@ static int take_done(neap__consumer *c, uint32_t entry, neap__mark mark,
       .first = a->first + a->skip,
       .count = a->count - a->skip,
       .slot = (int32_t)mark.slot,
-      .cells = (const neap_value *)(const void *)base + a->skip,
+      .cells = (const neap_cell *)(const void *)base + a->skip,
       .base = base,
       .bytes = used,
   };
@@ -299,10 +299,20 @@ static int sleep_for(neap__consumer *c, uint32_t awaited, int64_t *found,
   }
 }
 
+/* NEAP_AGAIN, after it has woken a worker; or why nothing will become ready. */
+static int look_again(neap__consumer *c, uint32_t awaited, neap_error *error) {
+  const int rc = c->crew->ops->failure(c->crew, error);
+  if (rc != NEAP_OK) return rc;
+  if (is_hopeless(c, awaited)) return damaged(error);
+  neap__ring_wake_workers(c->ring, 1);
+  return NEAP_AGAIN;
+}
+
 /* Waits until the awaited entry is ready; *entry is its number. */
-static int await(neap__consumer *c, uint32_t awaited, uint32_t *entry,
-                 neap_error *error) {
+static int await(neap__consumer *c, uint32_t awaited, bool may_wait,
+                 uint32_t *entry, neap_error *error) {
   int64_t found = find_ready(c, awaited);
+  if (found < 0 && !may_wait) return look_again(c, awaited, error);
   if (found < 0) {
     const int64_t since = neap__now_ns();
     neap__ring_wake_workers(c->ring, 1);
@@ -317,10 +327,10 @@ static int await(neap__consumer *c, uint32_t awaited, uint32_t *entry,
 }
 
 /* Delivers a run or a failure of the awaited entry. Splits lost runs. */
-static int deliver(neap__consumer *c, uint32_t awaited, uint32_t *entry,
-                   neap_run *run, neap_error *error) {
+static int deliver(neap__consumer *c, uint32_t awaited, bool may_wait,
+                   uint32_t *entry, neap_run *run, neap_error *error) {
   for (;;) {
-    int rc = await(c, awaited, entry, error);
+    int rc = await(c, awaited, may_wait, entry, error);
     if (rc != NEAP_OK) return rc;
     if (c->asked[*entry].state == NEAP__FAILED) {
       fill_failure(&c->asked[*entry], run);
@@ -364,7 +374,12 @@ int64_t neap__consumer_elapsed(const neap__consumer *c) {
                           : c->spent_ns + neap__now_ns() - c->began_ns;
 }
 
-int neap__consumer_next(neap__consumer *c, neap_run *run, neap_error *error) {
+static uint32_t awaited_by(const neap__consumer *c) {
+  return c->is_ordered ? c->head : NEAP__ANY_ENTRY;
+}
+
+int neap__consumer_next(neap__consumer *c, bool may_wait, neap_run *run,
+                        neap_error *error) {
   *run = (neap_run){.slot = -1};
   int rc = check_read(c, error);
   if (rc != NEAP_OK) return rc;
@@ -375,8 +390,7 @@ int neap__consumer_next(neap__consumer *c, neap_run *run, neap_error *error) {
     return NEAP_END;
   }
   uint32_t entry;
-  const uint32_t awaited = c->is_ordered ? c->head : NEAP__ANY_ENTRY;
-  rc = deliver(c, awaited, &entry, run, error);
+  rc = deliver(c, awaited_by(c), may_wait, &entry, run, error);
   if (rc != NEAP_OK) return rc;
   note_first(c);
   const int32_t delivered = run->count + c->asked[entry].skip;
@@ -402,13 +416,34 @@ int neap__consumer_get(neap__consumer *c, int64_t epoch, int64_t index,
   uint32_t entry;
   ask(c, aside, epoch, index, 1, 0);
   neap__ring_wake_workers(c->ring, 1);
-  rc = deliver(c, aside, &entry, run, error);
+  rc = deliver(c, aside, true, &entry, run, error);
   if (rc != NEAP_OK)
     neap__ring_cancel(c->ring, aside);
   else
     note_first(c);
   move(c, aside, NEAP__UNASKED);
   return rc;
+}
+
+/* -- Waiting on another thread -- */
+
+bool neap__consumer_is_ready(neap__consumer *c) {
+  return c->busy == 0 || find_ready(c, awaited_by(c)) >= 0 ||
+         c->crew->ops->failure(c->crew, NULL) != NEAP_OK;
+}
+
+void neap__consumer_watch(neap__consumer *c, const atomic_bool *is_called_off) {
+  const uint32_t awaited = awaited_by(c);
+  for (;;) {
+    neap__ring_wait_begin(c->ring, awaited);
+    if (atomic_load(is_called_off) || neap__consumer_is_ready(c)) break;
+    const int64_t since = neap__now_ns();
+    neap__ring_wait_sleep(c->ring, awaited);
+    if (neap__now_ns() - since < NEAP__SLEEP_MS_MAX * 1000000ll) continue;
+    if (is_hopeless(c, awaited)) break; /* the next read tells */
+    neap__ring_repair_hints(c->ring);
+  }
+  neap__ring_wait_end(c->ring);
 }
 
 /* -- Seeking -- */

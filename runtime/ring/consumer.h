@@ -94,15 +94,24 @@ static inline int32_t neap__clamp(int64_t value, int64_t low, int64_t high) {
 /* The iteration begins at epoch 1, index 0. NEAP_OK or NEAP_EMEMORY. */
 int neap__consumer_init(neap__consumer *consumer);
 void neap__consumer_fini(neap__consumer *consumer);
-/* As neap_pool_next, _get, _seek and _shorten. */
-int neap__consumer_next(neap__consumer *consumer, neap_run *run,
+/* As neap_pool_next or _try_next, _get, _seek and _shorten. */
+int neap__consumer_next(neap__consumer *consumer, bool may_wait, neap_run *run,
                         neap_error *error);
 int neap__consumer_get(neap__consumer *consumer, int64_t epoch, int64_t index,
                        neap_run *run, neap_error *error);
 int neap__consumer_seek(neap__consumer *consumer, int64_t epoch, int64_t index,
                         neap_error *error);
-/* neap_pool_stats.consumer_ns */
+/* neap_stats.consumer_ns */
 int64_t neap__consumer_elapsed(const neap__consumer *consumer);
 void neap__consumer_shorten(neap__consumer *consumer, int64_t length);
+
+/*
+ * For another thread, while this one calls none of the above. Is_ready: whether
+ * the next read will not return NEAP_AGAIN. Watch waits for that, or until it
+ * is called off: the caller sets the flag, then wakes the ring's consumer.
+ */
+bool neap__consumer_is_ready(neap__consumer *consumer);
+void neap__consumer_watch(neap__consumer *consumer,
+                          const atomic_bool *is_called_off);
 
 #endif

@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "neap.h"
+#include "neap_lua.h"
 
 /* How fillers died that had claimed an entry. */
 typedef struct neap__fate {

@@ -10,8 +10,9 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "neap_lua.h"
 
-_Static_assert(sizeof(neap_value) == 16, "a cell has 16 bytes");
+_Static_assert(sizeof(neap_cell) == 16, "a cell has 16 bytes");
 _Static_assert(sizeof(neap_tensor_cell) == 80, "see neap.h");
 
 static int damaged(neap_error *error, const char *what) {
@@ -32,9 +33,9 @@ static int fetch(const neap_run *run, uint64_t offset, void *out,
   return NEAP_OK;
 }
 
-int neap_run_value(const neap_run *run, int32_t k, neap_value *out,
-                   neap_error *error) {
-  *out = (neap_value){0};
+int neap_run_cell(const neap_run *run, int32_t k, neap_cell *out,
+                  neap_error *error) {
+  *out = (neap_cell){0};
   if (k < 0 || k >= run->count || run->base == NULL)
     return neap__error_set(error, NEAP_EINVAL, 0,
                            "cannot read item %d of a run of %d", (int)k,
@@ -44,30 +45,30 @@ int neap_run_value(const neap_run *run, int32_t k, neap_value *out,
 }
 
 /* Copies a table's head cell and checks that all its cells fit. */
-static int fetch_head(const neap_run *run, const neap_value *table,
-                      neap_value *head, neap_error *error) {
-  *head = (neap_value){0};
+static int fetch_head(const neap_run *run, const neap_cell *table,
+                      neap_cell *head, neap_error *error) {
+  *head = (neap_cell){0};
   if (table->type != NEAP_TABLE && table->type != NEAP_FAILURE)
     return neap__error_set(error, NEAP_EINVAL, 0,
                            "cannot read a value of type %u as a table",
                            (unsigned)table->type);
   const int rc = fetch(run, table->offset, head, sizeof *head, error);
   if (rc != NEAP_OK) return rc;
-  const uint64_t cells_max = run->bytes / sizeof(neap_value);
+  const uint64_t cells_max = run->bytes / sizeof(neap_cell);
   const uint64_t pairs = head->offset;
   if (pairs > cells_max || head->count > cells_max ||
       !fits(run, table->offset,
-            (1 + (uint64_t)head->count + 2 * pairs) * sizeof(neap_value))) {
-    *head = (neap_value){0};
+            (1 + (uint64_t)head->count + 2 * pairs) * sizeof(neap_cell))) {
+    *head = (neap_cell){0};
     return damaged(error, "a table's counts");
   }
   return NEAP_OK;
 }
 
-int neap_value_table(const neap_run *run, const neap_value *table,
-                     uint32_t *list_count, uint32_t *pair_count,
-                     neap_error *error) {
-  neap_value head;
+int neap_cell_table(const neap_run *run, const neap_cell *table,
+                    uint32_t *list_count, uint32_t *pair_count,
+                    neap_error *error) {
+  neap_cell head;
   const int rc = fetch_head(run, table, &head, error);
   *list_count = head.count;
   *pair_count = (uint32_t)head.offset;
@@ -75,26 +76,26 @@ int neap_value_table(const neap_run *run, const neap_value *table,
 }
 
 /* Cell k after the head, which fetch_head has checked. */
-static int fetch_cell(const neap_run *run, const neap_value *table, uint64_t k,
-                      neap_value *out, neap_error *error) {
+static int fetch_cell(const neap_run *run, const neap_cell *table, uint64_t k,
+                      neap_cell *out, neap_error *error) {
   return fetch(run, table->offset + (1 + k) * sizeof *out, out, sizeof *out,
                error);
 }
 
-int neap_value_at(const neap_run *run, const neap_value *table, uint32_t k,
-                  neap_value *out, neap_error *error) {
-  neap_value head;
-  *out = (neap_value){0};
+int neap_cell_at(const neap_run *run, const neap_cell *table, uint32_t k,
+                 neap_cell *out, neap_error *error) {
+  neap_cell head;
+  *out = (neap_cell){0};
   const int rc = fetch_head(run, table, &head, error);
   if (rc != NEAP_OK) return rc;
   if (k >= head.count) return damaged(error, "a table without that item");
   return fetch_cell(run, table, k, out, error);
 }
 
-int neap_value_pair(const neap_run *run, const neap_value *table, uint32_t k,
-                    neap_value *key, neap_value *out, neap_error *error) {
-  neap_value head;
-  *key = *out = (neap_value){0};
+int neap_cell_pair(const neap_run *run, const neap_cell *table, uint32_t k,
+                   neap_cell *key, neap_cell *out, neap_error *error) {
+  neap_cell head;
+  *key = *out = (neap_cell){0};
   int rc = fetch_head(run, table, &head, error);
   if (rc != NEAP_OK) return rc;
   if (k >= head.offset) return damaged(error, "a table without that pair");
@@ -104,8 +105,8 @@ int neap_value_pair(const neap_run *run, const neap_value *table, uint32_t k,
   return fetch_cell(run, table, at + 1, out, error);
 }
 
-const char *neap_value_string(const neap_run *run, const neap_value *string,
-                              neap_error *error) {
+const char *neap_cell_string(const neap_run *run, const neap_cell *string,
+                             neap_error *error) {
   if (string->type == NEAP_STRING && fits(run, string->offset, string->count))
     return (const char *)run->base + string->offset;
   damaged(error, "a string");
@@ -130,8 +131,8 @@ static uint64_t bytes_of(const neap_tensor_cell *cell) {
   return count < 0 ? UINT64_MAX : (uint64_t)count * (cell->bits / 8u);
 }
 
-int neap_value_tensor(const neap_run *run, const neap_value *tensor,
-                      neap_tensor_cell *out, void **data, neap_error *error) {
+int neap_cell_tensor(const neap_run *run, const neap_cell *tensor,
+                     neap_tensor_cell *out, void **data, neap_error *error) {
   *data = NULL;
   memset(out, 0, sizeof *out);
   if (tensor->type != NEAP_TENSOR)

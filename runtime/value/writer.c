@@ -51,7 +51,7 @@ static bool place(neap_writer *writer, const void *data, uint64_t bytes,
 
 int neap_writer_begin(neap_writer *writer, void *slot, uint64_t bytes,
                       int32_t count, neap_error *error) {
-  const uint64_t used = (uint64_t)count * sizeof(neap_value);
+  const uint64_t used = (uint64_t)count * sizeof(neap_cell);
   *writer =
       (neap_writer){.cells = slot, .base = slot, .bytes = bytes, .used = used};
   neap_writer_end_item(writer);
@@ -92,17 +92,17 @@ void *neap_writer_allocate(neap_writer *writer, uint64_t bytes,
   return NULL;
 }
 
-int neap_writer_put_string(neap_writer *writer, neap_value *cell,
+int neap_writer_put_string(neap_writer *writer, neap_cell *cell,
                            const char *text, uint32_t bytes,
                            neap_error *error) {
   uint64_t offset;
   if (!place(writer, text, bytes, ALIGNMENT, &offset))
     return no_room(writer, error);
-  *cell = (neap_value){NEAP_STRING, bytes, {.offset = offset}};
+  *cell = (neap_cell){NEAP_STRING, bytes, {.offset = offset}};
   return NEAP_OK;
 }
 
-int neap_writer_put_tensor(neap_writer *writer, neap_value *cell,
+int neap_writer_put_tensor(neap_writer *writer, neap_cell *cell,
                            const neap_tensor *tensor, neap_error *error) {
   const uint64_t used = writer->used;
   const uint64_t bytes = (uint64_t)neap_tensor_nbytes(tensor);
@@ -122,13 +122,13 @@ int neap_writer_put_tensor(neap_writer *writer, neap_value *cell,
          (size_t)tensor->ndim * sizeof *about->shape);
   writer->delivered += (double)bytes;
   if (is_in_place) writer->in_place += (double)bytes;
-  *cell = (neap_value){NEAP_TENSOR, 0, {.offset = offset}};
+  *cell = (neap_cell){NEAP_TENSOR, 0, {.offset = offset}};
   return NEAP_OK;
 }
 
-neap_value *neap_writer_put_table(neap_writer *writer, neap_value *cell,
-                                  uint32_t type, uint32_t list_count,
-                                  uint32_t pair_count, neap_error *error) {
+neap_cell *neap_writer_put_table(neap_writer *writer, neap_cell *cell,
+                                 uint32_t type, uint32_t list_count,
+                                 uint32_t pair_count, neap_error *error) {
   const uint64_t count = 1 + (uint64_t)list_count + 2 * (uint64_t)pair_count;
   uint64_t offset;
   if (type == NEAP_FAILURE) writer->limit = writer->bytes;
@@ -136,8 +136,8 @@ neap_value *neap_writer_put_table(neap_writer *writer, neap_value *cell,
     no_room(writer, error);
     return NULL;
   }
-  neap_value *head = (void *)(writer->base + offset);
-  *head = (neap_value){NEAP_TABLE, list_count, {.offset = pair_count}};
-  *cell = (neap_value){type, list_count, {.offset = offset}};
+  neap_cell *head = (void *)(writer->base + offset);
+  *head = (neap_cell){NEAP_TABLE, list_count, {.offset = pair_count}};
+  *cell = (neap_cell){type, list_count, {.offset = offset}};
   return head + 1;
 }

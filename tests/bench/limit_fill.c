@@ -13,7 +13,7 @@
 
 #include "limit.h"
 
-#include "neap.h"
+#include "neap_lua.h"
 
 enum { ROW = 3 * 224 * 224 };
 

@@ -13,7 +13,7 @@
 #include "limit.h"
 
 #include "base/futex.h"
-#include "neap.h"
+#include "neap_lua.h"
 
 enum { ROW = 3 * 224 * 224, BUFFERS_MAX = 1024, ROUNDS_WARM = 3 };
 

@@ -16,7 +16,7 @@
 #include "limit.h"
 
 #include "base/futex.h"
-#include "neap.h"
+#include "neap_lua.h"
 
 enum { PRODUCERS_MAX = 16, YIELDS = 20 };
 
@@ -37,7 +37,7 @@ typedef struct ring {
 } ring;
 
 static ring *shared;
-static neap_value *cells;
+static neap_cell *cells;
 static uint64_t producers, entries, items, tickets;
 
 static void wake(sleeper *one) {
@@ -58,7 +58,7 @@ static void produce(sleeper *self) {
       atomic_store(&self->is_asleep, 1);
       if (!has_room(ticket)) neap__futex_wait(&self->is_asleep, 1);
     }
-    neap_value *cell = cells + ticket % entries * items;
+    neap_cell *cell = cells + ticket % entries * items;
     for (uint64_t k = 0; k < items; k++) {
       cell[k].type = NEAP_NUMBER;
       cell[k].number = (double)(int64_t)(ticket * items + k);
@@ -92,7 +92,7 @@ static double consume(void) {
   double sum = 0;
   for (uint64_t ticket = 0; ticket < tickets; ticket++) {
     await_entry(ticket);
-    const neap_value *cell = cells + ticket % entries * items;
+    const neap_cell *cell = cells + ticket % entries * items;
     for (uint64_t k = 0; k < items; k++)
       if (cell[k].type == NEAP_NUMBER) sum += cell[k].number;
     atomic_store(&shared->taken.word, ticket + 1);

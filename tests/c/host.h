@@ -195,10 +195,10 @@ static inline void next_run(neap_pool *pool, neap_run *run) {
 
 /* Checks item k of a run, by value. */
 static inline void check_item(const host *h, const neap_run *run, int32_t k) {
-  neap_value value;
+  neap_cell value;
   neap_error error = {0};
   const int64_t index = run->first + k;
-  if (neap_run_value(run, k, &value, &error) != NEAP_OK)
+  if (neap_run_cell(run, k, &value, &error) != NEAP_OK)
     fail_msg("item %lld: %s", (long long)index, error.text);
   if (h->program.kind == NUMBERS) {
     assert_int_equal(value.type, NEAP_NUMBER);
@@ -209,7 +209,7 @@ static inline void check_item(const host *h, const neap_run *run, int32_t k) {
   const uint32_t length = length_of(&h->program, index);
   assert_int_equal(value.type, NEAP_STRING);
   assert_int_equal(value.count, length);
-  const char *text = neap_value_string(run, &value, &error);
+  const char *text = neap_cell_string(run, &value, &error);
   assert_non_null(text);
   fill_text(wanted, length, run->epoch, index);
   assert_true(memcmp(text, wanted, length) == 0);
@@ -291,12 +291,12 @@ static inline int64_t now_ms(void) {
 }
 
 static inline int32_t pid_of(const neap_pool *pool, int32_t worker) {
-  neap_pool_stats stats;
+  neap_stats stats;
   return neap_pool_read_worker(pool, worker, &stats);
 }
 
 static inline int64_t restarts_of(const neap_pool *pool) {
-  neap_pool_stats stats;
+  neap_stats stats;
   neap_pool_read_stats(pool, &stats);
   return stats.restarts;
 }

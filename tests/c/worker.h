@@ -259,8 +259,8 @@ static inline void note_descriptors(tally *counts) {
 static inline void fill_rubbish(neap_writer *writer, uint64_t seed) {
   writer->used = 4096;
   fill_random(writer->base, writer->used, seed);
-  for (uint32_t k = 0; k < writer->used / sizeof(neap_value); k++) {
-    neap_value *cell = &writer->cells[k];
+  for (uint32_t k = 0; k < writer->used / sizeof(neap_cell); k++) {
+    neap_cell *cell = &writer->cells[k];
     if (mix(seed + k) % 16 == 0) continue;
     cell->type %= NEAP_FAILURE + 1;
     cell->count %= 8;
@@ -269,12 +269,12 @@ static inline void fill_rubbish(neap_writer *writer, uint64_t seed) {
 }
 
 static inline void write_item(const program *p, neap_writer *writer,
-                              neap_value *cell, int64_t epoch, int64_t index) {
+                              neap_cell *cell, int64_t epoch, int64_t index) {
   const uint32_t length = length_of(p, index);
   if (p->kind == RUBBISH) {
     fill_rubbish(writer, mix((uint64_t)index));
   } else if (p->kind == NUMBERS) {
-    *cell = (neap_value){.type = NEAP_NUMBER, .number = value_of(epoch, index)};
+    *cell = (neap_cell){.type = NEAP_NUMBER, .number = value_of(epoch, index)};
   } else {
     char *text = neap_writer_allocate(writer, length, NULL);
     if (text == NULL) _exit(97);

@@ -8,7 +8,7 @@
  * With --mistake a tensor may end a little after its slot. This program must
  * find that: a fuzzer that does not finds nothing.
  */
-#include "neap.h"
+#include "neap_lua.h"
 
 #include "fuzz.h"
 
@@ -39,12 +39,12 @@ static void read_bytes(const walk *w, const void *data, uint64_t bytes) {
   memcpy(w->copy, at, bytes);
 }
 
-static void look_at_tensor(walk *w, const neap_value *value) {
+static void look_at_tensor(walk *w, const neap_cell *value) {
   neap_tensor_cell cell;
   void *data;
   neap_run run = *w->run;
   run.bytes += bytes_past_the_end;
-  const int rc = neap_value_tensor(&run, value, &cell, &data, &w->error);
+  const int rc = neap_cell_tensor(&run, value, &cell, &data, &w->error);
   FUZZ_CHECK((rc == NEAP_OK) == (data != NULL));
   if (!is_good(w, rc)) return;
   const int64_t count = neap_tensor_strides(cell.ndim, cell.shape, NULL);
@@ -54,37 +54,37 @@ static void look_at_tensor(walk *w, const neap_value *value) {
   read_bytes(w, data, (uint64_t)count * (cell.bits / 8u));
 }
 
-static void look_at_string(walk *w, const neap_value *value) {
-  const char *text = neap_value_string(w->run, value, &w->error);
+static void look_at_string(walk *w, const neap_cell *value) {
+  const char *text = neap_cell_string(w->run, value, &w->error);
   if (is_good(w, text != NULL ? NEAP_OK : w->error.status))
     read_bytes(w, text, value->count);
 }
 
-static void look_at(walk *w, const neap_value *value, int depth);
+static void look_at(walk *w, const neap_cell *value, int depth);
 
-static void look_at_table(walk *w, const neap_value *table, int depth) {
+static void look_at_table(walk *w, const neap_cell *table, int depth) {
   uint32_t list_count, pair_count;
-  neap_value key, value;
-  int rc = neap_value_table(w->run, table, &list_count, &pair_count, &w->error);
+  neap_cell key, value;
+  int rc = neap_cell_table(w->run, table, &list_count, &pair_count, &w->error);
   if (!is_good(w, rc)) return;
   for (uint32_t k = 0; k < list_count && w->budget > 0; k++) {
-    rc = neap_value_at(w->run, table, k, &value, &w->error);
+    rc = neap_cell_at(w->run, table, k, &value, &w->error);
     FUZZ_CHECK(rc == NEAP_OK);
     look_at(w, &value, depth + 1);
   }
   for (uint32_t k = 0; k < pair_count && w->budget > 0; k++) {
-    rc = neap_value_pair(w->run, table, k, &key, &value, &w->error);
+    rc = neap_cell_pair(w->run, table, k, &key, &value, &w->error);
     FUZZ_CHECK(rc == NEAP_OK);
     look_at(w, &key, depth + 1);
     look_at(w, &value, depth + 1);
   }
-  rc = neap_value_at(w->run, table, list_count, &value, NULL);
+  rc = neap_cell_at(w->run, table, list_count, &value, NULL);
   FUZZ_CHECK(rc == NEAP_EDAMAGED);
-  rc = neap_value_pair(w->run, table, pair_count, &key, &value, NULL);
+  rc = neap_cell_pair(w->run, table, pair_count, &key, &value, NULL);
   FUZZ_CHECK(rc == NEAP_EDAMAGED);
 }
 
-static void look_at(walk *w, const neap_value *value, int depth) {
+static void look_at(walk *w, const neap_cell *value, int depth) {
   if (depth > NEAP_DEPTH_MAX || w->budget-- <= 0) return;
   switch (value->type) {
   case NEAP_STRING: look_at_string(w, value); break;
@@ -103,15 +103,15 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   const neap_run run = {
       .count = ITEMS,
-      .cells = (const neap_value *)(const void *)data,
+      .cells = (const neap_cell *)(const void *)data,
       .base = data,
       .bytes = size,
   };
   walk w = {.run = &run, .copy = malloc(run.bytes + 1), .budget = CELLS_MAX};
   FUZZ_CHECK(w.copy != NULL);
   for (int32_t k = 0; k < run.count; k++) {
-    neap_value value;
-    if (is_good(&w, neap_run_value(&run, k, &value, &w.error)))
+    neap_cell value;
+    if (is_good(&w, neap_run_cell(&run, k, &value, &w.error)))
       look_at(&w, &value, 0);
   }
   free(w.copy);

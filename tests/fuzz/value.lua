@@ -18,7 +18,7 @@ local read_item = require("neap.value.read").item
 local write = require("neap.value.write")
 
 local ITEMS = 4
-local CELL = ffi.sizeof("neap_value")
+local CELL = ffi.sizeof("neap_cell")
 
 local run = ffi.new("neap_run", { count = ITEMS })
 local loan = borrow.new(nil)
@@ -36,7 +36,7 @@ end
 
 local function read(address, size, collects)
   run.base, run.bytes = ffi.cast("uint8_t *", address), size
-  run.cells = ffi.cast("neap_value *", address)
+  run.cells = ffi.cast("neap_cell *", address)
   loan:aim(0)
   local count = 0
   for k = 0, ITEMS - 1 do
@@ -111,7 +111,7 @@ local WORDS = { 0xfff00000, 0xfff80000, 0xfff90000, 0xffffffff, 0x7ff80000,
   0xfffe8000, 0xfffd8000, 0xfffb0000 }
 
 local function put_cell(at, size)
-  local cell = ffi.cast("neap_value *", at)
+  local cell = ffi.cast("neap_cell *", at)
   local which = random(10)
   cell.type = random(0, 9)
   cell.count = which == 1 and random(0, 2 ^ 32 - 1) or random(0, 6)

@@ -48,8 +48,8 @@ local function is_way(way)
   return true
 end
 
---- Makes the error of what a worker reports of item i. That may be anything: the
--- user's code can write over it.
+--- Makes the error of what a worker reports of item i. That may be anything:
+-- the user's code can write over it.
 function failure.reported(fields, i, stage)
   drop_others(fields, TEXTS, "string")
   drop_others(fields, NUMBERS, "number")

@@ -130,7 +130,9 @@ local function timeout_ns(seconds)
   return math.max(1, seconds * 1e9)
 end
 
-local function settings_of(self, arguments)
+--- Returns the neap_pool_options of a packed pool.
+-- @param arguments of the launch
+function Pool:settings(arguments)
   local o, chunk, sent = self.options, self.options.chunk, self.chain
   return ffi.new("neap_pool_options", {
     chain = sent.text, chain_bytes = #sent.text,
@@ -149,7 +151,7 @@ end
 
 local function open(self)
   local arguments = ffi.new("const char *[4]", "neap", "--worker", lib.lua_dir)
-  local settings, out = settings_of(self, arguments), ffi.new("neap_pool *[1]")
+  local settings, out = self:settings(arguments), ffi.new("neap_pool *[1]")
   lib.check(C.neap_pool_open(settings, out, lib.error))
   local owner = ffi.gc(ffi.new("neap_pool_owner", out[0]), close_owned)
   local watch = retain.watch(out[0])

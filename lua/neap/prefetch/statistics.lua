@@ -94,7 +94,7 @@ end
 --- The statistics of workers.
 -- @tparam cdata pool neap_pool
 function statistics.of_pool(pool)
-  local stats = ffi.new("neap_pool_stats")
+  local stats = ffi.new("neap_stats")
   C.neap_pool_read_stats(pool, stats)
   local all, workers = table_of(stats), {}
   local seconds = tonumber(stats.consumer_ns) / 1e9

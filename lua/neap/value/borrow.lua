@@ -47,7 +47,7 @@ local function unpin(guard)
   end
 end
 
-local stats = ffi.new("neap_pool_stats")
+local stats = ffi.new("neap_stats")
 
 -- Whether its pool is closed; the pool exists as long as the slot is held.
 local function is_closed(guard)

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- Reads the values of items in slots. neap.h tells their layout ("Item
--- values"). Workers may have written anything: C checks each cell.
+--- Reads the values of items in slots. neap_lua.h tells their layout ("Items
+-- in a slot"). Workers may have written anything: C checks each cell.
 -- @module neap.value.read
 
 local ffi = require("ffi")
@@ -13,7 +13,7 @@ local INT64, UINT64, STRING = C.NEAP_INT64, C.NEAP_UINT64, C.NEAP_STRING
 local TENSOR, TABLE, FAILURE = C.NEAP_TENSOR, C.NEAP_TABLE, C.NEAP_FAILURE
 local DEPTH_MAX = C.NEAP_DEPTH_MAX
 
-local CELL = ffi.sizeof("neap_value")
+local CELL = ffi.sizeof("neap_cell")
 local TENSOR_CELLS = ffi.sizeof("neap_tensor_cell") / CELL
 local int64, uint64 = ffi.typeof("int64_t"), ffi.typeof("uint64_t")
 
@@ -41,7 +41,7 @@ end
 -- Reading recurses: each depth has cells of its own.
 local scratch = {}
 for depth = 0, DEPTH_MAX do
-  scratch[depth] = ffi.new("neap_value[2]")
+  scratch[depth] = ffi.new("neap_cell[2]")
 end
 
 local read_value
@@ -62,7 +62,7 @@ end
 
 local function read_tensor(run, cell, borrowed)
   spend(borrowed, TENSOR_CELLS, "tensors")
-  lib.check(C.neap_value_tensor(run, cell, about_out, pointer_out, lib.error))
+  lib.check(C.neap_cell_tensor(run, cell, about_out, pointer_out, lib.error))
   return (borrowed:tensor(about_out, pointer_out[0]))
 end
 
@@ -70,18 +70,18 @@ local function read_table(run, cell, borrowed, depth)
   if depth >= DEPTH_MAX then
     raise_damage("nested too deep")
   end
-  lib.check(C.neap_value_table(run, cell, counts_out, counts_out + 1,
+  lib.check(C.neap_cell_table(run, cell, counts_out, counts_out + 1,
     lib.error))
   local n, pair_count = counts_out[0], counts_out[1]
   spend(borrowed, 1 + n + 2 * pair_count, "tables")
   local x = {}
   local inner = scratch[depth + 1]
   for k = 1, n do
-    lib.check(C.neap_value_at(run, cell, k - 1, inner, lib.error))
+    lib.check(C.neap_cell_at(run, cell, k - 1, inner, lib.error))
     x[k] = read_value(run, inner, borrowed, depth + 1)
   end
   for k = 0, pair_count - 1 do
-    lib.check(C.neap_value_pair(run, cell, k, inner, inner + 1, lib.error))
+    lib.check(C.neap_cell_pair(run, cell, k, inner, inner + 1, lib.error))
     local key = inner[0].type ~= TABLE
       and read_value(run, inner, borrowed, depth + 1)
     if key == nil or key ~= key then
@@ -109,7 +109,7 @@ function read_value(run, cell, borrowed, depth)
   elseif kind == TABLE or kind == FAILURE then
     return read_table(run, cell, borrowed, depth)
   elseif kind == STRING then
-    local text = C.neap_value_string(run, cell, lib.error)
+    local text = C.neap_cell_string(run, cell, lib.error)
     if text == nil then
       error(lib.failure(), 0)
     end
@@ -128,7 +128,7 @@ end
 -- @treturn boolean whether it is a failure
 function read.item(run, k, borrowed)
   local cell = scratch[0]
-  lib.check(C.neap_run_value(run, k, cell, lib.error))
+  lib.check(C.neap_run_cell(run, k, cell, lib.error))
   local is_failure = cell[0].type == FAILURE
   borrowed.budget = tonumber(run.bytes) / CELL
   return read_value(run, cell, borrowed, 0), is_failure

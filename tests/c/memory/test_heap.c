@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The shared heap: what host and worker see, and what is given back. */
-#include "neap.h"
+#include "neap_lua.h"
 
 #include <dirent.h>
 #include <errno.h>

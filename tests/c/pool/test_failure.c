@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "neap.h"
+#include "neap_lua.h"
 
 /* A wait_status, as waitpid() returns it. */
 #define EXITED(code) ((code) << 8)

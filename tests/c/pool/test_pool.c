@@ -532,7 +532,7 @@ static void held_items_outlive_their_pool(void **state) {
   neap_run runs[3];
   neap_run run;
   neap_error error = {0};
-  neap_pool_stats stats;
+  neap_stats stats;
   neap_pool *pool = open_loader(h);
   for (int k = 0; k < 3; k++)
     next_run(pool, &runs[k]);
@@ -817,7 +817,7 @@ static void statistics_add_up(void **state) {
   host *h = *state;
   h->options.chunk = 4;
   h->program.item_us = 100;
-  neap_pool_stats all, sum = {0}, one;
+  neap_stats all, sum = {0}, one;
   neap_pool *pool = open_loader(h);
   neap_pool_read_stats(pool, &all);
   assert_int_equal(all.items, 0);
@@ -856,25 +856,25 @@ static void statistics_add_up(void **state) {
 /* -- Damage -- */
 
 /* Reads whatever is in a value, in depth, as a reader would. */
-static int64_t walk(const neap_run *run, const neap_value *value, int depth) {
-  neap_value key, item;
+static int64_t walk(const neap_run *run, const neap_cell *value, int depth) {
+  neap_cell key, item;
   neap_tensor_cell cell;
   void *data;
   uint32_t list, pairs;
   int64_t sum = 0;
-  const char *text = neap_value_string(run, value, NULL);
+  const char *text = neap_cell_string(run, value, NULL);
   for (uint32_t k = 0; text != NULL && k < value->count; k++)
     sum += text[k];
-  if (neap_value_tensor(run, value, &cell, &data, NULL) == NEAP_OK &&
+  if (neap_cell_tensor(run, value, &cell, &data, NULL) == NEAP_OK &&
       cell.ndim > 0 && cell.shape[0] > 0)
     sum += *(char *)data;
-  if (depth == 0 || neap_value_table(run, value, &list, &pairs, NULL) < 0)
+  if (depth == 0 || neap_cell_table(run, value, &list, &pairs, NULL) < 0)
     return sum;
   for (uint32_t k = 0; k < list && k < 10; k++)
-    if (neap_value_at(run, value, k, &item, NULL) == NEAP_OK)
+    if (neap_cell_at(run, value, k, &item, NULL) == NEAP_OK)
       sum += walk(run, &item, depth - 1);
   for (uint32_t k = 0; k < pairs && k < 10; k++)
-    if (neap_value_pair(run, value, k, &key, &item, NULL) == NEAP_OK)
+    if (neap_cell_pair(run, value, k, &key, &item, NULL) == NEAP_OK)
       sum += walk(run, &key, depth - 1) + walk(run, &item, depth - 1);
   return sum;
 }
@@ -889,13 +889,13 @@ static void slots_full_of_rubbish_are_read_safely(void **state) {
   neap_pool *pool = open_loader(h);
   for (int k = 0; k < 3000; k++) {
     neap_run run;
-    neap_value value;
+    neap_cell value;
     next_run(pool, &run);
-    const int rc = neap_run_value(&run, 0, &value, NULL);
+    const int rc = neap_run_cell(&run, 0, &value, NULL);
     assert_int_equal(rc, NEAP_OK);
     sum += walk(&run, &value, 3);
     if (value.type == NEAP_STRING)
-      damaged += neap_value_string(&run, &value, NULL) == NULL;
+      damaged += neap_cell_string(&run, &value, NULL) == NULL;
     neap_pool_release(pool, run.slot);
   }
   assert_true(damaged > 0);
@@ -923,7 +923,7 @@ static void a_forked_child_ends_nothing(void **state) {
   /* One may be what the supervisor closed at the moment of the fork. */
   assert_true(WIFEXITED(status) && WEXITSTATUS(status) <= 1);
   read_in_order(h, pool, 1, 16, 1000);
-  neap_pool_stats stats;
+  neap_stats stats;
   neap_pool_read_stats(pool, &stats);
   assert_int_equal(stats.restarts, 0);
   neap_pool_close(pool);

@@ -94,7 +94,7 @@ static void an_item_that_kills_once_is_computed_again(void **state) {
     h->options.buffered = 100;
     plan(h, DIE, SIGKILL, 333);
     h->program.times = 1;
-    neap_pool_stats stats;
+    neap_stats stats;
     neap_pool *pool = open_loader(h);
     read_in_order(h, pool, 1, 0, 1000);
     assert_end(pool);
@@ -249,10 +249,9 @@ static void *harass(void *argument) {
 }
 
 /* Signals go on while all items are read, so retries must not run out. */
-static neap_pool_stats storm(host *h, int signal, int64_t pause_us,
-                             int at_least) {
+static neap_stats storm(host *h, int signal, int64_t pause_us, int at_least) {
   pthread_t thread;
-  neap_pool_stats stats;
+  neap_stats stats;
   h->options.retries = 1000;
   const int64_t since = now_ms();
   neap_pool *pool = open_loader(h);
@@ -521,8 +520,9 @@ static void a_host_may_ignore_its_children(void **state) {
   sigaction(SIGCHLD, &before, NULL);
 }
 
-/* How a worker ended is lost then, and a death may have been a kill. */
-static void lost_deaths_count_as_kills(void **state) {
+/* Before Linux 6.15, how a worker ended is lost then, and a death may have been
+   a kill. */
+static void deaths_of_ignored_children_count(void **state) {
   host *h = *state;
   neap_run run;
   struct sigaction before;
@@ -539,10 +539,10 @@ static void lost_deaths_count_as_kills(void **state) {
   neap_pool *pool = open_loader(h);
   next_run(pool, &run);
   assert_int_equal(run.slot, -1);
-  assert_int_equal(run.wait_status, NEAP_STATUS_LOST);
+  assert_true(run.wait_status == NEAP_STATUS_LOST || run.wait_status == 3 << 8);
   neap_pool_close(pool);
   h->options.launch.path = NOBODY;
-  assert_fails(h, "the last ended with an unknown status");
+  assert_fails(h, "the last ended with ");
   sigaction(SIGCHLD, &before, NULL);
 }
 
@@ -663,13 +663,13 @@ static void read_to_some_end(host *h, enum target target) {
   int64_t items = 0;
   neap_pool *pool = open_loader(h);
   while ((rc = neap_pool_next(pool, &run, &error)) == NEAP_OK) {
-    neap_value value;
+    neap_cell value;
     for (int32_t k = 0; k < run.count && run.slot >= 0; k++)
-      (void)neap_run_value(&run, k, &value, NULL);
+      (void)neap_run_cell(&run, k, &value, NULL);
     items += run.count;
     neap_pool_release(pool, run.slot);
   }
-  neap_pool_stats stats;
+  neap_stats stats;
   neap_pool_read_stats(pool, &stats);
   if (rc != NEAP_END && rc != NEAP_EDAMAGED && rc != NEAP_EWORKER)
     fail_msg("target %d: status %d: %s", (int)target, rc, error.text);
@@ -772,7 +772,7 @@ int main(int argc, char **argv) {
       test(a_restart_that_fails_is_tried_again),
       test(restarts_that_all_fail_are_told),
       test(a_host_may_ignore_its_children),
-      test(lost_deaths_count_as_kills),
+      test(deaths_of_ignored_children_count),
       test(a_host_may_reap_all_children),
       test(workers_have_plain_signals),
       test(idle_workers_end_at_once),

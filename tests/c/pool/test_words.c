@@ -149,7 +149,7 @@ static void *drain_out(void *argument) {
 }
 
 static int busy_worker(const neap_pool *pool) {
-  neap_pool_stats first, second;
+  neap_stats first, second;
   neap_pool_read_worker(pool, 0, &first);
   const int pid = neap_pool_read_worker(pool, 1, &second);
   return first.runs > second.runs ? pid_of(pool, 0) : pid;

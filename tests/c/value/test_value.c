@@ -20,7 +20,7 @@
 
 #include "base/futex.h"
 
-enum { SLOT_BYTES = 1024, CELL = sizeof(neap_value) };
+enum { SLOT_BYTES = 1024, CELL = sizeof(neap_cell) };
 
 /* -- A slot -- */
 
@@ -57,45 +57,45 @@ static int tear_down(void **state) {
   return 0;
 }
 
-static neap_value number(double value) {
-  return (neap_value){.type = NEAP_NUMBER, .number = value};
+static neap_cell number(double value) {
+  return (neap_cell){.type = NEAP_NUMBER, .number = value};
 }
 
-static neap_value bytes(slot *s, const char *text, uint32_t count) {
-  neap_value value;
+static neap_cell bytes(slot *s, const char *text, uint32_t count) {
+  neap_cell value;
   assert_int_equal(
       neap_writer_put_string(&s->writer, &value, text, count, NULL), NEAP_OK);
   return value;
 }
 
-static neap_value string(slot *s, const char *text) {
+static neap_cell string(slot *s, const char *text) {
   return bytes(s, text, (uint32_t)strlen(text));
 }
 
 /* cells: the list's, then key and value of each pair. */
-static neap_value table(slot *s, uint32_t type, const neap_value *cells,
-                        uint32_t list_count, uint32_t pair_count) {
-  neap_value value;
-  neap_value *inner = neap_writer_put_table(&s->writer, &value, type,
-                                            list_count, pair_count, NULL);
+static neap_cell table(slot *s, uint32_t type, const neap_cell *cells,
+                       uint32_t list_count, uint32_t pair_count) {
+  neap_cell value;
+  neap_cell *inner = neap_writer_put_table(&s->writer, &value, type, list_count,
+                                           pair_count, NULL);
   assert_non_null(inner);
   memcpy(inner, cells, (list_count + 2 * pair_count) * sizeof *inner);
   return value;
 }
 
-static void put(slot *s, int32_t k, neap_value value) {
+static void put(slot *s, int32_t k, neap_cell value) {
   memcpy(s->base + (uint64_t)k * CELL, &value, CELL);
 }
 
-static neap_value get(const slot *s, int32_t k) {
-  neap_value value;
-  assert_int_equal(neap_run_value(&s->run, k, &value, NULL), NEAP_OK);
+static neap_cell get(const slot *s, int32_t k) {
+  neap_cell value;
+  assert_int_equal(neap_run_cell(&s->run, k, &value, NULL), NEAP_OK);
   return value;
 }
 
-static void assert_string(const slot *s, const neap_value *value,
+static void assert_string(const slot *s, const neap_cell *value,
                           const char *expected) {
-  const char *text = neap_value_string(&s->run, value, NULL);
+  const char *text = neap_cell_string(&s->run, value, NULL);
   assert_non_null(text);
   assert_int_equal(value->count, strlen(expected));
   assert_memory_equal(text, expected, value->count);
@@ -106,55 +106,54 @@ static void assert_string(const slot *s, const neap_value *value,
 static void scalars_stand_in_their_cells(void **state) {
   (void)state;
   slot *s = new_slot(SLOT_BYTES, 6);
-  put(s, 1, (neap_value){.type = NEAP_BOOLEAN, .integer = 1});
+  put(s, 1, (neap_cell){.type = NEAP_BOOLEAN, .integer = 1});
   put(s, 2, number(-0.5));
-  put(s, 3, (neap_value){.type = NEAP_INT64, .integer = INT64_MIN});
-  put(s, 4, (neap_value){.type = NEAP_UINT64, .integer = -1});
+  put(s, 3, (neap_cell){.type = NEAP_INT64, .integer = INT64_MIN});
+  put(s, 4, (neap_cell){.type = NEAP_UINT64, .integer = -1});
   put(s, 5, string(s, "five"));
   assert_int_equal(get(s, 0).type, NEAP_NIL);
   assert_int_equal(get(s, 1).integer, 1);
   assert_true(get(s, 2).number == -0.5);
   assert_int_equal(get(s, 3).integer, INT64_MIN);
   assert_int_equal(get(s, 4).offset, UINT64_MAX);
-  const neap_value five = get(s, 5);
+  const neap_cell five = get(s, 5);
   assert_string(s, &five, "five");
   free_slot(s);
 }
 
 static void strings_may_be_empty_and_hold_zeroes(void **state) {
   slot *s = *state;
-  const neap_value none = string(s, "");
+  const neap_cell none = string(s, "");
   assert_string(s, &none, "");
-  const neap_value zeroes = bytes(s, "\0a\0", 3);
-  assert_memory_equal(neap_value_string(&s->run, &zeroes, NULL), "\0a\0", 3);
+  const neap_cell zeroes = bytes(s, "\0a\0", 3);
+  assert_memory_equal(neap_cell_string(&s->run, &zeroes, NULL), "\0a\0", 3);
 }
 
 static void tables_have_a_list_and_pairs(void **state) {
   slot *s = *state;
-  neap_value inner[2] = {string(s, "x"), number(7)};
-  neap_value cells[6] = {number(1),        number(2),
-                         string(s, "key"), number(3),
-                         string(s, "sub"), table(s, NEAP_TABLE, inner, 0, 1)};
+  neap_cell inner[2] = {string(s, "x"), number(7)};
+  neap_cell cells[6] = {number(1),        number(2),
+                        string(s, "key"), number(3),
+                        string(s, "sub"), table(s, NEAP_TABLE, inner, 0, 1)};
   put(s, 0, table(s, NEAP_TABLE, cells, 2, 2));
-  const neap_value t = get(s, 0);
+  const neap_cell t = get(s, 0);
   uint32_t list_count, pair_count;
-  assert_int_equal(
-      neap_value_table(&s->run, &t, &list_count, &pair_count, NULL), NEAP_OK);
+  assert_int_equal(neap_cell_table(&s->run, &t, &list_count, &pair_count, NULL),
+                   NEAP_OK);
   assert_int_equal(list_count, 2);
   assert_int_equal(pair_count, 2);
-  neap_value key, value;
+  neap_cell key, value;
   for (uint32_t k = 0; k < 2; k++) {
-    assert_int_equal(neap_value_at(&s->run, &t, k, &value, NULL), NEAP_OK);
+    assert_int_equal(neap_cell_at(&s->run, &t, k, &value, NULL), NEAP_OK);
     assert_true(value.number == k + 1);
   }
-  assert_int_equal(neap_value_pair(&s->run, &t, 0, &key, &value, NULL),
-                   NEAP_OK);
+  assert_int_equal(neap_cell_pair(&s->run, &t, 0, &key, &value, NULL), NEAP_OK);
   assert_string(s, &key, "key");
   assert_true(value.number == 3);
-  neap_value sub;
-  assert_int_equal(neap_value_pair(&s->run, &t, 1, &key, &sub, NULL), NEAP_OK);
+  neap_cell sub;
+  assert_int_equal(neap_cell_pair(&s->run, &t, 1, &key, &sub, NULL), NEAP_OK);
   assert_string(s, &key, "sub");
-  assert_int_equal(neap_value_pair(&s->run, &sub, 0, &key, &value, NULL),
+  assert_int_equal(neap_cell_pair(&s->run, &sub, 0, &key, &value, NULL),
                    NEAP_OK);
   assert_string(s, &key, "x");
   assert_true(value.number == 7);
@@ -162,10 +161,10 @@ static void tables_have_a_list_and_pairs(void **state) {
 
 static void a_failure_is_read_as_a_table(void **state) {
   slot *s = *state;
-  const neap_value cells[2] = {string(s, "message"), string(s, "no")};
-  const neap_value failure = table(s, NEAP_FAILURE, cells, 0, 1);
-  neap_value key, value;
-  assert_int_equal(neap_value_pair(&s->run, &failure, 0, &key, &value, NULL),
+  const neap_cell cells[2] = {string(s, "message"), string(s, "no")};
+  const neap_cell failure = table(s, NEAP_FAILURE, cells, 0, 1);
+  neap_cell key, value;
+  assert_int_equal(neap_cell_pair(&s->run, &failure, 0, &key, &value, NULL),
                    NEAP_OK);
   assert_string(s, &value, "no");
 }
@@ -185,12 +184,12 @@ static void tensors_point_into_the_slot(void **state) {
   float data[6] = {1, 2, 3, 4, 5, 6};
   int64_t shape[] = {2, 3};
   const neap_tensor tensor = tensor_of(data, 2, shape);
-  neap_value value;
+  neap_cell value;
   assert_int_equal(neap_writer_put_tensor(&s->writer, &value, &tensor, NULL),
                    NEAP_OK);
   neap_tensor_cell cell;
   void *found;
-  assert_int_equal(neap_value_tensor(&s->run, &value, &cell, &found, NULL),
+  assert_int_equal(neap_cell_tensor(&s->run, &value, &cell, &found, NULL),
                    NEAP_OK);
   assert_int_equal(cell.offset % 64, 0);
   assert_int_equal(cell.ndim, 2);
@@ -208,11 +207,11 @@ static void tensors_in_the_slot_are_not_copied(void **state) {
     const uint64_t used = s->writer.used =
         (uint64_t)((uint8_t *)(data + 8) - s->base);
     neap_tensor_cell cell;
-    neap_value value;
+    neap_cell value;
     void *found;
     assert_int_equal(neap_writer_put_tensor(&s->writer, &value, &tensor, NULL),
                      NEAP_OK);
-    assert_int_equal(neap_value_tensor(&s->run, &value, &cell, &found, NULL),
+    assert_int_equal(neap_cell_tensor(&s->run, &value, &cell, &found, NULL),
                      NEAP_OK);
     if (k < 5)
       assert_ptr_equal(found, data + k);
@@ -224,7 +223,7 @@ static void tensors_in_the_slot_are_not_copied(void **state) {
 static void bytes_of_tensors_are_counted_by_item(void **state) {
   slot *s = *state;
   neap_writer *writer = &s->writer;
-  neap_value value;
+  neap_cell value;
   int64_t shape[] = {4};
   float other[4] = {0};
   float *data = neap_writer_allocate(writer, sizeof other, NULL);
@@ -253,7 +252,7 @@ static void a_run_may_begin_at_a_later_cell(void **state) {
   s->run.cells++;
   s->run.count = 2;
   assert_true(get(s, 0).number == 1);
-  const neap_value two = get(s, 1);
+  const neap_cell two = get(s, 1);
   assert_string(s, &two, "two");
   free_slot(s);
 }
@@ -279,7 +278,7 @@ enum { TEXT_MAX = 40, ELEMENTS_MAX = 300, DEPTH_TRIED = 4 };
 
 /* What the dice say a value is: the same for its writer and its reader. */
 typedef struct drawn {
-  neap_value cell; /* of a string: its bytes; of a table: its list's cells */
+  neap_cell cell; /* of a string: its bytes; of a table: its list's cells */
   uint32_t pair_count;
   char text[TEXT_MAX];
   neap_tensor tensor;
@@ -314,7 +313,7 @@ static void draw(drawn *value, int depth) {
   }
 }
 
-static int put_tensor(neap_writer *writer, neap_value *cell, drawn *value) {
+static int put_tensor(neap_writer *writer, neap_cell *cell, drawn *value) {
   if (value->is_in_place) {
     const uint64_t count = (uint64_t)neap_tensor_nbytes(&value->tensor);
     value->tensor.data = neap_writer_allocate(writer, count, NULL);
@@ -324,7 +323,7 @@ static int put_tensor(neap_writer *writer, neap_value *cell, drawn *value) {
   return neap_writer_put_tensor(writer, cell, &value->tensor, NULL);
 }
 
-static int put_drawn(neap_writer *writer, neap_value *cell, int depth) {
+static int put_drawn(neap_writer *writer, neap_cell *cell, int depth) {
   drawn value;
   neap_error error;
   draw(&value, depth);
@@ -334,7 +333,7 @@ static int put_drawn(neap_writer *writer, neap_value *cell, int depth) {
                                   &error);
   if (value.cell.type == NEAP_TENSOR) return put_tensor(writer, cell, &value);
   if (value.cell.type != NEAP_TABLE) return NEAP_OK;
-  neap_value *cells = neap_writer_put_table(
+  neap_cell *cells = neap_writer_put_table(
       writer, cell, NEAP_TABLE, value.cell.count, value.pair_count, &error);
   if (cells == NULL) return error.status;
   int rc = NEAP_OK;
@@ -343,11 +342,11 @@ static int put_drawn(neap_writer *writer, neap_value *cell, int depth) {
   return rc;
 }
 
-static void check_tensor(const neap_run *run, const neap_value *cell,
+static void check_tensor(const neap_run *run, const neap_cell *cell,
                          drawn *value) {
   neap_tensor_cell about;
   void *data;
-  assert_int_equal(neap_value_tensor(run, cell, &about, &data, NULL), NEAP_OK);
+  assert_int_equal(neap_cell_tensor(run, cell, &about, &data, NULL), NEAP_OK);
   assert_int_equal(about.ndim, value->tensor.ndim);
   assert_int_equal((uintptr_t)data % 64, 0);
   assert_memory_equal(about.shape, value->shape, about.ndim * sizeof(int64_t));
@@ -355,35 +354,34 @@ static void check_tensor(const neap_run *run, const neap_value *cell,
                       (size_t)neap_tensor_nbytes(&value->tensor));
 }
 
-static void check_drawn(const neap_run *run, const neap_value *cell, int depth);
+static void check_drawn(const neap_run *run, const neap_cell *cell, int depth);
 
-static void check_table(const neap_run *run, const neap_value *cell,
+static void check_table(const neap_run *run, const neap_cell *cell,
                         const drawn *value, int depth) {
   uint32_t list_count, pair_count;
-  neap_value first, second;
-  assert_int_equal(neap_value_table(run, cell, &list_count, &pair_count, NULL),
+  neap_cell first, second;
+  assert_int_equal(neap_cell_table(run, cell, &list_count, &pair_count, NULL),
                    NEAP_OK);
   assert_int_equal(list_count, value->cell.count);
   assert_int_equal(pair_count, value->pair_count);
   for (uint32_t k = 0; k < list_count; k++) {
-    assert_int_equal(neap_value_at(run, cell, k, &first, NULL), NEAP_OK);
+    assert_int_equal(neap_cell_at(run, cell, k, &first, NULL), NEAP_OK);
     check_drawn(run, &first, depth + 1);
   }
   for (uint32_t k = 0; k < pair_count; k++) {
-    assert_int_equal(neap_value_pair(run, cell, k, &first, &second, NULL),
+    assert_int_equal(neap_cell_pair(run, cell, k, &first, &second, NULL),
                      NEAP_OK);
     check_drawn(run, &first, depth + 1);
     check_drawn(run, &second, depth + 1);
   }
 }
 
-static void check_drawn(const neap_run *run, const neap_value *cell,
-                        int depth) {
+static void check_drawn(const neap_run *run, const neap_cell *cell, int depth) {
   drawn value;
   draw(&value, depth);
   assert_int_equal(cell->type, value.cell.type);
   if (cell->type == NEAP_STRING)
-    assert_memory_equal(neap_value_string(run, cell, NULL), value.text,
+    assert_memory_equal(neap_cell_string(run, cell, NULL), value.text,
                         value.cell.count);
   else if (cell->type == NEAP_TENSOR)
     check_tensor(run, cell, &value);
@@ -399,9 +397,9 @@ static void begin_draw(uint64_t seed, int32_t k) {
   dice = (seed + (uint64_t)k) * 0x9e3779b97f4a7c15u | 1;
 }
 
-static void put_failure(neap_writer *writer, neap_value *cell, int32_t k) {
+static void put_failure(neap_writer *writer, neap_cell *cell, int32_t k) {
   neap_writer_undo_item(writer);
-  neap_value *pair =
+  neap_cell *pair =
       neap_writer_put_table(writer, cell, NEAP_FAILURE, 0, 1, NULL);
   if (pair != NULL) pair[0] = pair[1] = number(k);
   if (pair == NULL) cell->type = NO_ROOM;
@@ -411,7 +409,7 @@ static void put_failure(neap_writer *writer, neap_value *cell, int32_t k) {
 static void put_run(slot *s, uint64_t seed) {
   neap_writer *writer = &s->writer;
   for (int32_t k = 0; k < s->run.count; k++) {
-    neap_value *cell = &writer->cells[k];
+    neap_cell *cell = &writer->cells[k];
     begin_draw(seed, k);
     const int rc = put_drawn(writer, cell, 0);
     assert_true(rc == NEAP_OK || rc == NEAP_EROOM);
@@ -426,7 +424,7 @@ static void put_run(slot *s, uint64_t seed) {
 static int check_run(const slot *s, uint64_t seed) {
   int found = 0;
   for (int32_t k = 0; k < s->run.count; k++) {
-    const neap_value value = get(s, k);
+    const neap_cell value = get(s, k);
     begin_draw(seed, k);
     if (value.type == NEAP_FAILURE || value.type == NO_ROOM) continue;
     check_drawn(&s->run, &value, 0);
@@ -464,25 +462,24 @@ static void a_slot_of_any_size_keeps_what_fits(void **state) {
   print_message("%d of %d items found room\n", found, ITEMS * BYTES_TRIED);
 }
 
-static int put_text(neap_writer *writer, neap_value *cell, neap_error *error) {
+static int put_text(neap_writer *writer, neap_cell *cell, neap_error *error) {
   return neap_writer_put_string(writer, cell, "text", 4, error);
 }
 
-static int put_floats(neap_writer *writer, neap_value *cell,
-                      neap_error *error) {
+static int put_floats(neap_writer *writer, neap_cell *cell, neap_error *error) {
   float data[6] = {0};
   int64_t shape[] = {6};
   const neap_tensor tensor = tensor_of(data, 1, shape);
   return neap_writer_put_tensor(writer, cell, &tensor, error);
 }
 
-static int put_cells(neap_writer *writer, neap_value *cell, neap_error *error) {
+static int put_cells(neap_writer *writer, neap_cell *cell, neap_error *error) {
   const bool ok =
       neap_writer_put_table(writer, cell, NEAP_TABLE, 1, 2, error) != NULL;
   return ok ? NEAP_OK : error->status;
 }
 
-static int allocate(neap_writer *writer, neap_value *cell, neap_error *error) {
+static int allocate(neap_writer *writer, neap_cell *cell, neap_error *error) {
   (void)cell;
   const bool ok = neap_writer_allocate(writer, 100, error) != NULL;
   return ok ? NEAP_OK : error->status;
@@ -491,14 +488,14 @@ static int allocate(neap_writer *writer, neap_value *cell, neap_error *error) {
 static void a_put_without_room_changes_nothing(void **state) {
   (void)state;
   const struct {
-    int (*put)(neap_writer *writer, neap_value *cell, neap_error *error);
+    int (*put)(neap_writer *writer, neap_cell *cell, neap_error *error);
     uint64_t bytes;
   } ways[] = {
       {put_text, 4}, {put_floats, 112}, {put_cells, 96}, {allocate, 100}};
   for (uint64_t size = 0; size <= 128; size++)
     for (int n = 0; n < 4; n++) {
       slot *s = new_slot(size, 0);
-      neap_value cell = number(7);
+      neap_cell cell = number(7);
       neap_error error = {0};
       const bool fits = ways[n].bytes <= size - size / 16;
       const int rc = ways[n].put(&s->writer, &cell, &error);
@@ -514,12 +511,12 @@ static void a_put_without_room_changes_nothing(void **state) {
 
 static void indexes_out_of_range_are_refused(void **state) {
   slot *s = *state;
-  neap_value value;
+  neap_cell value;
   neap_error error;
   const int32_t wrong[] = {-1, 1, INT32_MIN, INT32_MAX};
   for (int k = 0; k < 4; k++) {
     memset(&value, 0xff, sizeof value);
-    assert_int_equal(neap_run_value(&s->run, wrong[k], &value, &error),
+    assert_int_equal(neap_run_cell(&s->run, wrong[k], &value, &error),
                      NEAP_EINVAL);
     assert_int_equal(value.type, NEAP_NIL);
   }
@@ -529,32 +526,31 @@ static void indexes_out_of_range_are_refused(void **state) {
 static void values_of_another_type_are_refused(void **state) {
   slot *s = *state;
   neap_tensor_cell cell;
-  neap_value value;
+  neap_cell value;
   uint32_t list_count, pair_count;
   void *data;
   for (uint32_t type = 0; type < 16; type++) {
-    const neap_value v = {.type = type};
+    const neap_cell v = {.type = type};
     if (type != NEAP_TABLE && type != NEAP_FAILURE) {
       assert_int_equal(
-          neap_value_table(&s->run, &v, &list_count, &pair_count, NULL),
+          neap_cell_table(&s->run, &v, &list_count, &pair_count, NULL),
           NEAP_EINVAL);
-      assert_int_equal(neap_value_at(&s->run, &v, 0, &value, NULL),
-                       NEAP_EINVAL);
+      assert_int_equal(neap_cell_at(&s->run, &v, 0, &value, NULL), NEAP_EINVAL);
     }
     if (type != NEAP_TENSOR) {
-      assert_int_equal(neap_value_tensor(&s->run, &v, &cell, &data, NULL),
+      assert_int_equal(neap_cell_tensor(&s->run, &v, &cell, &data, NULL),
                        NEAP_EINVAL);
       assert_null(data);
     }
-    if (type != NEAP_STRING) assert_null(neap_value_string(&s->run, &v, NULL));
+    if (type != NEAP_STRING) assert_null(neap_cell_string(&s->run, &v, NULL));
   }
 }
 
 static void a_run_without_a_slot_has_no_values(void **state) {
   (void)state;
   const neap_run lost = {.count = 1, .slot = -1};
-  neap_value value;
-  assert_int_equal(neap_run_value(&lost, 0, &value, NULL), NEAP_EINVAL);
+  neap_cell value;
+  assert_int_equal(neap_run_cell(&lost, 0, &value, NULL), NEAP_EINVAL);
 }
 
 /* -- Damage -- */
@@ -565,28 +561,28 @@ static const uint64_t offsets_past[] = {
     UINT64_MAX - 8,    UINT64_MAX};
 enum { OFFSETS = sizeof offsets_past / sizeof *offsets_past };
 
-static void assert_table_is_damaged(const slot *s, const neap_value *t) {
+static void assert_table_is_damaged(const slot *s, const neap_cell *t) {
   neap_error error = {0};
-  neap_value key, value;
+  neap_cell key, value;
   uint32_t list_count = 9, pair_count = 9;
   assert_int_equal(
-      neap_value_table(&s->run, t, &list_count, &pair_count, &error),
+      neap_cell_table(&s->run, t, &list_count, &pair_count, &error),
       NEAP_EDAMAGED);
   assert_non_null(strstr(error.text, "its slot is damaged"));
   assert_int_equal(list_count, 0);
   assert_int_equal(pair_count, 0);
   memset(&value, 0xff, sizeof value);
-  assert_int_equal(neap_value_at(&s->run, t, 0, &value, NULL), NEAP_EDAMAGED);
+  assert_int_equal(neap_cell_at(&s->run, t, 0, &value, NULL), NEAP_EDAMAGED);
   assert_int_equal(value.type, NEAP_NIL);
   memset(&key, 0xff, sizeof key);
-  assert_int_equal(neap_value_pair(&s->run, t, 0, &key, &value, NULL),
+  assert_int_equal(neap_cell_pair(&s->run, t, 0, &key, &value, NULL),
                    NEAP_EDAMAGED);
   assert_int_equal(key.type, NEAP_NIL);
 }
 
 static void tables_past_the_end_are_damaged(void **state) {
   slot *s = *state;
-  neap_value t = {.type = NEAP_TABLE};
+  neap_cell t = {.type = NEAP_TABLE};
   for (int k = 0; k < OFFSETS; k++) {
     t.offset = offsets_past[k];
     assert_table_is_damaged(s, &t);
@@ -598,21 +594,19 @@ static void tables_past_the_end_are_damaged(void **state) {
 /* Its writer may still write when the counts have been read. */
 static void a_table_that_shrinks_is_damaged(void **state) {
   slot *s = *state;
-  const neap_value cells[6] = {number(1), number(2), number(3),
-                               number(4), number(5), number(6)};
-  const neap_value t = table(s, NEAP_TABLE, cells, 2, 2);
-  const neap_value head = {NEAP_TABLE, 1, {.offset = 1}};
-  neap_value key, value;
+  const neap_cell cells[6] = {number(1), number(2), number(3),
+                              number(4), number(5), number(6)};
+  const neap_cell t = table(s, NEAP_TABLE, cells, 2, 2);
+  const neap_cell head = {NEAP_TABLE, 1, {.offset = 1}};
+  neap_cell key, value;
   neap_error error = {0};
-  assert_int_equal(neap_value_at(&s->run, &t, 1, &value, NULL), NEAP_OK);
-  assert_int_equal(neap_value_pair(&s->run, &t, 1, &key, &value, NULL),
-                   NEAP_OK);
+  assert_int_equal(neap_cell_at(&s->run, &t, 1, &value, NULL), NEAP_OK);
+  assert_int_equal(neap_cell_pair(&s->run, &t, 1, &key, &value, NULL), NEAP_OK);
   memcpy(s->base + t.offset, &head, CELL);
-  assert_int_equal(neap_value_at(&s->run, &t, 1, &value, &error),
-                   NEAP_EDAMAGED);
+  assert_int_equal(neap_cell_at(&s->run, &t, 1, &value, &error), NEAP_EDAMAGED);
   assert_non_null(strstr(error.text, "its slot is damaged"));
   assert_int_equal(value.type, NEAP_NIL);
-  assert_int_equal(neap_value_pair(&s->run, &t, 1, &key, &value, &error),
+  assert_int_equal(neap_cell_pair(&s->run, &t, 1, &key, &value, &error),
                    NEAP_EDAMAGED);
   assert_non_null(strstr(error.text, "its slot is damaged"));
   assert_int_equal(key.type, NEAP_NIL);
@@ -640,8 +634,8 @@ static void tables_with_too_many_cells_are_damaged(void **state) {
       {0, UINT64_MAX},
       {UINT32_MAX, UINT64_MAX - UINT32_MAX / 2},
   };
-  neap_value head = {.type = NEAP_TABLE};
-  const neap_value t = {NEAP_TABLE, 0, {.offset = CELL}};
+  neap_cell head = {.type = NEAP_TABLE};
+  const neap_cell t = {NEAP_TABLE, 0, {.offset = CELL}};
   for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++) {
     head.count = wrong[k].list_count;
     head.offset = wrong[k].pair_count;
@@ -652,45 +646,44 @@ static void tables_with_too_many_cells_are_damaged(void **state) {
   head.offset = ROOM / 2;
   memcpy(s->base + t.offset, &head, sizeof head);
   uint32_t list_count, pair_count;
-  assert_int_equal(
-      neap_value_table(&s->run, &t, &list_count, &pair_count, NULL), NEAP_OK);
+  assert_int_equal(neap_cell_table(&s->run, &t, &list_count, &pair_count, NULL),
+                   NEAP_OK);
   assert_int_equal(pair_count, ROOM / 2);
-  neap_value key, value;
+  neap_cell key, value;
   assert_int_equal(
-      neap_value_pair(&s->run, &t, pair_count - 1, &key, &value, NULL),
-      NEAP_OK);
+      neap_cell_pair(&s->run, &t, pair_count - 1, &key, &value, NULL), NEAP_OK);
 }
 
 static void strings_past_the_end_are_damaged(void **state) {
   slot *s = *state;
-  neap_value v = {NEAP_STRING, 0, {.offset = SLOT_BYTES}};
-  assert_non_null(neap_value_string(&s->run, &v, NULL));
+  neap_cell v = {NEAP_STRING, 0, {.offset = SLOT_BYTES}};
+  assert_non_null(neap_cell_string(&s->run, &v, NULL));
   for (v.count = 1; v.count != 0; v.count *= 2)
-    assert_null(neap_value_string(&s->run, &v, NULL));
-  v = (neap_value){NEAP_STRING, 24, {.offset = SLOT_BYTES - 24}};
-  assert_non_null(neap_value_string(&s->run, &v, NULL));
+    assert_null(neap_cell_string(&s->run, &v, NULL));
+  v = (neap_cell){NEAP_STRING, 24, {.offset = SLOT_BYTES - 24}};
+  assert_non_null(neap_cell_string(&s->run, &v, NULL));
   v.count++;
-  assert_null(neap_value_string(&s->run, &v, NULL));
+  assert_null(neap_cell_string(&s->run, &v, NULL));
   for (int k = 0; k < OFFSETS; k++)
     for (v.count = 0; v.count <= 64; v.count += 16) {
       neap_error error = {0};
       v.offset = offsets_past[k];
-      assert_null(neap_value_string(&s->run, &v, &error));
+      assert_null(neap_cell_string(&s->run, &v, &error));
       assert_int_equal(error.status, NEAP_EDAMAGED);
     }
 }
 
 static void cells_past_the_end_are_damaged(void **state) {
   slot *s = *state;
-  neap_value value;
+  neap_cell value;
   s->run.count = NEAP_RUN_MAX;
   enum { FIT = SLOT_BYTES / CELL };
-  assert_int_equal(neap_run_value(&s->run, FIT - 1, &value, NULL), NEAP_OK);
-  assert_int_equal(neap_run_value(&s->run, FIT, &value, NULL), NEAP_EDAMAGED);
-  assert_int_equal(neap_run_value(&s->run, NEAP_RUN_MAX - 1, &value, NULL),
+  assert_int_equal(neap_run_cell(&s->run, FIT - 1, &value, NULL), NEAP_OK);
+  assert_int_equal(neap_run_cell(&s->run, FIT, &value, NULL), NEAP_EDAMAGED);
+  assert_int_equal(neap_run_cell(&s->run, NEAP_RUN_MAX - 1, &value, NULL),
                    NEAP_EDAMAGED);
   s->run.bytes = 0; /* the worker wrote nothing */
-  assert_int_equal(neap_run_value(&s->run, 0, &value, NULL), NEAP_EDAMAGED);
+  assert_int_equal(neap_run_cell(&s->run, 0, &value, NULL), NEAP_EDAMAGED);
 }
 
 /* -- Damaged tensors -- */
@@ -699,9 +692,9 @@ static int read_tensor(slot *s, const neap_tensor_cell *cell) {
   neap_tensor_cell out;
   neap_error error = {0};
   void *data = s;
-  const neap_value v = {NEAP_TENSOR, 0, {.offset = CELL}};
+  const neap_cell v = {NEAP_TENSOR, 0, {.offset = CELL}};
   memcpy(s->base + v.offset, cell, sizeof *cell);
-  const int rc = neap_value_tensor(&s->run, &v, &out, &data, &error);
+  const int rc = neap_cell_tensor(&s->run, &v, &out, &data, &error);
   if (rc == NEAP_OK) {
     assert_ptr_equal(data, s->base + cell->offset);
   } else {
@@ -717,14 +710,14 @@ static void cells_of_tensors_past_the_end_are_damaged(void **state) {
   slot *s = *state;
   neap_tensor_cell out;
   void *data;
-  neap_value v = {.type = NEAP_TENSOR};
+  neap_cell v = {.type = NEAP_TENSOR};
   for (int k = 0; k < OFFSETS; k++) {
     v.offset = offsets_past[k];
-    assert_int_equal(neap_value_tensor(&s->run, &v, &out, &data, NULL),
+    assert_int_equal(neap_cell_tensor(&s->run, &v, &out, &data, NULL),
                      NEAP_EDAMAGED);
   }
   v.offset = SLOT_BYTES - sizeof out + 1;
-  assert_int_equal(neap_value_tensor(&s->run, &v, &out, &data, NULL),
+  assert_int_equal(neap_cell_tensor(&s->run, &v, &out, &data, NULL),
                    NEAP_EDAMAGED);
 }
 
@@ -830,8 +823,8 @@ static uint64_t random_offset(uint64_t bytes) {
   }
 }
 
-static neap_value random_cell(uint64_t bytes) {
-  neap_value cell = {.type = (uint32_t)roll(9), .count = (uint32_t)roll(6)};
+static neap_cell random_cell(uint64_t bytes) {
+  neap_cell cell = {.type = (uint32_t)roll(9), .count = (uint32_t)roll(6)};
   if (roll(16) == 0) cell.type = (uint32_t)roll(UINT32_MAX);
   if (roll(8) == 0) cell.count = (uint32_t)roll(bytes + 2);
   if (roll(16) == 0) cell.count = UINT32_MAX - (uint32_t)roll(40);
@@ -854,14 +847,14 @@ static slot *random_slot(void) {
   const uint64_t bytes = 1 + roll(CELLS_MAX * CELL);
   slot *s = new_slot(bytes, 1 + (int32_t)roll(4));
   for (uint64_t at = 0; at + CELL <= bytes; at += CELL) {
-    const neap_value cell = random_cell(bytes);
+    const neap_cell cell = random_cell(bytes);
     memcpy(s->base + at, &cell, CELL);
   }
   const neap_tensor_cell cell = random_tensor(bytes);
   const uint64_t at = roll(bytes) / CELL * CELL;
   if (at + sizeof cell <= bytes) {
     memcpy(s->base + at, &cell, sizeof cell);
-    put(s, 0, (neap_value){NEAP_TENSOR, 0, {.offset = at}});
+    put(s, 0, (neap_cell){NEAP_TENSOR, 0, {.offset = at}});
   }
   for (uint64_t k = roll(4); k > 0; k--)
     s->base[roll(bytes)] = (uint8_t)roll(256);
@@ -889,10 +882,10 @@ static void sum_up(const slot *s, const void *data, uint64_t bytes,
     seen->sum += at[k];
 }
 
-static void walk_tensor(const slot *s, const neap_value *value, tally *seen) {
+static void walk_tensor(const slot *s, const neap_cell *value, tally *seen) {
   neap_tensor_cell cell;
   void *data;
-  if (!is_good(neap_value_tensor(&s->run, value, &cell, &data, NULL), seen))
+  if (!is_good(neap_cell_tensor(&s->run, value, &cell, &data, NULL), seen))
     return;
   const int64_t count = neap_tensor_strides(cell.ndim, cell.shape, NULL);
   assert_true(count >= 0);
@@ -900,35 +893,35 @@ static void walk_tensor(const slot *s, const neap_value *value, tally *seen) {
   seen->tensors++;
 }
 
-static void walk(const slot *s, const neap_value *value, int depth, int *budget,
+static void walk(const slot *s, const neap_cell *value, int depth, int *budget,
                  tally *seen);
 
-static void walk_table(const slot *s, const neap_value *t, int depth,
+static void walk_table(const slot *s, const neap_cell *t, int depth,
                        int *budget, tally *seen) {
   uint32_t list_count, pair_count;
-  neap_value key, value;
-  if (!is_good(neap_value_table(&s->run, t, &list_count, &pair_count, NULL),
+  neap_cell key, value;
+  if (!is_good(neap_cell_table(&s->run, t, &list_count, &pair_count, NULL),
                seen))
     return;
   seen->tables++;
   for (uint32_t k = 0; k<list_count && * budget> 0; k++)
-    if (is_good(neap_value_at(&s->run, t, k, &value, NULL), seen))
+    if (is_good(neap_cell_at(&s->run, t, k, &value, NULL), seen))
       walk(s, &value, depth + 1, budget, seen);
   for (uint32_t k = 0; k<pair_count && * budget> 0; k++)
-    if (is_good(neap_value_pair(&s->run, t, k, &key, &value, NULL), seen)) {
+    if (is_good(neap_cell_pair(&s->run, t, k, &key, &value, NULL), seen)) {
       walk(s, &key, depth + 1, budget, seen);
       walk(s, &value, depth + 1, budget, seen);
     }
 }
 
-static void walk(const slot *s, const neap_value *value, int depth, int *budget,
+static void walk(const slot *s, const neap_cell *value, int depth, int *budget,
                  tally *seen) {
   if (depth > NEAP_DEPTH_MAX || --*budget < 0) return;
   if (value->type == NEAP_TABLE || value->type == NEAP_FAILURE)
     walk_table(s, value, depth, budget, seen);
   if (value->type == NEAP_TENSOR) walk_tensor(s, value, seen);
   if (value->type != NEAP_STRING) return;
-  const char *text = neap_value_string(&s->run, value, NULL);
+  const char *text = neap_cell_string(&s->run, value, NULL);
   if (text == NULL) {
     seen->damaged++;
     return;
@@ -945,8 +938,8 @@ static void random_bytes_lead_nowhere(void **state) {
     slot *s = random_slot();
     int budget = CELLS_BUDGET;
     for (int32_t k = 0; k < s->run.count; k++) {
-      neap_value value;
-      if (is_good(neap_run_value(&s->run, k, &value, NULL), &seen))
+      neap_cell value;
+      if (is_good(neap_run_cell(&s->run, k, &value, NULL), &seen))
         walk(s, &value, 0, &budget, &seen);
     }
     free_slot(s);

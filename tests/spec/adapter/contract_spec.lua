@@ -13,7 +13,7 @@ local N = cases.N
 local OTHERS = {
   _VERSION = true, errors = true, warnings = true, tensor = true, empty = true,
   stack = true, keep = true, release = true, each = true,
-  per_worker = true,
+  per_worker = true, loader = true, open = true,
 }
 
 -- Other names for what is covered under its first one.

@@ -418,9 +418,9 @@ end)
 describe("a damaged slot", function()
   -- Tables of two items, both of which are the next table.
   local function overlapping(depth)
-    local TABLE, CELL = lib.C.NEAP_TABLE, ffi.sizeof("neap_value")
+    local TABLE, CELL = lib.C.NEAP_TABLE, ffi.sizeof("neap_cell")
     local count = 1 + 3 * depth
-    local slot = ffi.new("neap_value[?]", count)
+    local slot = ffi.new("neap_cell[?]", count)
     slot[0].type, slot[0].offset = TABLE, CELL
     for k = 1, depth do
       local cells = slot + 3 * k - 2
@@ -451,10 +451,10 @@ describe("a damaged slot", function()
 
   -- A list of `count` cells, all of which are the same string or tensor.
   local function repeated(kind, count, nbytes)
-    local CELL = ffi.sizeof("neap_value")
+    local CELL = ffi.sizeof("neap_cell")
     local start = (2 + count) * CELL
     local memory = ffi.new("uint8_t[?]", start + nbytes)
-    local slot = ffi.cast("neap_value *", memory)
+    local slot = ffi.cast("neap_cell *", memory)
     slot[0].type, slot[0].offset = lib.C.NEAP_TABLE, CELL
     slot[1].type, slot[1].count = lib.C.NEAP_TABLE, count
     for k = 1, count do

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* What a host wants of a loader. */
+#ifndef NEAP_HOST_OPTIONS_H
+#define NEAP_HOST_OPTIONS_H
+
+#include "neap.h"
+
+/* Checks what the builder does not: the ABI, and pointers. */
+int neap__options_check(const char *path, const neap_options *options,
+                        neap_error *error);
+
+#endif
