@@ -18,7 +18,7 @@ BUILD = +@$(MAKE) --no-print-directory -C build/make -j$(JOBS) \
   config=$(CONFIG) $(if $(filter fuzz,$(CONFIG)),CC=clang) $(QUIET)
 C_FILES = $(wildcard runtime/*/*.[ch] bindings/*.[ch] \
   tests/c/*.[ch] tests/c/*/*.[ch] tests/fuzz/*.[ch] tests/bench/*.[ch])
-LUA_FILES = lua tests examples docs premake5.lua
+LUA_FILES = lua runtime tests examples docs premake5.lua
 TESTS = $(basename $(notdir $(wildcard tests/c/*/test_*.c)))
 FUZZERS = $(basename $(notdir $(wildcard tests/fuzz/*.c)))
 BENCHES = $(basename $(notdir $(wildcard tests/bench/*.c)))
