@@ -35,6 +35,7 @@ all: premake
 	$(BUILD) libneap libneap-shared
 	$(BUILD) neap
 	$(BUNDLE) $(OUTPUT)/lib/neap.bundle '$(CURDIR)/lua' '$(CURDIR)/lua'
+	@$(OUTPUT)/bin/neap docs/man.lua $(OUTPUT)/man
 
 # With the executable that they start, without the shared library.
 tests: premake
