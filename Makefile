@@ -35,7 +35,7 @@ BENCHES = $(basename $(notdir $(wildcard tests/bench/*.c)))
 
 .NOTPARALLEL:
 .PHONY: all tests fuzzers benches premake test fuzz bench install \
-  uninstall clean lint lint-format lint-c lint-lua
+  install-rock uninstall clean lint lint-format lint-c lint-lua
 
 # The linker looks at libneap.so for `neap`, too: it must be whole by then.
 # The bundle is the modules' bytecode, which bindings/bundle.c uses.
@@ -93,6 +93,9 @@ bench: benches
 
 install: all
 	@OUTPUT=$(OUTPUT) ./install.sh
+
+install-rock: all
+	@OUTPUT=$(OUTPUT) ./install.sh --rock
 
 uninstall:
 	@OUTPUT=$(OUTPUT) ./install.sh --uninstall

@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Copies what make has built to where it is used, or removes it:
-#   install.sh [--uninstall]
+#   install.sh [--rock | --uninstall]
 # The Makefile calls it, with the folders in the environment. Files go below
-# $DESTDIR, which what they contain does not mention.
+# $DESTDIR, which what they contain does not mention. --rock: only what LuaRocks
+# then moves to where it is used.
 set -eu
 
 case $PREFIX in
@@ -14,14 +15,13 @@ case $PREFIX in
   exit 2 ;;
 esac
 
-is_removal=
-[ "${1:-}" != --uninstall ] || is_removal=1
+mode=${1:-}
 soname=libneap.so.$(sed -n 's/.*NEAP_ABI = \([0-9]*\).*/\1/p' \
   runtime/include/neap.h)
 
 # place MODE FROM TO
 place() {
-  if [ "$is_removal" ]; then
+  if [ "$mode" = --uninstall ]; then
     rm -f "$DESTDIR$3"
   else
     install -D -m "$1" "$2" "$DESTDIR$3"
@@ -32,7 +32,7 @@ place() {
 # version has left there goes.
 place_tree() {
   rm -rf "$DESTDIR$3"
-  [ -z "$is_removal" ] || return 0
+  [ "$mode" != --uninstall ] || return 0
   (cd "$1" && find . -name "$2") | while read -r name; do
     place 644 "$1/$name" "$3/${name#./}"
   done
@@ -50,6 +50,8 @@ END
 
 place 755 "$OUTPUT/bin/neap" "$BINDIR/neap"
 place 755 "$OUTPUT/lib/libneap.so" "$LIBDIR/$soname"
+place_tree lua/neap '*.lua' "$LUADIR/neap"
+[ "$mode" != --rock ] || exit 0
 place 644 "$OUTPUT/lib/libneap.a" "$LIBDIR/libneap.a"
 place 644 runtime/include/neap.h "$INCLUDEDIR/neap.h"
 sed -e "s|^prefix=.*|prefix=$PREFIX|" -e "s|^libdir=.*|libdir=$LIBDIR|" \
@@ -60,13 +62,12 @@ for page in neap.1 neap.3 neap-loader.5; do
   place 644 "$OUTPUT/man/$page" "$MANDIR/man${page##*.}/$page"
 done
 place 644 bindings/neap.bash "$DATADIR/bash-completion/completions/neap"
-place_tree lua/neap '*.lua' "$LUADIR/neap"
 if [ -d bindings/python/neap ] && command -v python3 >/dev/null; then
   place_tree bindings/python/neap '*.py' "${PYTHONDIR:-$(python_folder)}/neap"
 fi
 
 bundle=$DESTDIR$BINDIR/../lib/neap.bundle # where bindings/bundle.c looks
-if [ "$is_removal" ]; then
+if [ "$mode" = --uninstall ]; then
   rm -f "$DESTDIR$LIBDIR/libneap.so" "$bundle"
   exit
 fi
