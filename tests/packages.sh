@@ -17,9 +17,11 @@ copy_tree() {
 }
 
 names_fit() {
-  grep -qx "Package: libneap${soname##*.}" debian/control &&
-    same "$(sed -n '1s/.*(\(.*\)).*/\1/p' debian/changelog)" \
-      "$(sed -n 's/^return "\(.*\)"/\1/p' lua/neap/base/version.lua)"
+  grep -x "Package: libneap${soname##*.}" debian/control || return
+  [ ! -d bindings/python/neap ] ||
+    grep -x "Package: python3-neap" debian/control || return
+  same "$(sed -n '1s/.*(\(.*\)).*/\1/p' debian/changelog)" \
+    "$(sed -n 's/^return "\(.*\)"/\1/p' lua/neap/base/version.lua)"
 }
 
 # -- Debian ------------------------------------------------------------------
