@@ -2,9 +2,9 @@
 # The words of the build; premake5.lua is the build.
 #   make [CONFIG=release|debug|asan|tsan] [verbose=1]
 #   make fuzz [FUZZ_S=600]
+#   make install|uninstall [PREFIX=/usr/local] [DESTDIR=] [LIBDIR=] ...
 
 CONFIG = release
-PREFIX = /usr/local
 PREMAKE := $(or $(shell command -v premake5),$(shell command -v premake4))
 JOBS := $(shell nproc)
 ifeq ($(filter release debug asan tsan fuzz,$(CONFIG)),)
@@ -12,29 +12,39 @@ ifeq ($(filter release debug asan tsan fuzz,$(CONFIG)),)
 endif
 OUTPUT = build$(if $(filter-out release,$(CONFIG)),/$(CONFIG))
 
+# Where install.sh places what.
+PREFIX = /usr/local
+BINDIR = $(PREFIX)/bin
+LIBDIR = $(PREFIX)/lib
+INCLUDEDIR = $(PREFIX)/include
+DATADIR = $(PREFIX)/share
+MANDIR = $(DATADIR)/man
+LUADIR = $(DATADIR)/lua/5.1
+export DESTDIR PREFIX BINDIR LIBDIR INCLUDEDIR DATADIR MANDIR LUADIR PYTHONDIR
+
 # Compilers speak on stderr; what premake's makefiles say is for verbose=1.
 QUIET = $(if $(verbose),,>/dev/null)
 BUILD = +@$(MAKE) --no-print-directory -C build/make -j$(JOBS) \
   config=$(CONFIG) $(if $(filter fuzz,$(CONFIG)),CC=clang) $(QUIET)
 C_FILES = $(wildcard runtime/*/*.[ch] bindings/*.[ch] \
   tests/c/*.[ch] tests/c/*/*.[ch] tests/fuzz/*.[ch] tests/bench/*.[ch])
-LUA_FILES = lua tests examples docs premake5.lua
+LUA_FILES = lua runtime tests examples docs premake5.lua
 TESTS = $(basename $(notdir $(wildcard tests/c/*/test_*.c)))
 FUZZERS = $(basename $(notdir $(wildcard tests/fuzz/*.c)))
 BENCHES = $(basename $(notdir $(wildcard tests/bench/*.c)))
 
 .NOTPARALLEL:
-.PHONY: all tests fuzzers benches premake test fuzz bench install clean \
-  lint lint-format lint-c lint-lua
-
-# The modules' bytecode, which bindings/bundle.c uses while it is fresh.
-BUNDLE = @$(OUTPUT)/bin/neap --bundle
+.PHONY: all tests fuzzers benches premake test fuzz bench install \
+  install-rock uninstall clean lint lint-format lint-c lint-lua
 
 # The linker looks at libneap.so for `neap`, too: it must be whole by then.
+# The bundle is the modules' bytecode, which bindings/bundle.c uses.
 all: premake
 	$(BUILD) libneap libneap-shared
 	$(BUILD) neap
-	$(BUNDLE) $(OUTPUT)/lib/neap.bundle '$(CURDIR)/lua' '$(CURDIR)/lua'
+	@$(OUTPUT)/bin/neap --bundle $(OUTPUT)/lib/neap.bundle \
+	  '$(CURDIR)/lua' '$(CURDIR)/lua'
+	@$(OUTPUT)/bin/neap docs/man.lua $(OUTPUT)/man
 
 # With the executable that they start, without the shared library.
 tests: premake
@@ -82,19 +92,13 @@ bench: benches
 	@$(OUTPUT)/bin/neap tests/bench/bench.lua
 
 install: all
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin include lib/pkgconfig)
-	install $(OUTPUT)/bin/neap $(DESTDIR)$(PREFIX)/bin
-	install -m 644 $(OUTPUT)/lib/libneap.so $(OUTPUT)/lib/libneap.a \
-	  $(DESTDIR)$(PREFIX)/lib
-	install -m 644 build/include/neap.h $(DESTDIR)$(PREFIX)/include
-	sed 's|^prefix=.*|prefix=$(PREFIX)|' build/lib/pkgconfig/neap.pc \
-	  >$(DESTDIR)$(PREFIX)/lib/pkgconfig/neap.pc
-	chmod 644 $(DESTDIR)$(PREFIX)/lib/pkgconfig/neap.pc
-	cd lua && find neap -name '*.lua' -exec install -D -m 644 '{}' \
-	  '$(abspath $(DESTDIR)$(PREFIX))/share/lua/5.1/{}' ';'
-	$(BUNDLE) $(DESTDIR)$(PREFIX)/lib/neap.bundle \
-	  '$(PREFIX)/share/lua/5.1' '$(abspath $(DESTDIR)$(PREFIX))/share/lua/5.1'
-	@test -n "$(DESTDIR)" || ldconfig 2>/dev/null || true
+	@OUTPUT=$(OUTPUT) ./install.sh
+
+install-rock: all
+	@OUTPUT=$(OUTPUT) ./install.sh --rock
+
+uninstall:
+	@OUTPUT=$(OUTPUT) ./install.sh --uninstall
 
 clean:
 	rm -rf build

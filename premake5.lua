@@ -40,54 +40,29 @@ local function pkg_config(words)
   return answer or error("cannot build: pkg-config does not know " .. words)
 end
 
+local version = dofile("lua/neap/base/version.lua")
+local header = read("runtime/include/neap.h")
+local SONAME = "libneap.so." .. header:match("NEAP_ABI = (%d+)")
+
 os.execute("mkdir -p build/gen build/include build/lib/pkgconfig"
-  .. " && ln -sfn lib/pkgconfig build/pkgconfig")
+  .. " && ln -sfn lib/pkgconfig build/pkgconfig"
+  .. " && ln -sfn libneap.so build/lib/" .. SONAME)
 
--- Without comments, since each process that loads neap parses it.
-local function cdef_of(header)
-  return (read(header):match("/%* cdef: begin %*/(.-)/%* cdef: end %*/")
-    :gsub("/%*.-%*/", ""):gsub("[ \n]*\n", "\n"))
-end
-
-local cdef = cdef_of("runtime/include/neap.h")
-  .. cdef_of("runtime/include/neap_lua.h")
-local sizes = ""
-for name in cdef:gmatch("\ntypedef struct (neap_[%w_]+) {") do
-  sizes = sizes .. ('    {"%s", sizeof(%s)},\n'):format(name, name)
-end
-update("build/include/neap.h", read("runtime/include/neap.h"))
-update("build/gen/cdef.c", [[
-/* Made by premake5.lua: the version, and what the headers declare. */
-#include "base/library.h"
-#include "neap_lua.h"
-/* One string, longer than C11 makes every compiler take. */
-#pragma GCC diagnostic ignored "-Woverlength-strings"
-
-const char *neap_cdef(void) {
-  return "]] .. cdef:gsub("[\\\"]", "\\%0"):gsub("\n", '\\n"\n  "') .. [[\n";
-}
-
-const neap__size neap__sizes[] = {
-]] .. sizes .. [[
-    {NULL, 0},
-};
-
-const char *neap_version(void) {
-  return "]] .. dofile("lua/neap/base/version.lua") .. [[";
-}
-]])
-
-update("build/lib/pkgconfig/neap.pc", "prefix=" .. os.getcwd() .. [[/build
+update("build/include/neap.h", header)
+update("build/gen/cdef.c", dofile("runtime/cdef.lua")(header,
+  read("runtime/include/neap_lua.h"), version))
+update("build/lib/pkgconfig/neap.pc", ([[
+prefix=%s/build
 libdir=${prefix}/lib
 includedir=${prefix}/include
 
 Name: neap
 Description: Data loading with worker processes
-Version: ]] .. dofile("lua/neap/base/version.lua") .. [[
-
+Version: %s
 Cflags: -I${includedir}
 Libs: -L${libdir} -lneap
-Libs.private: -l]] .. table.concat(LIBRARIES, " -l") .. "\n")
+Libs.private: -l%s
+]]):format(os.getcwd(), version, table.concat(LIBRARIES, " -l")))
 
 -- Make does not see that flags have changed or that a source has gone.
 if update("build/gen/premake5.lua", read("premake5.lua")) then
@@ -142,7 +117,7 @@ make("libneap", "StaticLib", "lib", LIBNEAP)
 targetname("neap")
 make("libneap-shared", "SharedLib", "lib", LIBNEAP)
 targetname("neap")
-linkoptions({ "-Wl,-soname,libneap.so -Wl,-z,defs" })
+linkoptions({ "-Wl,-z,defs -Wl,-soname," .. SONAME })
 links(LIBRARIES)
 
 -- A host carries LuaJIT and all of libneap, for its scripts' FFI. The first is

@@ -4,7 +4,7 @@
 -- `summary`, and `run(words, commands)`, which returns the exit status.
 -- @module neap.main
 
-local COMMANDS = { "help" }
+local COMMANDS = { "help", "complete" }
 
 local luajit = require("neap.base.luajit")
 

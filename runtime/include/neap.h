@@ -60,7 +60,8 @@ extern "C" {
 
 /* ---- The library --------------------------------------------------------- */
 
-enum { NEAP_ABI = 1 };
+/* The version of this interface, and the N of libneap.so.N. */
+enum { NEAP_ABI = 0 };
 
 enum {
   NEAP_OK = 0,

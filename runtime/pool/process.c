@@ -50,7 +50,24 @@ static const char *library_file(const char *self) {
   return is_program ? self : library.dli_fname;
 }
 
-/* This executable if its name is neap, or bin/neap beside libneap's lib/. */
+/*
+ * bin/neap beside the library's folder, or beside the lib/ above it: it may be
+ * in lib64/, lib/x86_64-linux-gnu/ (Debian) or lib/lua/5.1/ (LuaRocks).
+ */
+static bool find_beside_library(const char *library, char *path, size_t size) {
+  char folder[PATH_MAX];
+  const char *lib = NULL;
+  folder_of(library, folder, sizeof folder);
+  snprintf(path, size, "%s/../bin/neap", folder);
+  if (is_executable(path)) return true;
+  for (const char *c = library; (c = strstr(c, "/lib/")) != NULL; c++)
+    lib = c;
+  if (lib == NULL) return false;
+  snprintf(path, size, "%.*s/bin/neap", (int)(lib - library), library);
+  return is_executable(path);
+}
+
+/* This executable if its name is neap, or the one installed with libneap. */
 static bool find_beside(char *path, size_t size) {
   char folder[PATH_MAX];
   char self[PATH_MAX];
@@ -62,10 +79,7 @@ static bool find_beside(char *path, size_t size) {
     if (strcmp(path, self) == 0) return true;
   }
   const char *library = library_file(self);
-  if (library == NULL) return false;
-  folder_of(library, folder, sizeof folder);
-  snprintf(path, size, "%s/../bin/neap", folder);
-  return is_executable(path);
+  return library != NULL && find_beside_library(library, path, size);
 }
 
 static bool find_on_path(char *path, size_t size) {

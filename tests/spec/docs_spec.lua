@@ -80,6 +80,15 @@ describe("docs/guide/adapters.md", function()
   end)
 end)
 
+describe("docs/reference/neap.md", function()
+  it("names every command", function()
+    local page, main = read("docs/reference/neap.md"), read("lua/neap/main.lua")
+    for name in main:match("COMMANDS = (%b{})"):gmatch('"(%l+)"') do
+      assert.matches("\n    neap " .. name .. "%f[%s]", page)
+    end
+  end)
+end)
+
 describe("docs/guide/coming-from.md", function()
   it("names only what neap has", function()
     local page = read("docs/guide/coming-from.md")

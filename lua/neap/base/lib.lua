@@ -5,7 +5,8 @@
 
 local ffi = require("ffi")
 
-local ABI = 1
+local ABI = 0
+local SONAME = "libneap.so." .. ABI
 
 ffi.cdef([[
   const char *neap_cdef(void);
@@ -24,8 +25,8 @@ local function in_process()
 end
 
 -- The executable contains the library. A plain LuaJIT loads it from the path in
--- NEAP_LIBRARY, from beside these modules (in a build tree or an installed
--- tree), or from the system's folders.
+-- NEAP_LIBRARY, from beside these modules (where make builds it, or where make
+-- or LuaRocks installs it), or from the system's folders.
 local function find()
   local found, here = pcall(in_process)
   if found then
@@ -34,9 +35,10 @@ local function find()
   local named = os.getenv("NEAP_LIBRARY")
   local tried = {}
   for _, path in ipairs(named and { named } or {
-    lib.lua_dir .. "/../build/lib/libneap.so",
-    lib.lua_dir .. "/../../../lib/libneap.so",
-    "neap",
+    lib.lua_dir .. "/../build/lib/" .. SONAME,
+    lib.lua_dir .. "/../../../lib/" .. SONAME,
+    lib.lua_dir .. "/../../../lib/lua/5.1/" .. SONAME,
+    SONAME,
   }) do
     local ok, loaded = pcall(ffi.load, path)
     if ok then

@@ -121,6 +121,39 @@ static void a_programs_name_names_no_executable(void **state) {
   assert_int_equal(by_argument, 0);
 }
 
+/* Moves the copy to a folder; whether it finds the executable from there. */
+static int finds_from(trap *t, const char *place) {
+  char folder[PATH_MAX], moved[PATH_MAX];
+  name(folder, t, place);
+  mkdir(folder, 0755);
+  assert_in_range(snprintf(moved, sizeof moved, "%s/host", folder), 1,
+                  PATH_MAX - 1);
+  assert_int_equal(rename(t->copy, moved), 0);
+  strcpy(t->copy, moved);
+  return run(t, geteuid(), NULL, moved) == 1;
+}
+
+/* The copy stands for libneap, which is in it. */
+static void a_library_finds_the_executable_installed_with_it(void **state) {
+  enum { PLACES = 4 };
+  static const char *const places[PLACES] = {"lib", "lib64", "lib/x86_64-gnu",
+                                             "lib/lua"};
+  host *h = *state;
+  trap t;
+  int found = 0;
+  set_trap(&t, h);
+  for (int k = 0; k < PLACES; k++)
+    found += finds_from(&t, places[k]);
+  unlink(t.copy);
+  for (int k = 1; k < PLACES; k++) {
+    char folder[PATH_MAX];
+    name(folder, &t, places[k]);
+    rmdir(folder);
+  }
+  remove_trap(&t);
+  assert_int_equal(found, PLACES);
+}
+
 static void a_setuid_host_believes_nobody(void **state) {
   host *h = *state;
   trap t;
@@ -143,6 +176,7 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       test(the_environment_names_the_executable),
       test(a_programs_name_names_no_executable),
+      test(a_library_finds_the_executable_installed_with_it),
       test(a_setuid_host_believes_nobody),
   };
   return cmocka_run_group_tests(tests, start_threads, NULL);

@@ -78,7 +78,7 @@ describe("the neap executable", function()
       local said, status = shell(("NEAP_LUA=%s %s -e 'require(\"neap\")'")
         :format(lua, NEAP))
       assert.equal(1, status)
-      assert.truthy(said:find(("neap: cannot use libneap: it has ABI 1, these "
+      assert.truthy(said:find(("neap: cannot use libneap: it has ABI 0, these "
         .. "Lua modules want 99\n  the library: neap %s, %s\n"
         .. "  the Lua modules: neap 9.9.9, %s\nhelp: use the neap executable, "
         .. "or libneap.so (NEAP_LIBRARY), that came with these modules\n")
