@@ -1,27 +1,57 @@
 -- SPDX-License-Identifier: MIT
---- `neap help`: prints the usage of the command line.
+--- `neap help`: prints the usage of the command line, or of a command.
 -- @module neap.command.help
 
 local help = {
-  usage = "neap help",
-  summary = "print this",
+  usage = "neap help [COMMAND]",
+  summary = "print this, or what a command does",
 }
 
 local SCRIPTS = [[
 Usage:
-  neap SCRIPT.lua [ARG...]   run a script in LuaJIT, with neap on its paths
-  neap - [ARG...]            run a script from standard input
-  neap -e CODE [ARG...]      run a piece of code
-  neap --version             print the versions of neap and LuaJIT
+  neap SCRIPT.lua [ARG...]       run a script in LuaJIT, with neap on its paths
+  neap - [ARG...]                run a script from standard input
+  neap -e CODE [ARG...]          run a piece of code
 ]]
 
-function help.run(_, commands)
+local function load_command(name)
+  return require("neap.command." .. name)
+end
+
+local function print_all(commands)
   io.write(SCRIPTS)
   for _, name in ipairs(commands) do
-    local command = require("neap.command." .. name)
-    io.write(("  %-25s  %s\n"):format(command.usage, command.summary))
+    local command = load_command(name)
+    io.write(("  %-29s  %s\n"):format(command.usage:gsub(" %[%-%-.*", ""),
+      command.summary))
   end
-  return 0
+end
+
+local function print_one(command)
+  if command.options then
+    io.write(require("neap.console.words").help(command))
+  else
+    io.write(("Usage: %s\n\n%s\n"):format(command.usage, command.summary))
+  end
+end
+
+function help.run(words, commands)
+  local wanted = words[2]
+  if not wanted then
+    print_all(commands)
+    return 0
+  end
+  for _, name in ipairs(commands) do
+    if name == wanted then
+      print_one(load_command(name))
+      return 0
+    end
+  end
+  local meant = require("neap.base.nearest")(wanted, commands)
+  io.stderr:write(("neap: cannot help with %s: there is no such command%s\n")
+    :format(wanted, meant and ("\nhelp: did you mean %s?"):format(meant)
+      or "\nhelp: see `neap help`"))
+  return 2
 end
 
 return help
