@@ -37,11 +37,22 @@ function check.caller()
   end
 end
 
+local UNKNOWN = "?"
+local place = UNKNOWN
+
+--- Sets what check.where() returns where the stack has no line of a script: it
+-- called neap by a tail call. Returns what it was.
+function check.set_place(where)
+  local before = place
+  place = where
+  return before
+end
+
 --- Where a stage is made, for messages: "train.lua:12", or "?".
 function check.where()
   local info = check.caller()
   if not info or info.currentline < 0 then
-    return "?"
+    return place
   end
   return ("%s:%d"):format(info.short_src, info.currentline)
 end
@@ -50,7 +61,7 @@ end
 function check.located(message)
   message = tostring(message)
   local where = check.where() .. ": "
-  local is_whole = where == "?: " or message:sub(1, #where) == where
+  local is_whole = where == UNKNOWN .. ": " or message:sub(1, #where) == where
   return is_whole and message or where .. message
 end
 
