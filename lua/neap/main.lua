@@ -5,7 +5,7 @@
 -- with options are made by neap.console.command.
 -- @module neap.main
 
-local COMMANDS = { "run", "check", "help", "version" }
+local COMMANDS = { "run", "check", "bench", "help", "version" }
 
 local luajit = require("neap.base.luajit")
 
