@@ -7,6 +7,7 @@ local units = require("neap.base.units")
 
 local NEAR = 0.9 -- of the best rate is as good
 local SCALES = 0.7 -- of the rate of one worker, for each: more may help
+local CHEAP = 1e-4 -- seconds of an item that handing over makes dearer
 local LARGE = 0.5 -- part of the time: worth a line
 local OUTSIDE = "(indexes, writing items)"
 
@@ -30,9 +31,11 @@ local function chosen_of(rows, best)
 end
 
 local function why_place(rows)
-  return ("an item takes %s to compute, and %s to get from a worker\n"
-    .. "help: batch items, so that fewer and larger ones come"):format(
-    units.seconds(1 / rows[1].rate), units.seconds(1 / rows[2].rate))
+  local seconds = 1 / rows[1].rate
+  return ("an item takes %s to compute, and %s to get from a worker\nhelp: %s")
+    :format(units.seconds(seconds), units.seconds(1 / rows[2].rate),
+    seconds < CHEAP and "batch items, so that fewer and larger ones come"
+    or "other programs may use the cores: measure again when they do not")
 end
 
 local function why_workers(rows, chosen)
@@ -45,6 +48,10 @@ local function why_workers(rows, chosen)
   elseif chosen.workers < cores then
     return ("it still grows with the workers\nhelp: try more: --workers %d")
       :format(cores)
+  elseif chosen.workers > cores then
+    return ("it grows beyond the %d cores: items wait, or other programs use "
+      .. "the cores\nhelp: try more: --workers %d"):format(cores,
+      2 * chosen.workers)
   end
   return ("it grows up to the %d cores; more workers help only items that "
     .. "wait, for a disk or a network"):format(cores)

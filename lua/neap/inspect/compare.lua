@@ -47,7 +47,8 @@ end
 -- differs; nil if they are the same.
 function compare(a, b, path)
   path = path or ""
-  local kind, is_same = type(a), false
+  local kind = type(a)
+  local is_same
   if kind ~= type(b) then
     return path, a, b
   elseif array.is(a) and array.is(b) then
