@@ -57,9 +57,35 @@ local function head(text)
   output.line("%s", output.paint("bold", text))
 end
 
+local function print_parameters(loader)
+  local list = loader.file.parameters
+  local text = require("neap.loader.parameter").text
+  local rows = {}
+  for k, p in ipairs(list) do
+    rows[k] = { p.name, text(p, loader.values[p.name]), p.type, p.help or "" }
+  end
+  if #rows > 0 then
+    head("parameters")
+    require("neap.console.output").line("%s",
+      require("neap.console.columns")(rows))
+  end
+end
+
+-- "prefetch(..., workers = 2)"
+local function prefetch_text(options)
+  local parts, keys = { "..." }, require("neap.base.traverse").keys(options)
+  table.sort(keys)
+  for _, key in ipairs(keys) do
+    parts[#parts + 1] = ("%s = %s"):format(key, type(options[key])
+      == "function" and "f" or tostring(options[key]))
+  end
+  return ("prefetch(%s)"):format(table.concat(parts, ", "))
+end
+
 local function print_chain(loader, found)
   local units = require("neap.base.units")
-  local rows = { { "prefetch", units.count(loader.node.length), loader.path } }
+  local rows = { { prefetch_text(loader.options),
+    units.count(loader.node.length), loader.path } }
   for _, stage in ipairs(found.chain) do
     rows[#rows + 1] = {
       ("  "):rep(stage.depth + 1) .. stage.name, units.count(stage.length),
@@ -157,6 +183,7 @@ local function print_doubts(found)
 end
 
 local function print_all(loader, found)
+  print_parameters(loader)
   print_chain(loader, found)
   print_item(found)
   print_stages(found)
@@ -180,13 +207,14 @@ end
 
 local function print_json(loader, found)
   local json = require("neap.console.json")
+  local options = require("neap.base.traverse").copy(loader.options)
   require("neap.console.output").line("%s", json.encode({
     file = loader.path, parameters = loader:parameters(),
-    length = loader.node.length, chain = chain_of(found),
-    read = found.count, item = found.structure, time = found.report.stages,
-    cannot_travel = found.stays, failures = found.failures,
-    differences = found.differences, doubts = found.doubts,
-    fine = found.is_fine,
+    prefetch = json.object(options), length = loader.node.length,
+    chain = chain_of(found), read = found.count, item = found.structure,
+    time = found.report.stages, cannot_travel = found.stays,
+    failures = found.failures, differences = found.differences,
+    doubts = found.doubts, fine = found.is_fine,
   }))
 end
 

@@ -18,33 +18,29 @@ local function load_command(name)
   return require("neap.command." .. name)
 end
 
-local function print_all(commands)
-  io.write(SCRIPTS)
+local function text_of_all(commands)
+  local lines = { SCRIPTS }
   for _, name in ipairs(commands) do
     local command = load_command(name)
-    io.write(("  %-29s  %s\n"):format(command.usage:gsub(" %[%-%-.*", ""),
-      command.summary))
+    lines[#lines + 1] = ("  %-29s  %s\n"):format(
+      command.usage:gsub(" %[%-%-.*", ""), command.summary)
   end
+  return table.concat(lines)
 end
 
-local function print_one(command)
-  if command.options then
-    io.write(require("neap.console.words").help(command))
-  else
-    io.write(("Usage: %s\n\n%s\n"):format(command.usage, command.summary))
-  end
+local function text_of(command)
+  return command.options and require("neap.console.words").help(command)
+    or ("Usage: %s\n\n%s\n"):format(command.usage, command.summary)
 end
 
 function help.run(words, commands)
-  local wanted = words[2]
+  local send, wanted = require("neap.console.output").send, words[2]
   if not wanted then
-    print_all(commands)
-    return 0
+    return send(text_of_all(commands))
   end
   for _, name in ipairs(commands) do
     if name == wanted then
-      print_one(load_command(name))
-      return 0
+      return send(text_of(load_command(name)))
     end
   end
   local meant = require("neap.base.nearest")(wanted, commands)

@@ -17,21 +17,20 @@ help: `neap` keeps it from that; what runs in plain luajit may crash: see
 ]]
 
 function version.run(words)
-  local number = require("neap.base.version")
+  local format = "neap %s\n%s\n"
   if words[2] == "--json" and not words[3] then
-    io.write(('{"luajit":"%s","neap":"%s"}\n'):format(jit.version, number))
+    format = '{"neap":"%s","luajit":"%s"}\n'
   elseif words[2] then
     io.stderr:write(("neap: cannot run neap version: unknown word %s\n")
       :format(words[2] == "--json" and words[3] or words[2]))
     return 2
-  else
-    print(("neap %s\n%s"):format(number, jit.version))
   end
+  local status = require("neap.console.output").send(format:format(
+    require("neap.base.version"), jit.version))
   if luajit.is_suspect and luajit.compiles_traversals() then
-    io.stdout:flush()
     io.stderr:write(SUSPECT)
   end
-  return 0
+  return status
 end
 
 return version

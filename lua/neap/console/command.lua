@@ -35,9 +35,9 @@ local function status_of(e)
     and MISUSED or FAILED
 end
 
--- What is raised as a text is not expected; the stack is in its place.
+-- Other texts are not expected: they come with the stack.
 local function explain(e)
-  if type(e) == "string" and not e:find("\nhelp: ", 1, true) then
+  if type(e) == "string" and not e:find("^cannot ") then
     return debug.traceback(e, 2)
   end
   return e
@@ -51,8 +51,7 @@ end
 local function run(command, list)
   local output = require("neap.console.output")
   if asks_for_help(list) then
-    output.write(require("neap.console.words").help(command))
-    return DONE
+    return output.send(require("neap.console.words").help(command))
   end
   output.open()
   local ok, x = xpcall(perform, explain, command, list)

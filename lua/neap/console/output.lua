@@ -6,7 +6,6 @@
 -- @module neap.console.output
 
 local ffi = require("ffi")
-local lib = require("neap.base.lib")
 
 ffi.cdef([[
   int neap_console_isatty(int fd) __asm__("isatty");
@@ -64,11 +63,21 @@ function output.write(text)
     if code == EPIPE then
       error(output.CLOSED, 0)
     elseif code then
-      error(lib.failure(lib.C.NEAP_ESYSTEM, "cannot write to stdout: "
-        .. ffi.string(C.neap_console_strerror(code))), 0)
+      error("cannot write to stdout: "
+        .. ffi.string(C.neap_console_strerror(code)), 0)
     end
     text = rest
   end
+end
+
+--- Writes all data of a command; returns its exit status.
+function output.send(text)
+  local ok, e = pcall(output.write, text)
+  if ok or e == output.CLOSED then
+    return 0
+  end
+  io.stderr:write("neap: ", e, "\n")
+  return 1
 end
 
 --- Writes a line of data, made as by string.format.

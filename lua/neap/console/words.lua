@@ -102,6 +102,16 @@ function words.help(command)
   return parser_of(command):get_help() .. "\n"
 end
 
+local function help_for(command, message)
+  if message:find("\nhelp: ", 1, true) then
+    return ""
+  elseif command.takes_file and message:find("^unknown option") then
+    return "\nhelp: a parameter of the loader is written without dashes: "
+      .. "batch=64"
+  end
+  return ("\nhelp: see `neap help %s`"):format(command.name)
+end
+
 --- Reads the words after a command's name. Raises NEAP_EINVAL if it cannot.
 -- @treturn table option -> value; `file`; `parameters`, a list of {name =,
 --   text =}
@@ -112,8 +122,7 @@ function words.read(command, list)
   end
   x = x:gsub("\nDid you mean (.*)%?$", "\nhelp: did you mean %1?")
   error(lib.failure(lib.C.NEAP_EINVAL, ("cannot run neap %s: %s%s"):format(
-    command.name, x, x:find("\nhelp: ", 1, true) and ""
-    or ("\nhelp: see `neap help %s`"):format(command.name))), 0)
+    command.name, x, help_for(command, x))), 0)
 end
 
 return words

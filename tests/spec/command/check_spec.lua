@@ -39,8 +39,10 @@ describe("neap check", function()
     assert.equal(0, r.status)
     local text = r.out:gsub(path:gsub("%p", "%%%0"), "l.lua")
     assert.truthy(text:find([[
+parameters
+  n  20  integer
 chain
-  prefetch                   5  l.lua
+  prefetch(...)              5  l.lua
     batch(..., 4, stacked)   5  l.lua:7
       shuffle(..., 1)       20  l.lua:7
         map(f, ...)         20  l.lua:4
@@ -60,6 +62,23 @@ item
     local r = check(FINE, "", "n=100", "--limit", "2")
     assert.matches("\n        map%(f, %.%.%.%) +100 ", r.out)
     assert.matches("\n2 items: the same", r.out)
+  end)
+
+  it("prints the options and parameters that are in force", function()
+    local path = support.write(folder .. "/o.lua", [[
+      return require("neap").loader{
+        params = { batch = { default = 2, min = 1, help = "of an item" },
+          sizes = { 1, 2 } },
+        build = function(p) return { 1, 2, 3 } end,
+        prefetch = { workers = 2, buffered = 8, on_start = print } }]])
+    local r = support.command({ "check", path, "sizes=3" })
+    assert.truthy(r.out:find("parameters\n"
+      .. "  batch  2  integer   of an item\n  sizes  3  integers\nchain\n"
+      .. "  prefetch(..., buffered = 8, on_start = f, workers = 2)  3  ", 1,
+      true), r.out)
+    r = support.command({ "check", path, "--json" })
+    assert.truthy(r.out:find('"prefetch":{"buffered":8,"on_start":null,'
+      .. '"workers":2}', 1, true), r.out)
   end)
 
   it("prints JSON", function()

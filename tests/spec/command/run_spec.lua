@@ -118,6 +118,8 @@ describe("neap run", function()
     local start = "neap: cannot run neap run: "
     refused(2, start .. "unknown option '--wrokers'\n"
       .. "help: did you mean '--workers'?\n", path, "--wrokers", "1")
+    refused(2, start .. "unknown option '--batch'\nhelp: a parameter of the "
+      .. "loader is written without dashes: batch=64\n", path, "--batch=8")
     refused(2, start .. "--workers: whole number expected, got 'many'\n"
       .. "help: see `neap help run`\n", path, "--workers", "many")
     refused(2, start .. "--limit: whole number, 1 or more, expected, got '0'\n"
