@@ -8,9 +8,9 @@ local command = require("neap.console.command")
 local SECONDS = 2 -- for each number of workers
 
 local OPTIONS = {
-  { flag = "--workers", value = "N", kind = "count",
+  { flag = "--workers", value = "N", reads = "count",
     help = "most workers; default: one for each core" },
-  { flag = "--seconds", value = "S", kind = "seconds",
+  { flag = "--seconds", value = "S", reads = "seconds",
     help = ("for each number of workers; default: %d"):format(SECONDS) },
   { flag = "--json", help = "print JSON" },
 }

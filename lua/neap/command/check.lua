@@ -10,7 +10,7 @@ local COUNT = 8 -- items that are read
 local SHOWN = 3 -- failures, and differences
 
 local OPTIONS = {
-  { flag = "--limit", value = "N", kind = "count",
+  { flag = "--limit", value = "N", reads = "count",
     help = ("items to read; default: %d"):format(COUNT) },
   { flag = "--json", help = "print JSON" },
 }

@@ -5,11 +5,11 @@
 local command = require("neap.console.command")
 
 local OPTIONS = {
-  { flag = "--workers", value = "N", kind = "integer",
+  { flag = "--workers", value = "N", reads = "integer",
     help = "worker processes; 0: none; =-1: all cores but one" },
-  { flag = "--epochs", value = "N", kind = "count",
+  { flag = "--epochs", value = "N", reads = "count",
     help = "how often to read it; default: 1" },
-  { flag = "--limit", value = "N", kind = "count",
+  { flag = "--limit", value = "N", reads = "count",
     help = "items of each epoch, at most" },
   { flag = "--json", help = "print the summary as JSON" },
   { flag = "--quiet", help = "show no bar and no summary; JSON is printed" },

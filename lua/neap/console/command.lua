@@ -68,8 +68,8 @@ end
 --   name, summary   for `neap help`
 --   description     for `neap help NAME`; the summary if there is none
 --   takes_file      whether a loader file and its parameters are arguments
---   options         {flag =, value = what it is called (nil: a flag), kind =
---                   a name of neap.console.words.kinds, help =}
+--   options         {flag =, value = what it is called (nil: a flag), reads =
+--                   a name of neap.console.words.readers, help =}
 --   perform(options)  does the work; may return an exit status
 -- @treturn table it, with `usage` and `run(words)`
 local function make(command)

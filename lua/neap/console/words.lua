@@ -20,11 +20,12 @@ end
 
 -- -- Values ------------------------------------------------------------------
 
-local kinds = {}
-words.kinds = kinds
+-- Each returns the value of a text, or nil and what is wrong.
+local readers = {}
+words.readers = readers
 
 --- A count, from 1.
-function kinds.count(text)
+function readers.count(text)
   local n = tonumber(text)
   if n and check.is_integer(n) and n >= 1 then
     return n
@@ -33,7 +34,7 @@ function kinds.count(text)
 end
 
 --- A whole number.
-function kinds.integer(text)
+function readers.integer(text)
   local n = tonumber(text)
   if n and check.is_integer(n) then
     return n
@@ -42,7 +43,7 @@ function kinds.integer(text)
 end
 
 --- Seconds, more than 0.
-function kinds.seconds(text)
+function readers.seconds(text)
   local n = tonumber(text)
   if n and n > 0 and n < 1e9 then
     return n
@@ -54,11 +55,11 @@ local function name_of(flag)
   return (flag:match("^%-%-(.*)$"):gsub("-", "_"))
 end
 
--- Names the option in what a kind says; argparse does not.
+-- Names the option in what a reader says; argparse does not.
 local function converter(option)
-  local kind = kinds[option.kind]
-  return kind and function(text)
-    local value, why = kind(text)
+  local read = readers[option.reads]
+  return read and function(text)
+    local value, why = read(text)
     if why then
       return nil, ("%s: %s"):format(option.flag, why)
     end

@@ -171,6 +171,23 @@ describe("neap run", function()
     assert.equal(1, status)
   end)
 
+  it("shows a bar on a terminal, unless it is to be quiet", function()
+    if support.shell("command -v script") == "" then
+      pending("there is no script(1)")
+      return
+    end
+    local command = ("script -qec %s /dev/null"):format(support.quote(
+      ("stty cols 100; %s run %s --epochs 2"):format(support.QUOTED_NEAP,
+        path)))
+    local said = support.shell(command)
+    assert.matches("\repoch 1/2   0%% %[%.+%]  0/10 ", said)
+    assert.matches("\repoch 2/2 100%% %[#+%] 10/10 +%S+/s, %S+ %S+/s, waited "
+      .. "%d+ %%, 0:00, 0:00 left\r\r?\n", said)
+    assert.falsy(support.shell(command:gsub("%-%-epochs 2", "--quiet"))
+      :find("[#", 1, true))
+    assert.falsy(run(path).err:find("[#", 1, true))
+  end)
+
   it("names the package of argparse, if it is not there", function()
     local r = support.command({ "run", path },
       { env = "env LUA_PATH='/nowhere/?.lua'" })
