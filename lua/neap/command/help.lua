@@ -28,9 +28,11 @@ local function text_of_all(commands)
   return table.concat(lines)
 end
 
-local function text_of(command)
-  return command.options and require("neap.console.words").help(command)
-    or ("Usage: %s\n\n%s\n"):format(command.usage, command.summary)
+local function explain(command, send)
+  if command.options then
+    return command.run({ command.name, "--help" })
+  end
+  return send(("Usage: %s\n\n%s\n"):format(command.usage, command.summary))
 end
 
 function help.run(words, commands)
@@ -40,7 +42,7 @@ function help.run(words, commands)
   end
   for _, name in ipairs(commands) do
     if name == wanted then
-      return send(text_of(load_command(name)))
+      return explain(load_command(name), send)
     end
   end
   local meant = require("neap.base.nearest")(wanted, commands)

@@ -7,6 +7,7 @@
 -- @module neap.console.command
 
 local DONE, FAILED, MISUSED = 0, 1, 2
+local INTERRUPTED = 130 -- as a process that SIGINT ended
 
 local function usage_of(command)
   local parts = { "neap " .. command.name }
@@ -28,8 +29,13 @@ local function asks_for_help(list)
   end
 end
 
-local function status_of(e)
-  local lib = require("neap.base.lib")
+local function complain(e)
+  local lib, text = require("neap.base.lib"), tostring(e)
+  if text:find("^[^\n]*: interrupted!") then
+    io.stderr:write("neap: interrupted\n")
+    return INTERRUPTED
+  end
+  io.stderr:write("neap: ", text, "\n")
   local status = lib.status_of(e)
   return (status == lib.C.NEAP_EINVAL or status == lib.C.NEAP_EBUILD)
     and MISUSED or FAILED
@@ -44,15 +50,17 @@ local function explain(e)
 end
 
 local function perform(command, list)
+  if asks_for_help(list) then
+    local help = require("neap.console.words").help(command)
+    require("neap.console.output").write(help)
+    return DONE
+  end
   local options = require("neap.console.words").read(command, list)
   return command.perform(options) or DONE
 end
 
 local function run(command, list)
   local output = require("neap.console.output")
-  if asks_for_help(list) then
-    return output.send(require("neap.console.words").help(command))
-  end
   output.open()
   local ok, x = xpcall(perform, explain, command, list)
   if ok then
@@ -60,8 +68,7 @@ local function run(command, list)
   elseif x == output.CLOSED then
     return DONE
   end
-  io.stderr:write("neap: ", tostring(x), "\n")
-  return status_of(x)
+  return complain(x)
 end
 
 --- Makes a command of a table of

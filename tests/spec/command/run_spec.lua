@@ -104,6 +104,13 @@ describe("neap run", function()
     end
   end)
 
+  it("says no more than that at Ctrl-C", function()
+    local r = run(write("return require('neap').range(2):map(function() "
+      .. "error('interrupted!') end)"), "--workers=0")
+    assert.equal("neap: interrupted\n", r.err)
+    assert.equal(130, r.status)
+  end)
+
   it("refuses what the loader does not know", function()
     local start = ("neap: cannot open the loader %s: %s:2: "):format(path, path)
     refused(2, start .. "unknown parameter 'cuont'; known are batch, count, "
@@ -189,12 +196,13 @@ describe("neap run", function()
   end)
 
   it("names the package of argparse, if it is not there", function()
-    local r = support.command({ "run", path },
-      { env = "env LUA_PATH='/nowhere/?.lua'" })
-    assert.equal("neap: cannot read the command line: there is no Lua module "
-      .. "argparse\nhelp: install it: apt-get install lua-argparse, or "
-      .. "luarocks install argparse\n", r.err)
-    assert.equal(1, r.status)
+    for _, words in ipairs({ { "run", path }, { "help", "run" } }) do
+      local r = support.command(words, { env = "env LUA_PATH='/none/?.lua'" })
+      assert.equal("neap: cannot read the command line: there is no Lua module "
+        .. "argparse\nhelp: install it: apt-get install lua-argparse, or "
+        .. "luarocks install argparse\n", r.err)
+      assert.equal(1, r.status)
+    end
   end)
 
   it("shows what --help does", function()
