@@ -7,11 +7,11 @@
 # Where nothing is missing and all is built, it says nothing of its own.
 cd "$(dirname "$0")" || exit 1
 
-BUILD="gcc libc6-dev libffi-dev libluajit-5.1-dev make pkg-config premake4
-  zlib1g-dev"
+BUILD="gcc libc6-dev libffi-dev libluajit-5.1-dev lua-argparse make pkg-config
+  premake4 zlib1g-dev"
 DEMO="dataset-fashion-mnist"
 TEST="clang clang-format cppcheck groff-base libclang-rt-dev libcmocka-dev
-  lua-argparse lua-busted lua-check luajit man-db mandoc spin"
+  lua-busted lua-check luajit man-db mandoc spin"
 
 what=${1:-demo}
 [ $# -eq 0 ] || shift

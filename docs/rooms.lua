@@ -34,6 +34,8 @@ rooms.houses = {
     { "prefetch", "pool, iteration, the worker's loop" },
     { "adapter", "one file per adapter" },
     { "loader", "loader files, and the process that runs them" },
+    { "inspect", "what a chain and its items are, and what is doubtful" },
+    { "console", "what commands share: words, output, JSON" },
     { "command", "one file per command of neap" },
   },
 }

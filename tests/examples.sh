@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Runs every example, and the Lua in README.md and the guide, a page as one
-# script; compares what each prints with its comments `--> ...`, a line each,
-# tabs as spaces.
+# script, and checks the loader files; compares what each prints with its
+# comments `--> ...`, a line each, tabs as spaces.
 cd "$(dirname "$0")/.." || exit 1
 
 neap=${NEAP_EXECUTABLE:-build/bin/neap}
@@ -25,6 +25,7 @@ arguments() {
 shorten() {
   case $1 in
   examples/fashion_mnist.lua) sed 's/[0-9a-f.]*[0-9][0-9a-f.]*/N/g' ;;
+  examples/loaders/*) sed '1,/^result$/d' ;;
   README.md) tr '\t' ' ' | sed 's/{.*,/{N,/' ;;
   *) tr '\t' ' ' ;;
   esac
@@ -67,12 +68,13 @@ run_page() {
 run() {
   case $1 in
   docs/guide/embed.md) run_page "$1" ;;
+  examples/loaders/*) "$neap" check "$1" --limit 3 ;;
   *.md) sed -n '/^```lua$/,/^```$/{/^```/!p;}' "$1" | "$neap" - ;;
   *) "$neap" "$1" $(arguments "$1") </dev/null ;;
   esac
 }
 
-for example in examples/*.lua README.md docs/guide/*.md; do
+for example in examples/*.lua examples/loaders/*.lua README.md docs/guide/*.md; do
   expect "$example" >"$expected"
   run "$example" 2>&1 | shorten "$example" >"$actual"
   if [ -s "$expected" ] && diff -u "$expected" "$actual"; then

@@ -1,10 +1,11 @@
 -- SPDX-License-Identifier: MIT
 --- The command line: runs a script, a piece of code or a command. A command is
 -- a module `neap.command.NAME`, named in COMMANDS: a table with `usage`,
--- `summary`, and `run(words, commands)`, which returns the exit status.
+-- `summary`, and `run(words, commands)`, which returns the exit status; those
+-- with options are made by neap.console.command.
 -- @module neap.main
 
-local COMMANDS = { "help", "complete" }
+local COMMANDS = { "run", "check", "bench", "complete", "help", "version" }
 
 local luajit = require("neap.base.luajit")
 
@@ -13,7 +14,9 @@ local HERE = debug.getinfo(1, "S").source:match("^@.*/")
 local DONE, FAILED, MISUSED = 0, 1, 2
 local INTERRUPTED = 130 -- bindings/neap.c ends the process by the signal then
 
-local ALIASES = { ["-h"] = "help", ["--help"] = "help" }
+local ALIASES = {
+  ["-h"] = "help", ["--help"] = "help", ["--version"] = "version",
+}
 
 local function complain(status, message)
   io.stdout:flush()
@@ -68,21 +71,6 @@ local function explain(err)
     or text .. stack_of_script()
 end
 
-local SUSPECT = [[
-neap: this LuaJIT compiles pairs() and next() wrongly now and then: bug 829
-help: `neap` keeps it from that; what runs in plain luajit may crash: see
-  docs/guide/troubleshooting.md
-]]
-
-local function print_version()
-  print(("neap %s\n%s"):format(require("neap.base.version"), jit.version))
-  if luajit.is_suspect and luajit.compiles_traversals() then
-    io.stdout:flush()
-    io.stderr:write(SUSPECT)
-  end
-  return DONE
-end
-
 -- Makes `arg` what it is in lua: item 0 is what runs, its arguments follow.
 local function shift(words, by)
   local shifted = {}
@@ -111,15 +99,26 @@ local function execute(chunk, words, by)
   return message and complain(status, message) or status
 end
 
+-- A script that is not there may be a misspelt command.
+local function hint(path)
+  local known = {}
+  for _, name in ipairs(COMMANDS) do
+    known["neap " .. name] = true
+  end
+  local help = require("neap.base.suggest")("neap " .. path, known)
+  return help and "\nhelp: " .. help or ""
+end
+
 local function run_script(words)
   local path = words[1]
   local chunk, message = loadfile(path ~= "-" and path or nil)
-  if not chunk then
-    local is_unreadable = message:match("^cannot ")
-    return complain(is_unreadable and MISUSED or FAILED, message)
+  if chunk then
+    require("neap.base.beside")(path)
+    return execute(chunk, words, 1)
+  elseif message:match("^cannot ") then
+    return complain(MISUSED, message .. hint(path))
   end
-  require("neap.base.beside")(path)
-  return execute(chunk, words, 1)
+  return complain(FAILED, message)
 end
 
 local function run_code(words)
@@ -150,11 +149,10 @@ local function main(words)
   if not first then
     return complain(MISUSED, "nothing to run: see `neap help`")
   end
-  if first == "--version" then
-    return print_version()
-  end
-  luajit.guard()
   local command = find_command(first)
+  if not (command and command.is_bare) then
+    luajit.guard()
+  end
   if command then
     return command.run(words, COMMANDS)
   elseif first == "-e" then

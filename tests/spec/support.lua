@@ -256,18 +256,12 @@ function support.folder()
   return support.shell("mktemp -d"):match("%S+")
 end
 
---- Runs a script in a fresh neap process.
--- @tparam string script its text
--- @tparam[opt] table how env (text before the command), shell (what the shell
---   does before), limit (seconds, 20), redirect (text after the command)
--- @treturn table out, err, status (124: it did not end in time)
-function support.run(script, how)
-  how = how or {}
-  local path = support.write(os.tmpname(), script)
+-- Runs neap with words; `path` is the start of the names of temporary files.
+local function run_words(words, path, how)
   local command = ("exec 2>/dev/null; (%s %s timeout -k 1 %d %s %s >%s.out "
     .. "2>%s.err %s)"):format(
     how.shell or "", how.env or "", how.limit or 20,
-    support.QUOTED_NEAP, path, path, path, how.redirect or "")
+    support.QUOTED_NEAP, words, path, path, how.redirect or "")
   local pipe = assert(io.popen(command .. "\necho $?"))
   local status = tonumber(pipe:read("*a"):match("(%d+)%s*$"))
   pipe:close()
@@ -279,6 +273,28 @@ function support.run(script, how)
   os.remove(path .. ".out")
   os.remove(path .. ".err")
   return result
+end
+
+--- Runs a script in a fresh neap process.
+-- @tparam string script its text
+-- @tparam[opt] table how env (text before the command), shell (what the shell
+--   does before), limit (seconds, 20), redirect (text after the command)
+-- @treturn table out, err, status (124: it did not end in time)
+function support.run(script, how)
+  local path = support.write(os.tmpname(), script)
+  return run_words(path, path, how or {})
+end
+
+--- Runs a command of neap.
+-- @tparam table words its words
+-- @tparam[opt] table how as for support.run
+-- @treturn table out, err, status
+function support.command(words, how)
+  local quoted = {}
+  for k, word in ipairs(words) do
+    quoted[k] = support.quote(word)
+  end
+  return run_words(table.concat(quoted, " "), os.tmpname(), how or {})
 end
 
 --- Whether a process of that id is there, and no zombie.

@@ -48,11 +48,22 @@ function check.caller()
   end
 end
 
+local UNKNOWN = "?"
+local place = UNKNOWN
+
+--- Sets what check.where() returns where the stack has no line of a script: it
+-- called neap by a tail call. Returns what it was.
+function check.set_place(where)
+  local before = place
+  place = where
+  return before
+end
+
 --- Where a stage is made, for messages: "train.lua:12", or "?".
 function check.where()
   local info = check.caller()
   if not info or info.currentline < 0 then
-    return "?"
+    return place
   end
   return ("%s:%d"):format(info.short_src, info.currentline)
 end
@@ -61,7 +72,7 @@ end
 function check.located(message)
   message = tostring(message)
   local where = check.where() .. ": "
-  local is_whole = where == "?: " or message:sub(1, #where) == where
+  local is_whole = where == UNKNOWN .. ": " or message:sub(1, #where) == where
   return is_whole and message or where .. message
 end
 
@@ -99,12 +110,12 @@ local function counted(narg, called)
   return called.is_method and narg - 1 or narg, called.name
 end
 
-local UNKNOWN = { name = "?" }
+local NAMELESS = { name = "?" }
 
 --- Raises in Lua's own words: bad argument #2 to 'batch' (...).
 function check.fail(narg, message, help)
   local _, called = check.caller()
-  local number, name = counted(narg, called or UNKNOWN)
+  local number, name = counted(narg, called or NAMELESS)
   check.raise(number == 0
     and ("calling '%s' on bad self (%s)"):format(name, message)
     or ("bad argument #%d to '%s' (%s)"):format(number, name, message), help)

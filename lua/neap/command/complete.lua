@@ -5,7 +5,7 @@
 -- file's name may stand.
 -- @module neap.command.complete
 
-local traverse = require("neap.base.traverse")
+local output = require("neap.console.output")
 
 local complete = {
   usage = "neap complete WORD...",
@@ -31,39 +31,23 @@ local function options_of(name)
   return list
 end
 
--- The parameters that a file declares; none if it is no loader. What it prints
--- is no answer.
+-- The parameters that a file declares; none if it is no loader.
 local function parameters_of(path)
-  local chunk = loadfile(path)
-  if not chunk then
-    return {}
-  end
-  setfenv(chunk, setmetatable({ print = function() end }, { __index = _G }))
-  local ok, loader = pcall(chunk)
-  return ok and type(loader) == "table" and loader.params or {}
-end
-
-local function values_of(parameter)
-  if type(parameter) == "table" and parameter.choices then
-    return parameter.choices
-  end
-  local default = parameter
-  if type(parameter) == "table" then
-    default = parameter.default
-  end
-  return type(default) == "boolean" and BOOLEANS or {}
+  local ok, file = pcall(require("neap.loader.file").read, path)
+  return ok and file.parameters or {}
 end
 
 local function assignments(path, last)
-  local parameters, list = parameters_of(path), {}
-  local name = last:match("^([^=]+)=")
-  if name then
-    for _, value in ipairs(values_of(parameters[name])) do
-      list[#list + 1] = name .. "=" .. tostring(value)
-    end
-  else
-    for _, key in ipairs(traverse.keys(parameters)) do
-      list[#list + 1] = key .. "="
+  local list, name = {}, last:match("^([^=]+)=")
+  for _, parameter in ipairs(parameters_of(path)) do
+    if not name then
+      list[#list + 1] = parameter.name .. "="
+    elseif parameter.name == name then
+      local values = parameter.type == "boolean" and BOOLEANS
+        or parameter.choices or {}
+      for _, value in ipairs(values) do
+        list[#list + 1] = name .. "=" .. tostring(value)
+      end
     end
   end
   return list
@@ -94,6 +78,7 @@ local function candidates(words, commands)
 end
 
 function complete.run(words, commands)
+  output.open() -- a loader file may print
   local last, list = words[#words], {}
   for _, word in ipairs(candidates(words, commands)) do
     if word:sub(1, #last) == last then
@@ -101,8 +86,7 @@ function complete.run(words, commands)
     end
   end
   table.sort(list)
-  io.write(table.concat(list))
-  return 0
+  return output.send(table.concat(list))
 end
 
 return complete

@@ -66,12 +66,22 @@ local function call(f, ...)
   return f(...)
 end
 
+-- The line of a function, for the stages of its last line, which is a tail
+-- call: `return neap.range(3)`. The whole file has none.
+local function place_of(file, f)
+  local info = debug.getinfo(f, "S")
+  return info.what ~= "Lua" and file.where
+    or ("%s:%d"):format(info.short_src, info.linedefined)
+end
+
 -- Calls f(...) of a file in its folder, on a stack of its own: so what neap
 -- says of the caller's line is about the file, not about what opened it.
 local function run(file, f, ...)
   local co = coroutine.create(call)
-  local inside = folder.enter(file.folder)
+  local inside, before = folder.enter(file.folder),
+    check.set_place(place_of(file, f))
   local ok, x, is_over = resume(co, f, ...)
+  check.set_place(before)
   folder.leave(inside)
   if not is_over then
     refuse(C.NEAP_EBUILD, file.path, "it yielded")

@@ -4,10 +4,10 @@
 -- @module neap.prefetch.report
 
 local lib = require("neap.base.lib")
-local statistics = require("neap.prefetch.statistics")
+local units = require("neap.base.units")
 
 local C = lib.C
-local seconds_text, share_text = statistics.seconds_text, statistics.share_text
+local seconds_text, share_text = units.seconds, units.share
 
 local SECONDS_MIN = 0.05 -- of a loop that tells something
 local WAIT_MIN = 0.1 -- of the time: the script waits for items
@@ -31,7 +31,7 @@ end
 local function cheaper(report)
   local stage = dearest(report.stages)
   return stage and ("make %s cheaper (%s of the computing)"):format(stage.name,
-    share_text(stage.share, 1))
+    share_text(stage.share))
 end
 
 local verdicts = {}
@@ -54,15 +54,15 @@ function verdicts.workers(report)
     or ("%smore workers than the %d cores help only items that wait, for a "
       .. "disk or a network"):format(what and what .. "; " or "", cores)
   return ("The workers limit: they computed for %s of the time, and the script "
-    .. "waited for %s.\nhelp: %s"):format(share_text(report.busy_share, 1),
-    share_text(report.wait_share, 1), help)
+    .. "waited for %s.\nhelp: %s"):format(share_text(report.busy_share),
+    share_text(report.wait_share), help)
 end
 
 function verdicts.script(report)
   local enough = math.max(1,
     math.ceil(report.workers * report.busy_share / BUSY_MIN))
   return ("The script limits: items were ready when it asked for them; it "
-    .. "waited for %s of the time.%s"):format(share_text(report.wait_share, 1),
+    .. "waited for %s of the time.%s"):format(share_text(report.wait_share),
     enough < report.workers and ("\nhelp: nothing to do in the loader; %d of "
       .. "the %d workers would do"):format(enough, report.workers) or "")
 end
@@ -75,7 +75,7 @@ function verdicts.handing(report)
     .. "they are read by index in no order, each is waited for"
   return ("Neither limits alone: the script waited for %s of the time, though "
     .. "workers computed for only %s.\nhelp: %s"):format(
-    share_text(report.wait_share, 1), share_text(report.busy_share, 1), help)
+    share_text(report.wait_share), share_text(report.busy_share), help)
 end
 
 local function limit_of(report)
@@ -129,9 +129,9 @@ function Report.__tostring(t)
   local lines = {
     ("%.0f items in %s"):format(t.items, seconds_text(t.seconds)),
     ("script:  waited %s for the first item, then %s of the time"):format(
-      seconds_text(t.start), share_text(t.wait_share, 1)),
+      seconds_text(t.start), share_text(t.wait_share)),
     ("workers: computed %s (%s), waited %s, %d together"):format(
-      seconds_text(t.busy), share_text(t.busy_share, 1), seconds_text(t.idle),
+      seconds_text(t.busy), share_text(t.busy_share), seconds_text(t.idle),
       t.workers),
     head:format("stage", "calls", "seconds", "share"),
   }
@@ -140,7 +140,7 @@ function Report.__tostring(t)
   end
   for _, stage in ipairs(t.stages) do
     lines[#lines + 1] = head:format(stage.name, ("%.0f"):format(stage.calls),
-      seconds_text(stage.seconds), share_text(stage.share, 1))
+      seconds_text(stage.seconds), share_text(stage.share))
   end
   lines[#lines + 1] = ("(estimated from %.0f timed items)"):format(t.timed)
   lines[#lines + 1] = t.advice

@@ -4,6 +4,7 @@
 
 local ffi = require("ffi")
 local lib = require("neap.base.lib")
+local units = require("neap.base.units")
 
 local C = lib.C
 
@@ -11,35 +12,7 @@ local statistics = {}
 
 -- -- Text --------------------------------------------------------------------
 
--- A number with a unit of the list, {{name, size}, ...}, largest first.
-local function scaled(value, units)
-  for k, unit in ipairs(units) do
-    if value >= unit[2] or k == #units then
-      local x = value / unit[2]
-      local digits = (x >= 100 or x == 0 or unit[2] == 1 and x % 1 == 0) and 0
-        or x >= 10 and 1 or 2
-      return ("%." .. digits .. "f %s"):format(x, unit[1])
-    end
-  end
-end
-
-local SECONDS = { { "s", 1 }, { "ms", 1e-3 }, { "us", 1e-6 }, { "ns", 1e-9 } }
-local BYTES = { { "GB", 1e9 }, { "MB", 1e6 }, { "kB", 1e3 }, { "B", 1 } }
-
-function statistics.seconds_text(seconds)
-  return seconds == 0 and "0 s" or scaled(seconds, SECONDS)
-end
-
-function statistics.bytes_text(bytes)
-  return scaled(bytes, BYTES)
-end
-
-local seconds_text, bytes_text = statistics.seconds_text, statistics.bytes_text
-
---- A part of a whole as text: "81 %".
-function statistics.share_text(part, whole)
-  return whole > 0 and ("%.0f %%"):format(100 * part / whole) or "0 %"
-end
+local seconds_text, bytes_text = units.seconds, units.bytes
 
 local HEAD = "%-8s%10s%12s%12s%12s  %s"
 
@@ -56,7 +29,7 @@ function Stats.__tostring(t)
       seconds_text(t.seconds), t.rate, t.workers[1]
       and (", %s/s"):format(bytes_text(t.bytes_rate)) or ""),
     ("the script waited %s (%s), %s of it for the first item"):format(
-      seconds_text(t.wait), statistics.share_text(t.wait, t.seconds),
+      seconds_text(t.wait), units.share(t.seconds > 0 and t.wait / t.seconds or 0),
       seconds_text(t.start)),
   }
   if t.workers[1] then

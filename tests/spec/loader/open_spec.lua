@@ -76,6 +76,19 @@ describe("neap.open", function()
     assert.same({ 5, 6 }, open(path):totable())
   end)
 
+  it("places the stages of a tail call, which leaves no line", function()
+    local path = write("tail.lua", 'local neap = require("neap")\n'
+      .. "return neap.loader{\n  build = function()\n"
+      .. "    return neap.range(2):map(error)\n  end }")
+    local ok, e = pcall(open(path).totable, open(path))
+    assert.is_false(ok)
+    assert.equal("map (" .. path .. ":3)", e.stage)
+    path = write("list.lua", 'return require("neap").range(2):map(error)')
+    ok, e = pcall(open(path).totable, open(path))
+    assert.is_false(ok)
+    assert.equal("map (" .. path .. ")", e.stage)
+  end)
+
   it("takes a prefetch apart, with its options", function()
     local path = write("prefetch.lua",
       'return require("neap").range(3):prefetch({ workers = 1, buffered = 4 })')
