@@ -29,7 +29,8 @@ function Stats.__tostring(t)
       seconds_text(t.seconds), t.rate, t.workers[1]
       and (", %s/s"):format(bytes_text(t.bytes_rate)) or ""),
     ("the script waited %s (%s), %s of it for the first item"):format(
-      seconds_text(t.wait), units.share(t.seconds > 0 and t.wait / t.seconds or 0),
+      seconds_text(t.wait),
+      units.share(t.seconds > 0 and t.wait / t.seconds or 0),
       seconds_text(t.start)),
   }
   if t.workers[1] then

@@ -111,7 +111,7 @@ item
       "local f = io.open('/etc/passwd')")
     assert.matches("\ncannot travel: cannot send the function at "
       .. path:gsub("%p", "%%%0") .. ":4 to a worker: its upvalue 'f' is a "
-      .. "userdata %(file%)", r.out)
+      .. "file;", r.out)
     assert.equal(1, r.status)
   end)
 

@@ -250,7 +250,7 @@ describe("the neap executable", function()
         .. " directory\n"):format(folder), said)
       assert.equal(2, status)
       assert.equal("neap: cannot open rnu: No such file or directory\n"
-        .. "help: did you mean neap run?\n", (neap("rnu")))
+        .. "help: did you mean 'neap run'?\n", (neap("rnu")))
       for _, words in ipairs({ {}, { "-e" }, { "--bad" }, { folder } }) do
         said, status = neap(unpack(words))
         assert.truthy(said:find("^neap: [^\n]+\n$"))

@@ -114,7 +114,7 @@ describe("neap run", function()
   it("refuses what the loader does not know", function()
     local start = ("neap: cannot open the loader %s: %s:2: "):format(path, path)
     refused(2, start .. "unknown parameter 'cuont'; known are batch, count, "
-      .. "fails_at, name\nhelp: did you mean count?\n", path, "cuont=1")
+      .. "fails_at, name\nhelp: did you mean 'count'?\n", path, "cuont=1")
     refused(2, start .. "parameter 'count': integer expected, got \"x\"\n",
       path, "count=x")
     refused(2, ("neap: cannot open the loader %s: parameter 'count' is given "
