@@ -356,6 +356,10 @@ static int check_read(const neap__consumer *c, neap_error *error) {
       c->lender->held_max);
 }
 
+static uint32_t awaited_by(const neap__consumer *c) {
+  return c->is_ordered ? c->head : NEAP__ANY_ENTRY;
+}
+
 static void begin(neap__consumer *c) {
   if (c->began_ns == 0) c->began_ns = neap__now_ns();
 }
@@ -372,10 +376,6 @@ static void end(neap__consumer *c) {
 int64_t neap__consumer_elapsed(const neap__consumer *c) {
   return c->began_ns == 0 ? c->spent_ns
                           : c->spent_ns + neap__now_ns() - c->began_ns;
-}
-
-static uint32_t awaited_by(const neap__consumer *c) {
-  return c->is_ordered ? c->head : NEAP__ANY_ENTRY;
 }
 
 int neap__consumer_next(neap__consumer *c, bool may_wait, neap_run *run,

@@ -180,6 +180,13 @@ local function check_limits(options)
   end
 end
 
+--- Returns why a sequence cannot be prefetched, or nil.
+function Prefetch.refusal(source)
+  return source.ends_early and "cannot prefetch batches above a skip: they are "
+    .. "whole only where one process puts all of them together\nhelp: "
+    .. "prefetch first: s:skip():prefetch(...):batch(...)" or nil
+end
+
 --- Returns the same items, computed ahead by worker processes.
 -- @function prefetch
 -- @tparam Sequence source
@@ -197,10 +204,9 @@ local function prefetch(source, options)
   source = handle.check(1, source)
   options = check.options(2, options, OPTIONS)
   check_limits(options)
-  if source.ends_early then
-    check.raise("cannot prefetch batches above a skip: they are whole only "
-      .. "where one process puts all of them together\nhelp: prefetch first: "
-      .. "s:skip():prefetch(...):batch(...)")
+  local why = Prefetch.refusal(source)
+  if why then
+    check.raise(why)
   end
   local pool = Pool.make(options)
   if pool.workers > 0 then
