@@ -279,6 +279,7 @@ typedef struct neap_pool_options {
   uint64_t slot_bytes;   /* address space of a slot */
   int64_t timeout_ns;    /* that one item may take; 0: any time */
   uint64_t memory_bytes; /* that a worker may allocate; 0: any number */
+  int64_t wait_ns;       /* that a read may wait, as of neap_options; 0: any */
 } neap_pool_options;
 
 /*

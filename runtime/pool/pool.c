@@ -30,6 +30,8 @@ static int check_options(const neap_pool_options *options, neap_error *error) {
     what = "retries must be 0 or more";
   else if (options->timeout_ns < 0)
     what = "timeout_ns must be 0 or more";
+  else if (options->wait_ns < 0)
+    what = "wait_ns must be 0 or more";
   else if (options->span < 0)
     what = "span must be 0 or more";
   else if (options->slot_bytes < 1ull << NEAP_SLOT_BITS_MIN ||
@@ -145,6 +147,7 @@ static void set_up(neap_pool *pool, const neap_pool_options *options) {
       .chunk = chunk < options->buffered ? chunk : options->buffered,
       .is_ordered = options->ordered != 0,
       .span = options->ordered != 0 ? 0 : options->span,
+      .wait_ns_max = options->wait_ns,
       .has_cores = neap_cores() > 1,
   };
   pool->lender = (neap__lender){
