@@ -6,6 +6,8 @@
 cd "$(dirname "$0")/.." || exit 1
 
 neap=${NEAP_EXECUTABLE:-build/bin/neap}
+root=$PWD
+program=$(realpath "$neap")
 expected=$(mktemp)
 actual=$(mktemp)
 trap 'rm -f "$expected" "$actual"' EXIT
@@ -37,14 +39,34 @@ expect() {
     echo "checksum of all batches: N"
     echo "accuracy on the test images: N" ;;
   README.md)
-    echo "1 tensor f32 32x3x64x64 {N, ...}"
-    echo "2 tensor f32 32x3x64x64 {N, ...}" ;;
+    echo "1 tensor f32 4x256 {N, ...}"
+    echo "2 tensor f32 4x256 {N, ...}" ;;
   *) sed -n 's/.*--> \{0,1\}//p' "$1" ;;
   esac
 }
 
+# A page with files, which are blocks that have a name, is run in a folder of its
+# own; its main.c runs first.
+run_page() {
+  folder=$(mktemp -d)
+  awk -v folder="$folder" '/^```/ { out = ""; if (NF == 2) out = folder "/" $2
+      next } out { print > out }' "$1"
+  code=$(sed -n '/^```lua$/,/^```$/{/^```/!p;}' "$1")
+  (
+    cd "$folder" || exit 1
+    if [ -f main.c ]; then
+      cc -std=c99 -I "$root/runtime/include" main.c -o main \
+        "$root/build/lib/libneap.a" -lz -lm -ldl -lpthread &&
+        NEAP_WORKER=$program ./main
+    fi
+    echo "$code" | "$program" -
+  )
+  rm -r "$folder"
+}
+
 run() {
   case $1 in
+  docs/guide/embed.md) run_page "$1" ;;
   *.md) sed -n '/^```lua$/,/^```$/{/^```/!p;}' "$1" | "$neap" - ;;
   *) "$neap" "$1" $(arguments "$1") </dev/null ;;
   esac

@@ -13,11 +13,18 @@
 -- A new adapter is one file and one name here.
 -- @module neap
 
+if not rawget(_G, "jit") then
+  error("cannot load neap: it needs LuaJIT 2.1, and this is " .. _VERSION
+    .. "\nhelp: run the script with `neap` or `luajit`", 0)
+end
+
+local add_folder = require("neap.base.beside")
 local check = require("neap.base.check")
 local errors = require("neap.base.errors")
 local borrow = require("neap.value.borrow")
 local handle = require("neap.sequence.handle")
 local array = require("neap.tensor.array")
+local suggest = require("neap.base.suggest")
 local traverse = require("neap.base.traverse")
 
 local SOURCES = { "range", "from", "from_iter", "rep", "idx" }
@@ -36,6 +43,7 @@ local neap = {
   stack = require("neap.tensor.stack"),
   keep = borrow.keep,
   release = borrow.release,
+  per_worker = require("neap.prefetch.per_worker").make,
 }
 traverse.each(neap, check.register)
 check.register("stack", getmetatable(neap.stack).__call)
@@ -48,26 +56,17 @@ local function add(room, name)
   return descriptor
 end
 
--- neap.map(f, s, ...) is s:map(f, ...).
-local function swapped(make)
-  return function(s, f, ...)
-    return (make(f, s, ...))
-  end
-end
-
 for _, name in ipairs(SOURCES) do
   add("source", name)
+  handle.no_method(name)
 end
 
 for _, name in ipairs(ADAPTERS) do
   local adapter = add("adapter", name)
-  local method = adapter.make
-  if adapter.function_first then
-    method = swapped(method)
-    check.register(name, method, true)
-  end
-  if not adapter.is_function then
-    handle.method(name, method)
+  if adapter.is_function then
+    handle.no_method(name)
+  else
+    handle.method(name, adapter.make, adapter.function_first)
   end
 end
 
@@ -76,6 +75,12 @@ neap.open = require("neap.loader.open")
 check.register("loader", neap.loader)
 check.register("open", neap.open)
 
+-- A script of a plain LuaJIT. (`neap` has done so for its own; workers have no
+-- script.)
+if type(arg) == "table" and type(arg[0]) == "string" then
+  add_folder(arg[0])
+end
+
 neap.take = neap.gather
 handle.method("take", neap.gather)
 
@@ -83,4 +88,10 @@ handle.method("take", neap.gather)
 neap.each = handle.each
 check.register("each", neap.each)
 
-return neap
+-- For a name that is not there; to look whether it is, use rawget().
+local function raise_unknown(_, name)
+  check.raise(("neap has no function '%s'"):format(tostring(name)),
+    suggest(tostring(name), neap))
+end
+
+return setmetatable(neap, { __index = raise_unknown })

@@ -83,7 +83,7 @@ static bool read_parameters(neap__built *built, const char *at,
 /* Copies the texts: a child of the builder might still write to the plan. */
 static bool read_texts(neap__built *built, const uint8_t *texts,
                        uint64_t bytes) {
-  built->texts = malloc(bytes + 1);
+  built->texts = calloc(1, bytes + 1);
   if (built->texts == NULL) return false;
   memcpy(built->texts, texts, bytes);
   const char *at = built->texts, *end = at + bytes;
@@ -168,9 +168,15 @@ static int receive(build *b, neap_error *error) {
                         .msg_iovlen = 1,
                         .msg_control = control,
                         .msg_controllen = sizeof control};
+  if (b->built->builder.socket < 0) return NEAP_AGAIN; /* it has hung up */
   memset(&from, 0, sizeof from);
   const ssize_t bytes =
       recvmsg(b->built->builder.socket, &head, MSG_CMSG_CLOEXEC);
+  if (bytes < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNRESET)
+    return neap__error_set(error, NEAP_ESYSTEM, errno,
+                           "cannot open the loader %s: cannot hear the process "
+                           "that runs it",
+                           b->path);
   if (bytes <= 0) return NEAP_AGAIN; /* its end is told by its pidfd */
   take_descriptors(&head, fds);
   b->built->heap_fd = neap__descriptor_raise(fds[1]);

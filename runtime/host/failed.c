@@ -13,10 +13,10 @@
 #include "base/error.h"
 #include "host/loader.h"
 
-enum { KIND, MESSAGE, STAGE, OUTER_STAGE, TRACEBACK, TEXTS };
+enum { KIND, MESSAGE, STAGE, OUTER_STAGE, TRACEBACK, HELP, TEXTS };
 
 static const char *const text_names[TEXTS] = {
-    "kind", "message", "stage", "outer_stage", "traceback",
+    "kind", "message", "stage", "outer_stage", "traceback", "help",
 };
 
 struct neap__failed {
@@ -45,7 +45,9 @@ static const char *kind_of_status(int status) {
 
 static char *copy_text(const neap_run *run, const neap_cell *cell) {
   const char *text = neap_cell_string(run, cell, NULL);
-  return text == NULL ? NULL : strndup(text, cell->count);
+  char *copy = text == NULL ? NULL : calloc(1, (size_t)cell->count + 1);
+  if (copy != NULL) memcpy(copy, text, cell->count);
+  return copy;
 }
 
 /* A whole number of a worker, from 1, as one from 0; or -1. */
@@ -110,6 +112,7 @@ neap__failed *neap__failed_new(const neap_run *run, int32_t k,
   about->stage = failed->texts[STAGE];
   about->outer_stage = failed->texts[OUTER_STAGE];
   about->traceback = failed->texts[TRACEBACK];
+  about->help = failed->texts[HELP];
   return failed;
 }
 
@@ -140,6 +143,12 @@ static void append_stage(char *text, size_t size, const char *what,
     snprintf(text + used, size - used, "\n  in %s", stage);
 }
 
+static void append(neap_error *error, const char *link, const char *text) {
+  const size_t used = strlen(error->text);
+  if (text != NULL)
+    snprintf(error->text + used, sizeof error->text - used, "%s%s", link, text);
+}
+
 int neap__failed_tell(const neap__failed *failed, int64_t index,
                       neap_error *error) {
   const neap_failure *about = &failed->about;
@@ -150,10 +159,7 @@ int neap__failed_tell(const neap__failed *failed, int64_t index,
                about->stage);
   append_stage(error->text, sizeof error->text, "for", about->outer_index,
                about->outer_stage);
-  if (about->traceback != NULL) {
-    const size_t used = strlen(error->text);
-    snprintf(error->text + used, sizeof error->text - used, "\n%s",
-             about->traceback);
-  }
+  append(error, "\nhelp: ", about->help);
+  append(error, "\n", about->traceback);
   return about->status;
 }

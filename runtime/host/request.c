@@ -2,12 +2,9 @@
 /* A host's request to its builder: path, options and parameters as texts. */
 #include "host/request.h"
 
-#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/error.h"
 #include "base/library.h"
 #include "ring/ring.h"
 
@@ -32,57 +29,47 @@ static int32_t list_options(const neap_options *o, named list[NAMED_MAX]) {
   return count;
 }
 
-static void put(FILE *file, const char *text) {
-  fwrite(text, 1, strlen(text) + 1, file);
+/* Each of these appends texts to what is at `to`, or counts their bytes if it
+   is NULL. They return how many bytes there are then. */
+static uint64_t put(char *to, uint64_t used, const char *text) {
+  const size_t bytes = strlen(text) + 1;
+  if (to != NULL) memcpy(to + used, text, bytes);
+  return used + bytes;
 }
 
-static void put_integer(FILE *file, int64_t value) {
-  fprintf(file, "%lld%c", (long long)value, '\0');
+static uint64_t put_integer(char *to, uint64_t used, int64_t value) {
+  char text[32];
+  snprintf(text, sizeof text, "%lld", (long long)value);
+  return put(to, used, text);
 }
 
-static bool write_request(FILE *file, const char *path,
-                          const neap_options *options) {
+static uint64_t put_request(char *to, const char *path,
+                            const neap_options *options) {
   named list[NAMED_MAX];
   const int32_t count = list_options(options, list);
-  put(file, path);
-  put_integer(file, count);
+  uint64_t used = put(to, 0, path);
+  used = put_integer(to, used, count);
   for (int32_t k = 0; k < count; k++) {
-    put(file, list[k].name);
-    put_integer(file, list[k].value);
+    used = put(to, used, list[k].name);
+    used = put_integer(to, used, list[k].value);
   }
-  put_integer(file, options->parameter_count);
+  used = put_integer(to, used, options->parameter_count);
   for (int32_t k = 0; k < options->parameter_count; k++) {
-    put(file, options->parameters[k].name);
-    put(file, options->parameters[k].text);
+    used = put(to, used, options->parameters[k].name);
+    used = put(to, used, options->parameters[k].text);
   }
-  return !ferror(file);
+  return used;
 }
 
-static int copy_to_segment(const char *request, uint64_t bytes,
-                           neap__segment *out, neap_error *error) {
+int neap__request_open(const char *path, const neap_options *options,
+                       neap__segment *out, neap_error *error) {
+  const uint64_t bytes = put_request(NULL, path, options);
   const int rc = neap__segment_open(out, "neap-request",
                                     neap__ring_bytes(1, 1, 1, bytes), error);
   if (rc != NEAP_OK) return rc;
   neap__ring_format(out->base, 1, 1, 1, 1, bytes);
   neap__control *control = (neap__control *)(void *)out->base;
   neap__library_describe(control->host, sizeof control->host);
-  memcpy(out->base + control->chain_offset, request, bytes);
+  put_request((char *)out->base + control->chain_offset, path, options);
   return NEAP_OK;
-}
-
-int neap__request_open(const char *path, const neap_options *options,
-                       neap__segment *out, neap_error *error) {
-  char *request = NULL;
-  size_t bytes = 0;
-  *out = (neap__segment){.fd = -1};
-  FILE *file = open_memstream(&request, &bytes);
-  bool is_written = file != NULL && write_request(file, path, options);
-  if (file != NULL && fclose(file) != 0) is_written = false;
-  const int rc = is_written ? copy_to_segment(request, bytes, out, error)
-                            : neap__error_set(error, NEAP_EMEMORY, 0,
-                                              "cannot open the loader %s: "
-                                              "memory is short",
-                                              path);
-  free(request);
-  return rc;
 }

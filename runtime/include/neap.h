@@ -64,21 +64,22 @@ enum { NEAP_ABI = 1 };
 
 enum {
   NEAP_OK = 0,
-  NEAP_END = 1,        /* after the last item */
-  NEAP_AGAIN = 2,      /* nothing ready yet */
-  NEAP_EINVAL = -1,    /* an argument is wrong */
-  NEAP_EMEMORY = -2,   /* memory or address space is short */
-  NEAP_ESYSTEM = -3,   /* the system refused; `system` holds errno */
-  NEAP_EFORMAT = -4,   /* a file is not in its format */
-  NEAP_EDAMAGED = -5,  /* shared memory contains what no writer writes */
-  NEAP_EWORKER = -6,   /* workers could not start, or keep dying */
-  NEAP_EHELD = -7,     /* the caller holds all the slots that may be held */
-  NEAP_ECLOSED = -8,   /* used after its close, or in a forked child */
-  NEAP_EDEATH = -9,    /* workers died of an item */
-  NEAP_ETIMEOUT = -10, /* longer than timeout_ns, or build_timeout_ns */
-  NEAP_EROOM = -11,    /* an item is larger than a slot */
-  NEAP_EITEM = -12,    /* an item failed: a function of the chain raised */
-  NEAP_EBUILD = -13    /* a loader file failed, or describes no loader */
+  NEAP_END = 1,           /* after the last item */
+  NEAP_AGAIN = 2,         /* nothing ready yet */
+  NEAP_EINVAL = -1,       /* an argument is wrong */
+  NEAP_EMEMORY = -2,      /* memory or address space is short */
+  NEAP_ESYSTEM = -3,      /* the system refused; `system` holds errno */
+  NEAP_EFORMAT = -4,      /* a file is not in its format */
+  NEAP_EDAMAGED = -5,     /* shared memory contains what no writer writes */
+  NEAP_EWORKER = -6,      /* workers could not start, or keep dying */
+  NEAP_EHELD = -7,        /* the caller holds all the slots that may be held */
+  NEAP_ECLOSED = -8,      /* used after its close, or in a forked child */
+  NEAP_EDEATH = -9,       /* workers died of an item */
+  NEAP_ETIMEOUT = -10,    /* longer than timeout_ns, or build_timeout_ns */
+  NEAP_EROOM = -11,       /* an item is larger than a slot */
+  NEAP_EITEM = -12,       /* an item failed: a function of the chain raised */
+  NEAP_EBUILD = -13,      /* a loader file failed, or describes no loader */
+  NEAP_EINTERRUPTED = -14 /* neap_interrupt() was called */
 };
 
 typedef struct neap_error {
@@ -93,6 +94,17 @@ const char *neap_cdef(void);
 const char *neap_version(void);
 /* NEAP_ABI of the loaded library. */
 int neap_abi(void);
+
+/*
+ * Makes the read that waits, or else the next one, return NEAP_EINTERRUPTED,
+ * once; the iteration may go on afterwards. A handler of SIGINT calls it, on
+ * the thread that reads, installed without SA_RESTART.
+ *
+ * Threads: any, and signal handlers.
+ */
+void neap_interrupt(void);
+/* Takes it back: returns 1 if no read has returned for it yet, else 0. */
+int neap_interrupt_take(void);
 /* sizeof the struct of that name ("neap_tensor"), or 0; for checks at load. */
 size_t neap_sizeof(const char *name);
 /* The name of a status, "NEAP_EINVAL"; static. */
@@ -242,12 +254,14 @@ void neap_close(neap_loader *loader);
  *
  * Owns:    the caller holds *item until neap_item_release().
  * Returns: NEAP_OK; NEAP_END after the last item of the epoch, until the next
- *          neap_seek(); NEAP_AGAIN, if options.wait_ns is over; NEAP_EITEM,
- * NEAP_EDEATH, NEAP_ETIMEOUT, NEAP_EMEMORY, NEAP_EROOM or NEAP_EDAMAGED if this
- * item failed: then *item is set too (neap_item_error() tells more; release
- * it), and the next call hands out the item after it. With any other error
- * *item is NULL: NEAP_EHELD if the host holds too many items, NEAP_EWORKER if
- * workers cannot start or keep dying, NEAP_ECLOSED, NEAP_ESYSTEM.
+ *          neap_seek(); NEAP_AGAIN once options.wait_ns is over; NEAP_EITEM,
+ *          NEAP_EDEATH, NEAP_ETIMEOUT, NEAP_EMEMORY, NEAP_EROOM or
+ *          NEAP_EDAMAGED if this item failed: then *item is set
+ *          too (neap_item_error() tells more; release it), and the next call
+ *          hands out the item after it. With any other error *item is NULL:
+ *          NEAP_EHELD if the host holds too many items, NEAP_EWORKER if workers
+ *          cannot start or keep dying, NEAP_EINTERRUPTED (neap_interrupt()),
+ *          NEAP_ECLOSED, NEAP_ESYSTEM.
  */
 int neap_next(neap_loader *loader, neap_item **item, neap_error *error);
 
@@ -313,6 +327,8 @@ typedef struct neap_stats {
   int32_t held;     /* slots that the host holds; a slot has one item or more */
   int32_t held_max; /* that it may hold */
   int32_t pid;      /* of the worker; 0: none runs */
+  int32_t slots;    /* of the loader; 0 for a worker */
+  uint64_t slot_bytes; /* address space of each */
 } neap_stats;
 
 int neap_read_stats(const neap_loader *loader, neap_stats *out,
@@ -355,6 +371,7 @@ typedef struct neap_failure {
   const char *traceback;
   int64_t index;       /* of the item in that stage, 0-based; or -1 */
   int64_t outer_index; /* in the outer stage; or -1 */
+  const char *help;    /* what to do about it */
 } neap_failure;
 
 /* Returns NEAP_OK, or the status with which the item failed; NEAP_EINVAL for an
@@ -411,8 +428,8 @@ int neap_value_count(const neap_value *table, uint32_t *list_count,
 /* Item k of the list, 0-based; NEAP_EINVAL beyond it. */
 int neap_value_at(const neap_value *table, uint32_t k, neap_value *out,
                   neap_error *error);
-/* The field of that name; NEAP_EINVAL if there is none, and the text tells the
-   nearest name. */
+/* The field of that name; NEAP_EINVAL if there is none, and the text lists
+   those that there are. */
 int neap_value_field(const neap_value *table, const char *name, neap_value *out,
                      neap_error *error);
 /* Pair k of the pairs, 0-based, in any order. */

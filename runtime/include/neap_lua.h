@@ -199,6 +199,10 @@ typedef struct neap_writer {
   uint64_t used;    /* of the slot, from its start */
   uint64_t limit;   /* of `used`: some bytes are reserved for failures */
   uint64_t item;    /* `used` when the last item ended */
+  uint64_t undone;  /* `used` at most before it was undone, or 0 */
+  double allocated; /* bytes of tensors since the last item ended: allocated, */
+  double delivered; /* put, */
+  double in_place;  /* and put without a copy */
 } neap_writer;
 
 /* Begins a run of `count` items. The slot is aligned to 64 bytes. */
@@ -245,7 +249,9 @@ enum {
   NEAP_WORKERS_MAX = 512,
   NEAP_SLOT_BITS_MIN = 16, /* slot_bytes is 2^16 to 2^46 */
   NEAP_SLOT_BITS_MAX = 46,
-  NEAP_EXIT_MEMORY = 112 /* exit status of a worker that found no memory */
+  NEAP_SLOT_BITS = 30,       /* of slots whose size is not given */
+  NEAP_SLOT_BITS_LEAST = 22, /* of these where address space is short */
+  NEAP_EXIT_MEMORY = 112     /* exit status of a worker that found no memory */
 };
 
 /* Cores that this process may use, by its affinity and its cgroup's quota. */
@@ -276,7 +282,9 @@ typedef struct neap_pool_options {
   int32_t span;          /* unordered: most items from the oldest one not yet
                             delivered to the newest; 0: any number */
   int32_t heap_fd;       /* shared tensors, or -1 */
-  uint64_t slot_bytes;   /* address space of a slot */
+  uint64_t slot_bytes;   /* address space of a slot; 0: 2^NEAP_SLOT_BITS, or
+                            less, to 2^NEAP_SLOT_BITS_LEAST, where address space
+                            is short: then half of what is free stays free */
   int64_t timeout_ns;    /* that one item may take; 0: any time */
   uint64_t memory_bytes; /* that a worker may allocate; 0: any number */
   int64_t wait_ns;       /* that a read may wait, as of neap_options; 0: any */
@@ -369,7 +377,7 @@ typedef struct neap_worker neap_worker;
 
 /*
  * A run to compute, and the slot to write it to. Zero-filled before its first
- * use, then reused; the fields below `progress` are internal.
+ * use, then reused; the fields below `undone` are internal.
  */
 typedef struct neap_task {
   int64_t epoch;
@@ -380,6 +388,7 @@ typedef struct neap_task {
   uint64_t bytes;    /* that may be written */
   int32_t *progress; /* write the number of the item here, from 0 in the run,
                         before it is computed: timeouts are measured by it */
+  uint64_t undone;   /* bytes that were written, though not used; or 0 */
   uint64_t ticket;
   int64_t began_ns;
   int32_t entry;
@@ -401,14 +410,18 @@ const void *neap_worker_chain(const neap_worker *worker, uint64_t *bytes);
  * NEAP_ESYSTEM if the system refuses.
  */
 int neap_worker_limit(neap_worker *worker, neap_error *error);
-/*
- * Ends this process at once with exit status NEAP_EXIT_MEMORY: an item ran out
- * of memory. The host starts another worker, which may retry the item.
- */
-void neap_worker_exhausted(neap_worker *worker);
+/* The bytes of that limit; 0: none. */
+uint64_t neap_worker_memory(const neap_worker *worker);
 /* This worker's number, 0-based; the descriptor of shared tensors, or -1. */
 int32_t neap_worker_number(const neap_worker *worker);
 int32_t neap_worker_heap_fd(const neap_worker *worker);
+/*
+ * Private memory for tensors that no item delivers: NEAP_SCRATCH_BYTES of
+ * addresses, aligned to a page, that neap_worker_limit() does not count. NULL
+ * if the system has not given them.
+ */
+enum { NEAP_SCRATCH_BYTES = 64 << 20 };
+void *neap_worker_scratch(const neap_worker *worker);
 /* Tells the host that the worker can work, or (text) why it cannot. */
 int neap_worker_ready(neap_worker *worker, const char *text, neap_error *error);
 /* Whether this process attached. A child that the user's code forked must not

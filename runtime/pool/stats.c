@@ -26,6 +26,10 @@ int32_t neap_pool_read_worker(const neap_pool *pool, int32_t worker,
 
 void neap_pool_read_stats(const neap_pool *pool, neap_stats *out) {
   neap_stats sum = {.held = pool->lender.held};
+  if (!pool->is_closed) {
+    sum.slots = (int32_t)pool->ring.slot_count;
+    sum.slot_bytes = pool->buffer.slot_bytes;
+  }
   for (uint32_t w = 0; !pool->is_closed && w < pool->ring.worker_count; w++) {
     neap_stats one;
     neap_pool_read_worker(pool, (int32_t)w, &one);

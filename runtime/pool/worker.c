@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -30,6 +32,7 @@ struct neap_worker {
   neap__ring ring;
   neap__filler filler;
   int heap_fd;
+  void *scratch;
   neap__origin origin;
   bool has_stderr; /* its own, no longer the host's pipe */
 };
@@ -90,6 +93,12 @@ void neap_worker_confirm(const neap_worker *worker) {
   if (!neap_worker_is_ours(worker)) _exit(1);
 }
 
+static void *reserve_scratch(void) {
+  void *base = mmap(NULL, NEAP_SCRATCH_BYTES, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return base == MAP_FAILED ? NULL : base;
+}
+
 int neap_worker_attach(neap_worker **out, neap_error *error) {
   *out = NULL;
   int rc = neap_worker_check(error);
@@ -113,6 +122,7 @@ int neap_worker_attach(neap_worker **out, neap_error *error) {
   if ((rc = neap__ring_attach(&worker->ring, worker->control.base,
                               worker->control.bytes, error)) != NEAP_OK)
     goto fail;
+  worker->scratch = reserve_scratch();
   worker->buffer.slot_bytes = worker->ring.control->slot_bytes;
   if (worker->filler.number >= worker->ring.worker_count ||
       worker->buffer.segment.bytes / worker->ring.slot_count <
@@ -160,9 +170,8 @@ int neap_worker_limit(neap_worker *worker, neap_error *error) {
   return neap__error_set(error, NEAP_ESYSTEM, errno, "cannot limit memory");
 }
 
-void neap_worker_exhausted(neap_worker *worker) {
-  (void)worker;
-  _exit(NEAP_EXIT_MEMORY);
+uint64_t neap_worker_memory(const neap_worker *worker) {
+  return worker->ring.control->memory_bytes;
 }
 
 int32_t neap_worker_number(const neap_worker *worker) {
@@ -171,6 +180,10 @@ int32_t neap_worker_number(const neap_worker *worker) {
 
 int32_t neap_worker_heap_fd(const neap_worker *worker) {
   return worker->heap_fd;
+}
+
+void *neap_worker_scratch(const neap_worker *worker) {
+  return worker->scratch;
 }
 
 int neap_worker_ready(neap_worker *worker, const char *text,

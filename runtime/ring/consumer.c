@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/futex.h"
+#include "base/interrupt.h"
 
 /* The wanted time of a run: long enough to hide its overhead, short enough for
    its items not to wait for each other. */
@@ -297,7 +298,8 @@ static int sleep_for(neap__consumer *c, uint32_t awaited, int64_t since,
     neap__ring_wait_begin(c->ring, awaited);
     *found = find_ready(c, awaited);
     if (*found >= 0) return NEAP_OK;
-    const int rc = c->crew->ops->failure(c->crew, error);
+    int rc = neap__interrupt_check(error);
+    if (rc == NEAP_OK) rc = c->crew->ops->failure(c->crew, error);
     if (rc != NEAP_OK) return rc;
     const bool is_undisturbed = neap__ring_wait_sleep(c->ring, awaited, ms);
     const int64_t now = neap__now_ns(); /* the host's signals wake it, too */
@@ -355,12 +357,15 @@ static int deliver(neap__consumer *c, uint32_t awaited, bool may_wait,
   }
 }
 
-static int check_held(const neap__consumer *c, neap_error *error) {
+/* Whether a read may begin. */
+static int check_read(const neap__consumer *c, neap_error *error) {
+  const int rc = neap__interrupt_check(error);
+  if (rc != NEAP_OK) return rc;
   if (c->lender->held < c->lender->held_max) return NEAP_OK;
   return neap__error_set(
       error, NEAP_EHELD, 0,
-      "cannot read on: all %d slots that may be held are held; release some "
-      "items, clone what is to be kept, or raise buffered",
+      "cannot read on: all %d slots that may be held are held\n"
+      "help: release some items, clone what is to be kept, or raise buffered",
       c->lender->held_max);
 }
 
@@ -379,7 +384,7 @@ static uint32_t awaited_by(const neap__consumer *c) {
 int neap__consumer_next(neap__consumer *c, bool may_wait, neap_run *run,
                         neap_error *error) {
   *run = (neap_run){.slot = -1};
-  int rc = check_held(c, error);
+  int rc = check_read(c, error);
   if (rc != NEAP_OK) return rc;
   drop_aside(c);
   ask_ahead(c);
@@ -399,7 +404,7 @@ int neap__consumer_next(neap__consumer *c, bool may_wait, neap_run *run,
 int neap__consumer_get(neap__consumer *c, int64_t epoch, int64_t index,
                        neap_run *run, neap_error *error) {
   *run = (neap_run){.slot = -1};
-  int rc = check_held(c, error);
+  int rc = check_read(c, error);
   if (rc != NEAP_OK) return rc;
   if (index < 0 || index >= c->length)
     return neap__error_set(error, NEAP_EINVAL, 0,

@@ -7,6 +7,7 @@
  *   host_reads tensors LOADER    items a second, each read
  *   host_reads first LOADER N    milliseconds from neap_open with N workers to
  *                                the first item
+ *   host_reads malloc            nanoseconds of a malloc and a free
  *   host_reads memory            KiB of private memory, before a loader is open
  */
 #include <inttypes.h>
@@ -83,6 +84,16 @@ static double first_item(const char *path, int32_t workers) {
   return ms;
 }
 
+static double allocate(void) {
+  enum { TIMES = 1000000 };
+  const double since = limit_now_s();
+  for (int k = 0; k < TIMES; k++) {
+    void *volatile block = malloc(128);
+    free(block);
+  }
+  return (limit_now_s() - since) / TIMES * 1e9;
+}
+
 /* The sum of the private pages, clean and dirty, in KiB. */
 static double private_kib(void) {
   char line[256];
@@ -104,10 +115,13 @@ int main(int argc, char **argv) {
     result = read_tensors(argv[2]);
   else if (strcmp(what, "first") == 0 && argc == 4)
     result = first_item(argv[2], (int32_t)atoi(argv[3]));
+  else if (strcmp(what, "malloc") == 0)
+    result = allocate();
   else if (strcmp(what, "memory") == 0)
     result = neap_version() == NULL ? 0 : private_kib();
   else
-    limit_argument(argc, argv, 1, -1, "next|tensors|first|memory [LOADER [N]]");
+    limit_argument(argc, argv, 1, -1,
+                   "next|tensors|first|malloc|memory [LOADER [N]]");
   printf("%.9g\n", result);
   return 0;
 }

@@ -152,6 +152,8 @@ WRAP(read, ssize_t, (int fd, void *bytes, size_t count), -1, EINTR,
      (fd, bytes, count))
 WRAP(recv, ssize_t, (int fd, void *bytes, size_t count, int flags), -1, ENOMEM,
      (fd, bytes, count, flags))
+WRAP(recvmsg, ssize_t, (int fd, struct msghdr *message, int flags), -1, ENOMEM,
+     (fd, message, flags))
 WRAP(sched_getaffinity, int, (pid_t pid, size_t bytes, cpu_set_t *set), -1,
      EPERM, (pid, bytes, set))
 WRAP(send, ssize_t, (int fd, const void *bytes, size_t count, int flags), -1,

@@ -33,7 +33,8 @@ class Library(Case):
 
     def run_with(self, path):
         return subprocess.run(
-            [sys.executable, "-c", "import neap; print(neap._library.lib.path)"],
+            [sys.executable, "-c",
+             "import neap; print(neap._library.lib.path)"],
             env={**os.environ, "PYTHONPATH": str(ROOT / "bindings/python"),
                  "NEAP_LIBRARY": str(path)},
             capture_output=True, text=True, check=False)

@@ -161,8 +161,8 @@ class Moving(Case):
 class Opening(Case):
     def test_passes_parameters(self):
         loader = self.open(
-            NUMBERS, {"workers": 7}, count=4, factor=0.1, name="ä,b\\", flag=True,
-            sizes=[3, 4], words=("p,q", "r"), workers=1)
+            NUMBERS, {"workers": 7}, count=4, factor=0.1, name="ä,b\\",
+            flag=True, sizes=[3, 4], words=("p,q", "r"), workers=1)
         self.assertEqual(loader.parameters, {
             "count": "4", "factor": "0.1", "name": "ä,b\\", "flag": "true",
             "sizes": "3,4", "words": "p\\,q,r", "workers": "7"})

@@ -33,7 +33,8 @@ class Progress(Case):
         os.close(master)
         self.assertEqual(items, list(range(1, 11)))
         last = said.rstrip().split("\r")[-1]
-        self.assertRegex(last, r"^epoch 1 100% \[#+\] 10/10 .*/s, 0:00, 0:00 left")
+        self.assertRegex(
+            last, r"^epoch 1 100% \[#+\] 10/10 .*/s, 0:00, 0:00 left")
         self.assertEqual(said[-1], "\n")
 
     def test_is_an_output_in_jupyter(self):

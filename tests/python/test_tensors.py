@@ -51,7 +51,8 @@ class InNumpy(Case):
             self.assertTrue(is_in_slots(address_of(array)))
             self.assertEqual(address_of(array), address_of(arrays[0]))
             self.assertEqual(address_of(array) % 64, 0)
-            self.assertEqual((array.shape, array.dtype), ((3, 40, 40), np.float32))
+            self.assertEqual(array.shape, (3, 40, 40))
+            self.assertEqual(array.dtype, np.float32)
             self.assertTrue((array == 5).all())
 
     def test_is_read_only(self):

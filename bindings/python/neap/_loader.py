@@ -81,7 +81,8 @@ class _Opening:
         self._path, self._options = path, options
         self.handle, self.error = ctypes.c_void_p(), _Error()
         self.rc = 0
-        self._lock, self._is_over, self._is_left = threading.Lock(), False, False
+        self._lock = threading.Lock()
+        self._is_over = self._is_left = False
 
     def run(self) -> None:
         self.rc = _open(self._path, ctypes.byref(self._options.c),
@@ -148,7 +149,7 @@ def open(path: Union[str, os.PathLike[str]],
 # -- Loaders ------------------------------------------------------------------
 
 
-class Loader(Sequence):
+class Loader(Sequence[Any]):
     """The items that a loader file describes. neap.open() makes it.
 
     A loop over it begins at the first item of the epoch, or where seek(),
@@ -163,7 +164,8 @@ class Loader(Sequence):
         if isinstance(text, str):
             raise TypeError("option 'text': True, False or a list of fields"
                             " expected, got str")
-        opening = _Opening(os.fsencode(path), Options(options, texts(parameters)))
+        opening = _Opening(
+            os.fsencode(path), Options(options, texts(parameters)))
         self._handle = opening.wait()
         self._opened = _Opened(self._handle)
         self._lock = self._opened.lock
@@ -202,7 +204,7 @@ class Loader(Sequence):
         return not self._closing.alive
 
     def _number(self, call: Any) -> int:
-        number = call(self._handle)
+        number: int = call(self._handle)
         if number < -1:
             raise closed("read")
         return number
@@ -216,7 +218,7 @@ class Loader(Sequence):
     def _take(self, rc: int) -> Any:
         """The value of the item that a read handed out."""
         if rc == 0:
-            return self._reader.read(self._item.value or 0)
+            return self._reader.read(self._item.value)
         item = self._item.value
         if item is None:
             fail(rc, self._error)

@@ -75,7 +75,8 @@ _FIELDS = {
     "workers": ("workers", _integer), "buffered": ("buffered", _integer),
     "chunk": ("chunk", _chunk), "order": ("ordered", _integer),
     "retries": ("retries", _integer), "timeout": ("timeout_ns", _nanoseconds),
-    "memory": ("memory_bytes", _integer), "slot_bytes": ("slot_bytes", _integer),
+    "memory": ("memory_bytes", _integer),
+    "slot_bytes": ("slot_bytes", _integer),
     "build_timeout": ("build_timeout_ns", _nanoseconds),
 }
 

@@ -18,7 +18,8 @@ T = TypeVar("T")
 def _clock(seconds: float) -> str:
     minutes, seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return (f"{hours}:{minutes:02}" if hours else f"{minutes}") + f":{seconds:02}"
+    start = f"{hours}:{minutes:02}" if hours else f"{minutes}"
+    return f"{start}:{seconds:02}"
 
 
 def _line(label: str, done: int, length: Optional[int], first: int,
@@ -49,7 +50,11 @@ def _in_jupyter() -> Optional[Callable[[str], None]]:
         return None
     from IPython.display import display  # type: ignore[import]
     handle = display({"text/plain": ""}, raw=True, display_id=True)
-    return lambda line: handle.update({"text/plain": line}, raw=True)
+
+    def show(line: str) -> None:
+        handle.update({"text/plain": line}, raw=True)
+
+    return show
 
 
 def _shower() -> Optional[Callable[[str], None]]:

@@ -50,9 +50,10 @@ class Stats:
             f"{self.held} of {self.held_max} slots held; {self.restarts}"
             f" restarts, {self.retries} retries"]
         for k, one in enumerate(self.workers):
+            state = f"pid {one.pid}" if one.pid else "ended"
             lines.append(
                 f"worker {k}: {one.items:,} items, busy {one.busy:.2f} s, idle"
-                f" {one.idle:.2f} s, {'pid %d' % one.pid if one.pid else 'ended'}")
+                f" {one.idle:.2f} s, {state}")
         return "\n".join(lines)
 
 

@@ -58,16 +58,13 @@ class Reader:
         self._places = [self._place]
         self._item: Optional[Item] = None
         self._handle = 0
-        self._out = {
-            kind: (kind(), call) for kind, call in (
-                (ctypes.c_double, _number), (ctypes.c_int, _boolean),
-                (ctypes.c_int64, _integer), (ctypes.c_uint64, _unsigned))}
-        self._double = self._out[ctypes.c_double][0]
+        self._double = ctypes.c_double()
         self._double_at = ctypes.byref(self._double)
-        self._list_count, self._pair_count = ctypes.c_uint32(), ctypes.c_uint32()
+        self._list_count = ctypes.c_uint32()
+        self._pair_count = ctypes.c_uint32()
         self._chars, self._bytes = ctypes.c_void_p(), ctypes.c_size_t()
 
-    def read(self, handle: int) -> Any:
+    def read(self, handle: Any) -> Any:
         """The value of an item, which is released with the last of its tensors.
         """
         place = self._place
@@ -87,22 +84,22 @@ class Reader:
         if rc != 0:
             fail(rc, self._error)
 
-    def _scalar(self, kind: Any, place: _Place) -> Any:
-        out, call = self._out[kind]
-        self._check(call(place.at, ctypes.byref(out), self._error_at))
-        return out.value
+    def _scalar(self, call: Any, at: Any, out: Any) -> int:
+        self._check(call(at, ctypes.byref(out), self._error_at))
+        number: int = out.value
+        return number
 
     def _read_nil(self, place: _Place, depth: int, name: Any) -> None:
         return None
 
     def _read_boolean(self, place: _Place, depth: int, name: Any) -> bool:
-        return bool(self._scalar(ctypes.c_int, place))
+        return bool(self._scalar(_boolean, place.at, ctypes.c_int()))
 
     def _read_int64(self, place: _Place, depth: int, name: Any) -> int:
-        return self._scalar(ctypes.c_int64, place)
+        return self._scalar(_integer, place.at, ctypes.c_int64())
 
     def _read_uint64(self, place: _Place, depth: int, name: Any) -> int:
-        return self._scalar(ctypes.c_uint64, place)
+        return self._scalar(_unsigned, place.at, ctypes.c_uint64())
 
     def _read_number(self, place: _Place, depth: int, name: Any) -> Any:
         rc = _number(place.at, self._double_at, self._error_at)
@@ -166,10 +163,9 @@ class Reader:
             number = self._double.value
             return int(number) if number.is_integer() else number
         if kind == _STRING:
-            return self._bytes_of(place.key_at).decode("utf-8", "surrogateescape")
-        out = ctypes.c_int()
-        self._check(_boolean(place.key_at, ctypes.byref(out), self._error_at))
-        return bool(out.value)
+            name = self._bytes_of(place.key_at)
+            return name.decode("utf-8", "surrogateescape")
+        return bool(self._scalar(_boolean, place.key_at, ctypes.c_int()))
 
 
 

@@ -15,6 +15,10 @@ function Epoch:emit(g, i)
   return g:value(self.source, i, e)
 end
 
+function Epoch:origins(i)
+  return { { node = self.source, first = i, last = i, epoch = self.epoch } }
+end
+
 function Epoch:set(i, value)
   self.source:set(i, value, self.epoch)
 end
@@ -40,7 +44,7 @@ end
 -- @treturn Sequence
 local function epoch(source, n)
   source = handle.check(1, source)
-  check.count(2, n)
+  check.count(2, n, n == 0 and "epochs count from 1" or nil)
   if source.at_epoch then
     return handle.wrap(source:at_epoch(n))
   end

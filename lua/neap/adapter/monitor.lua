@@ -53,7 +53,7 @@ function Monitor:set(i, value, e)
   self.source:set(i, value, e)
 end
 
-local methods = handle.more_methods()
+local methods = handle.more_methods("monitor")
 Monitor.methods = methods
 
 local function measured(s, what)

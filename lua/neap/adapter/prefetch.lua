@@ -19,6 +19,7 @@ local C = lib.C
 local Prefetch = class("adapter.prefetch", Node)
 
 Prefetch.keeps_seeds = true -- its workers' chain is packed
+Prefetch.passes_on = true
 Prefetch.epoch = false -- that of the read; at_epoch() sets another
 
 local kinds = check.kinds
@@ -86,6 +87,12 @@ function Prefetch:emit(g, i, e)
   return Node.emit(self, g, i, e)
 end
 
+function Prefetch:origins(i, e)
+  return { {
+    node = self.source, first = i, last = i, epoch = self.epoch or e,
+  } }
+end
+
 function Prefetch:describe()
   local text = ("prefetch(%s)"):format(self.source:describe())
   return self.epoch and ("epoch(%s, %d)"):format(text, self.epoch) or text
@@ -101,7 +108,7 @@ end
 
 -- -- Methods of its handles -------------------------------------------------
 
-local methods = handle.more_methods()
+local methods = handle.more_methods("prefetch")
 Prefetch.methods = methods
 
 local function iteration_of(s)
@@ -124,7 +131,8 @@ function methods.seek(s, i)
   local iteration, last = iteration_of(s), s:len() + 1
   check.integer(2, i)
   if iteration.pool:is_closed() then
-    check.raise("cannot seek: the prefetch is closed")
+    check.raise("cannot seek: the prefetch is closed",
+      "make a prefetch of the same chain anew")
   elseif i < 1 or i > last then
     check.fail(2, ("index %d is out of range 1..%.0f"):format(i, last))
   end
@@ -159,7 +167,8 @@ end
 -- @tparam Sequence source
 -- @tparam[opt] table options workers (processes; 0 evaluates in place;
 --   negative: cores to leave free; default: the cores that it may use),
---   buffered (items computed ahead at most, 16), chunk (consecutive items a
+--   buffered (items computed ahead at most, 16, or twice the
+--   workers if that is more), chunk (consecutive items a
 --   worker computes in one go, "auto"), order (false: as completed), on_start
 --   (f(worker) in each worker before its first item), retries (2, of an item
 --   whose worker died), timeout (seconds that one item may take in a worker),

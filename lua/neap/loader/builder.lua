@@ -5,6 +5,7 @@
 
 local ffi = require("ffi")
 require("neap")
+local check = require("neap.base.check")
 local errors = require("neap.base.errors")
 local File = require("neap.loader.file")
 local lib = require("neap.base.lib")
@@ -108,7 +109,7 @@ local function run()
   local ok, e = xpcall(build, errors.handler, out[0])
   if not ok then
     local status = errors.is(e) and e.status or C.NEAP_EBUILD
-    C.neap_builder_refuse(out[0], status, tostring(e.message))
+    C.neap_builder_refuse(out[0], status, check.with_help(e.message, e.help))
   end
   return 1
 end

@@ -13,9 +13,9 @@ local errors = require("neap.base.errors")
 local folder = require("neap.loader.folder")
 local handle = require("neap.sequence.handle")
 local lib = require("neap.base.lib")
-local nearest = require("neap.base.nearest")
 local parameter = require("neap.loader.parameter")
 local prefetch = require("neap.adapter.prefetch")
+local suggest = require("neap.base.suggest")
 local traverse = require("neap.base.traverse")
 
 local C = lib.C
@@ -173,10 +173,9 @@ local function check_option(path, name, value)
   if not kind then
     local names = traverse.keys(prefetch.options)
     table.sort(names)
-    local meant = nearest(tostring(name), names)
-    refuse(C.NEAP_EINVAL, path, ("unknown option '%s'; known are %s%s"):format(
-      tostring(name), table.concat(names, ", "),
-      meant and ("\nhelp: did you mean %s?"):format(meant) or ""))
+    refuse(C.NEAP_EINVAL, path, check.with_help(
+      ("unknown option '%s'; known are %s"):format(tostring(name),
+        table.concat(names, ", ")), suggest(tostring(name), prefetch.options)))
   end
   local fits, what = kind(value)
   if not fits then

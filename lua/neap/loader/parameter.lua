@@ -4,7 +4,7 @@
 -- @module neap.loader.parameter
 
 local check = require("neap.base.check")
-local nearest = require("neap.base.nearest")
+local suggest = require("neap.base.suggest")
 local traverse = require("neap.base.traverse")
 
 local parameter = {}
@@ -62,16 +62,14 @@ end
 local function type_of_list(list)
   local found
   for _, v in ipairs(list) do
-    local kind = type_of_one(v)
-    if kind == "integer" and found == "number" then
-      kind = "number"
-    elseif kind == "number" and found == "integer" then
-      found = "number"
-    end
-    if not kind or found and found ~= kind then
+    local one = type_of_one(v)
+    local is_mixed = found == "number" and one == "integer"
+      or found == "integer" and one == "number"
+    one = is_mixed and "number" or one
+    if not one or found and found ~= one and not is_mixed then
       return nil
     end
-    found = kind
+    found = one
   end
   return found and found .. "s"
 end
@@ -85,13 +83,12 @@ end
 
 -- -- Checks of values --------------------------------------------------------
 
-local function is_among(v, choices)
-  for _, choice in ipairs(choices) do
-    if choice == v then
-      return true
-    end
+local function set_of(list)
+  local set = {}
+  for _, v in ipairs(list) do
+    set[v] = true
   end
-  return false
+  return set
 end
 
 local function show_one(p, v)
@@ -111,10 +108,10 @@ local function wrong_with_one(p, v)
   local item = ITEMS[p.type] or p.type
   if not SINGLE[item].fits(v) then
     return ("%s expected, got %s"):format(item, check.got(v))
-  elseif p.choices and not is_among(v, p.choices) then
-    local meant = type(v) == "string" and nearest(v, p.choices)
-    return ("one of %s expected, got %s%s"):format(show_choices(p),
-      check.got(v), meant and ("\nhelp: did you mean %s?"):format(meant) or "")
+  elseif p.choices and not set_of(p.choices)[v] then
+    return check.with_help(("one of %s expected, got %s"):format(
+      show_choices(p), check.got(v)),
+      type(v) == "string" and suggest(v, set_of(p.choices)) or nil)
   elseif p.min and v < p.min then
     return ("%s or more expected, got %s"):format(number_text(p.min),
       number_text(v))
@@ -278,10 +275,9 @@ end
 
 local function unknown(list, name)
   local names = names_of(list)
-  local meant = nearest(name, names)
   local text = ("unknown parameter '%s'; %s"):format(name, #names == 0
     and "the loader has none" or "known are " .. table.concat(names, ", "))
-  return meant and ("%s\nhelp: did you mean %s?"):format(text, meant) or text
+  return check.with_help(text, suggest(name, set_of(names)))
 end
 
 -- Lists are copied: build may write to them.

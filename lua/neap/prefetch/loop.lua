@@ -23,8 +23,8 @@ local Loop = class("prefetch.loop")
 
 -- A loop that was left holds its run, and all tensors that borrow from it,
 -- until it is collected.
-local function new_run(opened, borrowed)
-  local pool, counter = opened.pool, borrowed.counter
+local function new_run(pool, borrowed)
+  local counter = borrowed.counter
   local run = ffi.gc(ffi.new("neap_run"), function(run)
     local slot = run.slot
     run.slot = -1
@@ -34,6 +34,14 @@ local function new_run(opened, borrowed)
   run.slot = -1
   borrowed.run = run
   return run
+end
+
+-- Gives a loop a run that holds nothing yet.
+local function begin_run(self)
+  local opened = self.pool.opened
+  self.borrow = borrow.new(opened.pool, opened.watch)
+  self.run = new_run(opened.pool, self.borrow)
+  self.k, self.count = 0, 0
 end
 
 --- Makes a loop of an iteration whose workers run.
@@ -46,12 +54,11 @@ end
 -- @tparam[opt] boolean is_stream it reads by index, not for a `for`
 function Loop.make(iteration, node, epoch, start, record, is_stream)
   local pool = iteration.pool
-  local borrowed = borrow.new(pool.opened.pool)
-  return Loop:new({
+  local self = Loop:new({
     iteration = iteration, node = node, pool = pool, epoch = epoch,
     stage = node:stage_name(), settings = pool.opened.settings,
     is_ordered = pool.options.order ~= false, is_stream = is_stream or false,
-    run = new_run(pool.opened, borrowed), borrow = borrowed,
+    run = false, borrow = false,
     first = 0, count = 0, cells = false, -- of the run: index, items, cells
     k = 0, -- items of the run that were read
     wanted = start, -- the index of the next item
@@ -59,15 +66,26 @@ function Loop.make(iteration, node, epoch, start, record, is_stream)
     record = record,
     room = borrow.ERROR_BYTES_MAX, -- bytes that tensors in its errors may copy
   })
+  begin_run(self)
+  return self
 end
 
 --- Releases its run: tensors that borrow from it are no longer valid.
 function Loop:give_back()
-  local slot = self.run.slot
-  self.borrow:aim(-1)
-  self.run.slot = -1
+  local run, borrowed = self.run, self.borrow
+  local slot = run.slot
+  run.slot = -1 -- first: a finalizer may close the prefetch meanwhile
+  borrowed:aim(-1)
   self.k, self.count = 0, 0
-  self.pool:release(slot)
+  C.neap_pool_release(borrowed.loader, slot)
+end
+
+--- Ends its tensors, as the prefetch closes. A finalizer may close it while an
+-- item is being read or a tensor is being used: what does so keeps the run, and
+-- with it the memory.
+function Loop:abandon()
+  generation.bump(self.borrow.counter)
+  begin_run(self)
 end
 
 --- The workers serve it no more. Tensors of its last item stay valid, since it
@@ -129,8 +147,7 @@ local function step_past_end(self, e)
 end
 
 local function step_past_error(self, e)
-  if e.kind == "end" and self.node.length == math.huge
-    and not self.is_stream then
+  if not self.is_stream and self.node:is_end(e) then
     return step_past_end(self, e)
   elseif self.record and errors.is_of_item(e) then
     self.room = borrow.copy_out(e, self.room)
@@ -152,11 +169,11 @@ local function step_slowly(self)
     end
     return step(self)
   end
-  local pool, k = self.pool, self.k
+  local pool, run, borrowed, k = self.pool, self.run, self.borrow, self.k
   self.k = k + 1
   self.wanted = self.first + k + 1
-  self.borrow:advance()
-  local x, is_failure = failure.read(self.run, k, self.borrow, self.stage,
+  borrowed:advance()
+  local x, is_failure = failure.read(run, k, borrowed, self.stage,
     self.settings)
   if is_failure and x.kind == "room" then -- alone, it may fit a slot
     x, is_failure = pool:get(self.wanted - 1, self.epoch, self.stage)
@@ -187,7 +204,7 @@ function step(self)
 end
 
 local function keep(self, x)
-  borrow.keep(x)
+  borrow.retain(x)
   self.borrow.has_tensors = false -- none borrows any more
 end
 

@@ -16,10 +16,13 @@ local failure = require("neap.prefetch.failure")
 local generation = require("neap.tensor.generation")
 local heap = require("neap.tensor.heap")
 local lib = require("neap.base.lib")
+local retain = require("neap.value.retain")
 
 local C = lib.C
 local INT32_MAX = 2 ^ 31 - 1
-local BUFFERED = 16 -- by default
+
+-- By default, the more of: items, and items for each worker.
+local BUFFERED, BUFFERED_EACH = 16, 2
 
 local Pool = class("prefetch.pool")
 
@@ -31,8 +34,9 @@ local function worker_count(workers)
   return workers < 0 and math.max(1, cores + workers) or workers
 end
 
-local function buffered_of(options)
-  return math.min(options.buffered or BUFFERED, INT32_MAX)
+local function buffered_of(pool)
+  local default = math.max(BUFFERED, BUFFERED_EACH * pool.workers)
+  return math.min(pool.options.buffered or default, INT32_MAX)
 end
 
 --- A pool for the options of a prefetch. Nothing runs yet.
@@ -56,14 +60,14 @@ local function span_of(pool, source)
   if pool.options.order ~= false or source:count_stages("from_iter") == 0 then
     return 0
   end
-  return math.min(SPAN * buffered_of(pool.options), AHEAD_MAX)
+  return math.min(SPAN * buffered_of(pool), AHEAD_MAX)
 end
 
 -- How many of its last items a worker may be asked for again, by a loop that
 -- goes on where another was left, or after a death: the items ahead, and those
 -- of the run that is being read.
 local function rereads_of(pool, span)
-  local chunk, buffered = pool.options.chunk, buffered_of(pool.options)
+  local chunk, buffered = pool.options.chunk, buffered_of(pool)
   local ahead = math.min(math.max(buffered, span), AHEAD_MAX)
   local longest = type(chunk) == "number" and math.min(chunk, ahead)
     or ahead / (2 * pool.workers)
@@ -122,11 +126,11 @@ function Pool:settings(arguments)
     launch = { arguments = arguments },
     length = sent.length == math.huge and C.NEAP_ENDLESS or sent.length,
     workers = math.min(self.workers, INT32_MAX),
-    buffered = buffered_of(o),
+    buffered = buffered_of(self),
     chunk = type(chunk) == "number" and math.min(chunk, INT32_MAX) or 0,
     retries = math.min(o.retries or 2, INT32_MAX),
     ordered = o.order == false and 0 or 1, span = sent.span,
-    heap_fd = heap.fd(), slot_bytes = o.slot_bytes or 2 ^ 30,
+    heap_fd = heap.fd(), slot_bytes = o.slot_bytes or 0,
     timeout_ns = timeout_ns(o.timeout), memory_bytes = o.memory or 0,
   })
 end
@@ -136,12 +140,14 @@ local function open(self)
   local settings, out = self:settings(arguments), ffi.new("neap_pool *[1]")
   lib.check(C.neap_pool_open(settings, out, lib.error))
   local owner = ffi.gc(ffi.new("neap_pool_owner", out[0]), close_owned)
-  local borrowed = borrow.new(out[0])
+  local watch = retain.watch(out[0])
+  local borrowed = borrow.new(out[0], watch)
   owner.counter = borrowed.counter
   self.chain.text = false
   self.opened = {
     pool = out[0], owner = owner, settings = settings, arguments = arguments,
     run = ffi.new("neap_run"), borrow = borrowed, -- of single reads
+    watch = watch,
   }
 end
 
@@ -198,11 +204,12 @@ end
 -- Reads a run. Where slots are short, collects kept items that are no longer in
 -- use: twice, since their owners are collected a cycle later.
 local function read_run(pool, read, ...)
+  pool:check_open() -- a finalizer may have closed it, and again below
   local status = read(pool.opened.pool, ...)
   if status == C.NEAP_EHELD then
     collectgarbage()
     collectgarbage()
-    pool:check_open() -- a finalizer may have closed it
+    pool:check_open()
     status = read(pool.opened.pool, ...)
   end
   if status < 0 then
@@ -226,11 +233,6 @@ function Pool:end_before(i)
   C.neap_pool_shorten(self.opened.pool, exact.from_zero(i))
 end
 
---- Releases a run's slot; -1 is fine.
-function Pool:release(slot)
-  C.neap_pool_release(self.opened.pool, slot)
-end
-
 -- Reads the item of a run, or its error. Tensors in either stay valid.
 local function read_kept(opened, stage)
   local x, is_failure = failure.read(opened.run, 0, opened.borrow, stage,
@@ -238,7 +240,7 @@ local function read_kept(opened, stage)
   if is_failure then
     borrow.copy_out(x, borrow.ERROR_BYTES_MAX)
   elseif opened.borrow.has_tensors then
-    borrow.keep(x)
+    borrow.retain(x)
   end
   return x, is_failure
 end
@@ -273,14 +275,15 @@ function Pool:stats()
   if not self:has_workers() then
     local none = stats_table(stats)
     none.wait, none.restarts, none.retries, none.held = 0, 0, 0, 0
-    none.workers = {}
+    none.slots, none.slot_bytes, none.workers = 0, 0, {}
     return none
   end
   C.neap_pool_read_stats(self.opened.pool, stats)
   local all = stats_table(stats)
   all.wait = tonumber(stats.consumer_wait_ns) / 1e9
   all.restarts, all.retries = tonumber(stats.restarts), tonumber(stats.retries)
-  all.held, all.workers = stats.held, {}
+  all.held, all.slots = stats.held, stats.slots
+  all.slot_bytes, all.workers = tonumber(stats.slot_bytes), {}
   for w = 1, stats.workers do
     local pid = C.neap_pool_read_worker(self.opened.pool, w - 1, stats)
     all.workers[w] = stats_table(stats)

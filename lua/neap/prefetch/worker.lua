@@ -4,11 +4,14 @@
 -- @module neap.prefetch.worker
 
 local ffi = require("ffi")
+local advice = require("neap.prefetch.advice")
 local array = require("neap.tensor.array")
+local check = require("neap.base.check")
 local compiler = require("neap.sequence.compile")
 local context = require("neap.value.context")
 local errors = require("neap.base.errors")
 local generation = require("neap.tensor.generation")
+local heap = require("neap.tensor.heap")
 local lib = require("neap.base.lib")
 local load_chain = require("neap.travel.load")
 local luajit = require("neap.base.luajit")
@@ -16,6 +19,10 @@ local rows = require("neap.value.rows")
 local write = require("neap.value.write")
 
 local C = lib.C
+
+-- Bytes of large tensors beside slot and scratch memory, before garbage is
+-- collected: there are many workers.
+local GARBAGE_MAX = 64 * 2 ^ 20
 
 -- math.random draws other numbers in each worker, and after each restart.
 -- Those of random_map do not depend on the worker.
@@ -42,7 +49,6 @@ local function compute(item, getter, k, i, epoch)
   write.item(item, k, x)
 end
 
-local NO_MEMORY = errors.NO_MEMORY
 local NO_MEMORY_AT_START = "not enough memory for the chain and on_start"
 local MESSAGE_MAX = 1000 -- bytes, where there is no room for more
 
@@ -55,7 +61,7 @@ local function send_failure(item, k, e)
     kind = e.kind, message = e.message, index = e.index, stage = e.stage,
     outer_index = e.outer_index, outer_stage = e.outer_stage,
     worker = number, traceback = e.traceback, cause = e.cause,
-    status = e.status,
+    status = e.status, help = e.help or advice(e.message), way = e.way,
   }
   if write.failure(item, k, fields) then
     return
@@ -73,26 +79,6 @@ local function send_failure(item, k, e)
   end
 end
 
--- Tries once more, now that the collector has run (luajit.md, foreign memory).
--- If that fails too, a new worker may have enough memory.
-local function compute_with_less(item, ...)
-  local ok, e = errors.try(compute, item, ...)
-  if not ok and e.cause == NO_MEMORY then
-    C.neap_worker_exhausted(item.worker)
-  end
-  return ok, e
-end
-
-local function recover(item, getter, k, i, epoch, e)
-  local ok = false
-  if e.cause == NO_MEMORY then
-    ok, e = compute_with_less(item, getter, k, i, epoch)
-  end
-  if not ok then
-    send_failure(item, k, errors.of_item(e, getter, i))
-  end
-end
-
 -- Returns the memory of a tensor that is made while an item is computed. A
 -- child that the user's code forked gets none: its parent fills the slot.
 local function allocate(nbytes, code, bits, shape, ndim)
@@ -100,18 +86,14 @@ local function allocate(nbytes, code, bits, shape, ndim)
   if item == nil or C.neap_worker_is_ours(item.worker) == 0 then
     return nil
   end
-  local data, counter = rows.find(item, code, bits, shape, ndim)
-  if data == nil then
-    data, counter = write.allocate(item, nbytes), item.counter
-  end
-  return data, counter, counter[0]
+  return rows.allocate(item, nbytes, code, bits, shape, ndim)
 end
 
 local function run_one(item, task, getter, k, i, epoch)
   task.progress[0] = k
   local ok, e = errors.try(compute, item, getter, k, i, epoch)
   if not ok then
-    recover(item, getter, k, i, epoch, e)
+    send_failure(item, k, errors.of_item(e, getter, i, epoch))
   end
 end
 
@@ -128,6 +110,14 @@ local function run_task(item, task, getter)
   end
 end
 
+local function end_tensors(item, task)
+  item.has_tensors = false
+  write.end_numbers(item)
+  task.undone = item.writer.undone
+  generation.bump(item.counter)
+  rows.reset(item)
+end
+
 -- Fills the slot of a task.
 local function fill(item, task, getter)
   lib.check(C.neap_writer_begin(item.writer, task.base, task.bytes, task.count,
@@ -135,19 +125,42 @@ local function fill(item, task, getter)
   context.enter(item)
   run_task(item, task, getter)
   context.leave()
-  generation.bump(item.counter)
-  rows.reset(item)
+  if item.has_tensors then
+    end_tensors(item, task)
+  end
+end
+
+-- With a limit of memory, LuaJIT's collector may be too late: this one collects
+-- as soon as half of what can be garbage is in use.
+local function new_collector(limit)
+  local mark = 0
+  return function()
+    if collectgarbage("count") * 1024 > mark then
+      collectgarbage()
+      collectgarbage() -- what the first one has finalized
+      local used = collectgarbage("count") * 1024
+      mark = used + (limit - used) / 2
+    end
+  end
 end
 
 local function serve(worker, getter)
   local task = ffi.new("neap_task")
+  local limit = tonumber(C.neap_worker_memory(worker))
+  local collect = limit > 0 and new_collector(limit)
   local item = context.new(worker)
   array.set_allocator(allocate)
+  heap.limit_garbage(GARBAGE_MAX)
   while lib.check(C.neap_worker_next(worker, task, lib.error)) == C.NEAP_OK do
     fill(item, task, getter)
     C.neap_worker_publish(worker, task, C.neap_writer_end(item.writer))
+    if collect then
+      collect()
+    end
   end
 end
+
+local chain -- its node: errors ask it for the way of their item
 
 local function start(worker)
   luajit.guard()
@@ -160,21 +173,35 @@ local function start(worker)
   if sent.on_start then
     sent.on_start(number)
   end
-  return compiler.compile(sent.node)
+  chain = sent.node
+  return compiler.compile(chain)
 end
 
-local function run()
+local function close_resources()
+  local per_worker = package.loaded["neap.prefetch.per_worker"]
+  if per_worker then
+    per_worker.close_all()
+  end
+end
+
+-- @tparam function exit_without_memory after this call, the process ends where
+--   Lua finds no memory
+local function run(exit_without_memory)
   local out = ffi.new("neap_worker *[1]")
   lib.check(C.neap_worker_attach(out, lib.error))
   local worker = out[0]
   local ok, getter = xpcall(start, errors.handler, worker)
   if not ok then
-    local why = getter == NO_MEMORY and NO_MEMORY_AT_START or tostring(getter)
+    local why = getter == errors.NO_MEMORY and NO_MEMORY_AT_START
+      or tostring(getter)
+    why = check.with_help(why, advice(why))
     C.neap_worker_ready(worker, "cannot start workers: " .. why, lib.error)
     return 1
   end
+  exit_without_memory()
   lib.check(C.neap_worker_ready(worker, nil, lib.error))
   serve(worker, getter)
+  close_resources()
   return 0
 end
 

@@ -94,10 +94,11 @@ function Generator:keep(value)
   self.kept[#self.kept + 1] = self:constant(value)
 end
 
--- Returns the result of an xpcall, or raises its error again.
-local function result(ok, x)
+-- Returns the result of an xpcall, or raises its error again, as one of item i
+-- of the node that the code is of.
+local function result(node, i, e, ok, x)
   if not ok then
-    error(x, 0)
+    error(errors.locate(x, node, i, e), 0)
   end
   return x
 end
@@ -108,8 +109,9 @@ end
 -- @treturn string the name of the local with the item
 function Generator:guarded(node, i, e)
   local x = self:name()
-  self:line("local %s = %s(%s(%s, %s, %s))", x, self:own(result),
-    self:own(errors.try), self:constant(compile(node)), i, e)
+  self:line("local %s = %s(%s, i, e, %s(%s, %s, %s))", x, self:own(result),
+    self:constant(self.node), self:own(errors.try),
+    self:constant(compile(node)), i, e)
   return x
 end
 
@@ -210,7 +212,7 @@ local function build(node)
   local shape = shape_of(text, g, node)
   local getter = shape.make(#g.constants > #names and g.constants,
     unpack(g.constants, 1, #names))
-  errors.register(getter, shape.stage_lines, g.stages)
+  errors.register(getter, node, shape.stage_lines, g.stages)
   return getter
 end
 

@@ -6,11 +6,17 @@
 -- advances.
 -- @module neap.sequence.iteration
 
+local clock = require("neap.base.clock")
 local compiler = require("neap.sequence.compile")
 local errors = require("neap.base.errors")
 local traverse = require("neap.base.traverse")
 
 local iteration = {}
+
+-- Compiled loops call no hook, by which Ctrl-C would end them. So a loop looks
+-- whether it was interrupted, before item `stop`, which is no further than its
+-- end: every LOOK_S seconds, as far as the items so far tell.
+local LOOK_S, LOOK_ITEMS_MAX = 0.02, 2 ^ 16
 
 -- Whether the node's function may be called without xpcall just now.
 local function is_guarded(node)
@@ -29,15 +35,27 @@ function iteration.read(node, i)
   return x
 end
 
+-- Looks for an interruption before item i. False past the end.
+local function look(state, i)
+  errors.check_interrupt()
+  local now = clock()
+  local is_early = now - state.looked < LOOK_S
+  state.every = is_early and math.min(2 * state.every, LOOK_ITEMS_MAX)
+    or math.max(1, math.floor(state.every / 4))
+  state.looked = now
+  state.stop = math.min(i + state.every, state.length + 1)
+  return i <= state.length
+end
+
 local function step(state, i)
   i = i + 1
-  if i > state.length then
+  if i >= state.stop and not look(state, i) then
     return nil
   end
   local ok, x = errors.try(state.getter, i, 1)
   if ok then
     return i, x
-  elseif x.kind == "end" and state.node:may_end() then
+  elseif state.node:is_end(x) and state.node:may_end() then
     return nil
   end
   errors.raise(x)
@@ -48,13 +66,16 @@ local function step_guarded(state, i)
     return step(state, i)
   end
   i = i + 1
-  if i <= state.length then
+  if i < state.stop or look(state, i) then
     return i, (state.getter(i, 1))
   end
 end
 
 -- As step, but goes on after an item that raises, and records its error.
 local function step_skipping(state, i)
+  if i >= state.stop then
+    look(state, i)
+  end
   for k = i + 1, state.length do
     local ok, x = errors.try(state.getter, k, 1)
     if ok then
@@ -62,7 +83,7 @@ local function step_skipping(state, i)
     elseif not errors.is_of_item(x) then
       errors.raise(x)
     end
-    local is_over = x.kind == "end" and state.length == math.huge
+    local is_over = state.node:is_end(x)
     if not (is_over and state.node:may_end()) then
       table.insert(state.record, x)
     end
@@ -79,7 +100,7 @@ function iteration.start(node, options)
   local plain = node:is_guarded() and step_guarded or step
   return record and step_skipping or plain, {
     node = node, getter = compiler.compile(node), length = node.length,
-    record = record,
+    record = record, stop = 1, every = 1, looked = 0,
   }, 0
 end
 

@@ -8,12 +8,15 @@
 --   set(i, v, e)    stores item i of epoch e where it comes from
 --   iterate(options) returns what a `for` wants, if it has its own way
 --   describe()      shows itself and its sources
+--   origins(i, e)   where item i comes from, for errors
 --   reach(), expect_tries(), expect_rereads(): how iterators below are read
 -- and the fields `length` (math.huge: endless), `where` it was made, and
 --   source, or sources   the nodes below
 --   takes_several   an item may need more than one item of a source
 --   loops_source    a loop over it is one over its source, which skips as well
 --   keeps_seeds     joining it with others does not copy it
+--   chooses         an item comes from one of the sources
+--   passes_on       its items are its source's
 -- Two fields belong to this process and are never sent to a worker. They are
 -- made when first needed, to keep nodes small:
 --   getter          the node's function (neap.sequence.compile)
@@ -24,6 +27,7 @@ local check = require("neap.base.check")
 local class = require("neap.base.class")
 local iteration = require("neap.sequence.iteration")
 local seeds = require("neap.sequence.seeds")
+local way = require("neap.sequence.way")
 
 local Node = class("sequence.node")
 
@@ -61,6 +65,7 @@ function Node:set()
 end
 
 Node.iterate = iteration.start
+Node.way = way
 
 --- The nodes below.
 function Node:inputs()
@@ -109,9 +114,49 @@ function Node.is_guarded()
   return false
 end
 
+-- Whether a stage of that name is in the chain.
+local function has_stage(node, name, seen)
+  if seen[node] then
+    return false
+  end
+  seen[node] = true
+  if node:stage_name() == name then
+    return true
+  end
+  for _, source in ipairs(node:inputs()) do
+    if has_stage(source, name, seen) then
+      return true
+    end
+  end
+  return false
+end
+
+--- Whether an error says that an iterator of unknown size below this node has
+-- ended. A function of the chain may read another iterator past its end: then
+-- only its item fails.
+function Node:is_end(e)
+  return e.kind == "end" and self.length == math.huge
+    and has_stage(self, e.stage, {})
+end
+
+--- What messages call stages of this kind: "map".
+function Node:stage_kind()
+  return self.class_name
+end
+
 --- What messages call the stage: "map (train.lua:12)".
 function Node:stage_name()
-  return ("%s (%s)"):format(self.class_name, self.where)
+  return ("%s (%s)"):format(self:stage_kind(), self.where)
+end
+
+--- Where item i comes from (see neap.sequence.way): by default, from item i of
+-- each source.
+function Node:origins(i, e)
+  local list = {}
+  for k, source in ipairs(self:inputs()) do
+    list[k] = { node = source, first = i, last = i, epoch = e }
+  end
+  return list
 end
 
 --- Counts the stages of a class in the chain. A shuffle's default seed depends

@@ -61,7 +61,8 @@ local function from(values, n)
     }))
   elseif n ~= nil then
     handle.check(1, values)
-    check.fail(2, "no length expected: only a function takes one")
+    check.fail(2, "no length expected: only a function takes one",
+      "s:slice(1, n) has n items")
   elseif handle.is(values) then
     return values
   end

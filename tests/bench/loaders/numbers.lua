@@ -2,7 +2,7 @@
 --- Numbers in runs as long as may be.
 local neap = require("neap")
 return neap.loader({
-  params = { count = 1000000, workers = 1, chunk = 1024 },
+  params = { count = 1000000 },
   build = function(p)
     return neap.range(p.count):map(function(i)
       return i

@@ -41,7 +41,7 @@ static void names_the_file_and_the_line(void **state) {
       {"local neap = require('neap')\n"
        "local file = io.tmpfile()\n"
        "return neap.range(3):map(function(i) file:write(i) end)",
-       "its upvalue 'file' is a userdata (file)"},
+       "its upvalue 'file' is a file"},
   };
   neap_error error;
   for (size_t k = 0; k < sizeof files / sizeof *files; k++) {
@@ -79,7 +79,7 @@ static void refuses_parameters(void **state) {
   } given[] = {
       {{"bach", "4"},
        "loader.lua:2: unknown parameter 'bach'; known are batch, split\n"
-       "help: did you mean batch?"},
+       "help: did you mean 'batch'?"},
       {{"batch", "many"},
        "loader.lua:2: parameter 'batch': integer expected, got \"many\""},
       {{"batch", "1.5"}, "parameter 'batch': integer expected, got 1.5"},

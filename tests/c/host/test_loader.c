@@ -231,6 +231,23 @@ static void finds_modules_beside_the_file(void **state) {
   assert_int_equal(chdir(before), 0);
 }
 
+/* The builder has ended by then; a worker that dies has a successor. */
+static void shares_large_tensors_with_workers(void **state) {
+  neap_loader *loader =
+      open_text(*state, "local neap = require('neap')\n"
+                        "local rows = neap.tensor('f64', {1000, 100})\n"
+                        "for i = 1, 1000 do rows[i]:fill(i) end\n"
+                        "return neap.range(1000):map(function(i)\n"
+                        "  return rows:get(i, 1)\n"
+                        "end):prefetch{workers = 1}\n");
+  neap_stats stats;
+  read_numbers(loader, 0, 500);
+  neap_read_worker(loader, 0, &stats, NULL);
+  kill(stats.pid, SIGKILL);
+  read_numbers(loader, 500, 1000);
+  neap_close(loader);
+}
+
 static void does_not_wait_when_it_tries(void **state) {
   neap_item *item;
   neap_loader *loader =
@@ -295,6 +312,7 @@ int main(void) {
       scene_test(goes_before_the_files_options),
       scene_test(opens_two_loaders_of_a_file),
       scene_test(finds_modules_beside_the_file),
+      scene_test(shares_large_tensors_with_workers),
       scene_test(does_not_wait_when_it_tries),
       scene_test(closes_once_and_null),
   };

@@ -44,7 +44,9 @@ end
 describe("neap.open", function()
   before_each(function()
     support.remember()
-    folder = io.popen("mktemp -d"):read("*l")
+    local pipe = io.popen("mktemp -d")
+    folder = pipe:read("*l")
+    pipe:close()
     write("helper.lua", "return { double = function(x) return 2 * x end }")
     write("numbers.lua", NUMBERS)
   end)
@@ -128,7 +130,7 @@ describe("neap.open", function()
     local start = ("cannot open the loader %s: %s:3: "):format(path, path)
     for message, params in pairs({
       ["unknown parameter 'cuont'; known are count, depth, flags, scale, "
-        .. "split, verbose\nhelp: did you mean count?"] = { cuont = 1 },
+        .. "split, verbose\nhelp: did you mean 'count'?"] = { cuont = 1 },
       ["parameter 'count': integer expected, got 1.5"] = { count = 1.5 },
       ['parameter \'count\': integer expected, got "x"'] = { count = "x" },
       ["parameter 'verbose': boolean expected, got 1"] = { verbose = 1 },
@@ -136,7 +138,7 @@ describe("neap.open", function()
       ['parameter \'flags\': item 2: integer expected, got "a"'] =
         { flags = { 1, "a" } },
       ["parameter 'split': one of train, test expected, got \"tset\"\n"
-        .. "help: did you mean test?"] = { split = "tset" },
+        .. "help: did you mean 'test'?"] = { split = "tset" },
       ["parameter 'depth': 9 or less expected, got 10"] = { depth = 10 },
       ["parameter 'depth': 1 or more expected, got 0"] = { depth = 0 },
     }) do
