@@ -163,6 +163,7 @@ scripts() {
   for script in tests/model/run.sh tests/examples.sh; do
     [ -f "$script" ] && part "$script" sh "$script" $long
   done
+  part tests/python sh tests/python/run.sh
   part tests/stress/storm.lua "$NEAP_EXECUTABLE" tests/stress/storm.lua $long
   part lint make --no-print-directory lint
 }

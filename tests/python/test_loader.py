@@ -171,7 +171,7 @@ class Opening(Case):
         self.assertIn("count='4'", repr(loader))
 
     def test_refuses_parameters(self):
-        with self.assertRaisesRegex(neap.InvalidError, "did you mean count"):
+        with self.assertRaisesRegex(neap.InvalidError, "did you mean .?count"):
             self.open(NUMBERS, cuont=4)
         with self.assertRaisesRegex(ValueError, "integer expected, got 0.5"):
             self.open(NUMBERS, count=0.5)
