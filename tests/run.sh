@@ -160,7 +160,7 @@ specs() {
 }
 
 scripts() {
-  for script in tests/model/run.sh tests/examples.sh; do
+  for script in tests/model/run.sh tests/examples.sh tests/hosts.sh; do
     [ -f "$script" ] && part "$script" sh "$script" $long
   done
   part tests/python sh tests/python/run.sh
