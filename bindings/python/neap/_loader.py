@@ -38,6 +38,9 @@ _fd = lib.function("neap_fd")
 _release = lib.function("neap_item_release")
 _Error = lib.struct("neap_error")
 
+# After a read that had to wait, so many others do not try without waiting first.
+WAITS = 8
+
 # In a forked child, a lock may be that of a thread that is not there.
 _loaders: weakref.WeakSet[Loader] = weakref.WeakSet()
 
@@ -174,6 +177,7 @@ class Loader(Sequence[Any]):
         self._error_at = ctypes.byref(self._error)
         self._item_at = ctypes.byref(self._item)
         self._reader = Reader(text, self._error)
+        self._waits = 0  # reads that need not try first
         self._turn = 0  # of the loop that may read
         self._is_placed = False  # the next loop begins at the position
         count = ctypes.c_int32()
@@ -240,6 +244,7 @@ class Loader(Sequence[Any]):
         rc = self._wait(call, *arguments)
         if rc == EHELD:  # tensors in cycles hold their slots
             gc.collect()
+            sweep()
             rc = self._wait(call, *arguments)
         if rc == EHELD:
             self._error.text = self._held_text()
@@ -255,6 +260,7 @@ class Loader(Sequence[Any]):
     def _read_next(self, rc: int) -> Any:
         """After a read that did not wait, and returned rc."""
         if rc == AGAIN or rc == EHELD:
+            self._waits = WAITS
             rc = self._wait_or_collect(_next)
         if rc == END:
             raise StopIteration
@@ -336,6 +342,7 @@ class Loader(Sequence[Any]):
 
     def stats(self) -> _stats.Stats:
         """Counters: what was computed, and who waited how long."""
+        sweep()
         with self._lock:
             return _stats.read(self._handle)
 
@@ -389,7 +396,12 @@ class _Loop:
                 raise RuntimeError(
                     "cannot go on with this loop: a later loop over the loader"
                     " has begun\nhelp: open the loader twice")
-            rc = _try_next(loader._handle, loader._item_at, loader._error_at)
+            if loader._waits:
+                loader._waits -= 1
+                call = _next
+            else:
+                call = _try_next
+            rc = call(loader._handle, loader._item_at, loader._error_at)
             if rc == 0:
                 loader._is_placed = False
                 return loader._reader.read(loader._item.value)

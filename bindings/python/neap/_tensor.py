@@ -23,16 +23,11 @@ _View = lib.struct("neap_view")
 _Managed = lib.struct("neap_managed_tensor")
 
 
-class Item:
-    """An item of libneap, released when this object is collected."""
-
-    __slots__ = ("handle",)
-
-    def __init__(self, handle: int) -> None:
-        self.handle = handle
+class Item(int):
+    """The address of an item, which is released when this is collected."""
 
     def __del__(self, _release: Any = _release) -> None:
-        _release(self.handle)
+        _release(self)
 
 
 # -- Dtypes -------------------------------------------------------------------
@@ -62,8 +57,9 @@ _object = ctypes.py_object
 
 # Capsules that may not have been taken, with their managed tensors. A capsule
 # has no destructor: one in Python would run while the interpreter unwinds an
-# exception, or after it has ended. So one that nobody took, and nobody holds,
-# is freed when the next is made.
+# exception, or after it has ended. So those that nobody took, and nobody holds,
+# are freed when LENT_MAX more have been made.
+LENT_MAX = 8
 _lent: list[tuple[Any, Any]] = []
 _pair = (object(), None)
 _alone = sys.getrefcount(_pair[0])
@@ -73,13 +69,13 @@ def sweep() -> None:
     """Frees the capsules that nobody took, and nobody holds."""
     for _ in range(len(_lent)):
         try:
-            pair = _lent.pop(0)
+            pair = _lent.pop()
         except IndexError:  # another thread sweeps
             return
         if not _is_valid(_object(pair[0]), _NAME):
             continue  # taken, and renamed
         if sys.getrefcount(pair[0]) > _alone:
-            _lent.append(pair)
+            _lent.insert(0, pair)
         else:
             managed = pair[1].value
             _Managed.from_address(managed).deleter(managed)
@@ -88,12 +84,12 @@ def sweep() -> None:
 def _make_capsule(item: Item, value_at: Any) -> Any:
     managed = ctypes.c_void_p()
     out = ctypes.byref(managed)
-    if _lend(item.handle, value_at, out, None) != 0:
+    if _lend(item, value_at, out, None) != 0:
         error = _Error()
-        rc = _lend(item.handle, value_at, out, ctypes.byref(error))
+        rc = _lend(item, value_at, out, ctypes.byref(error))
         if rc != 0:
             fail(rc, error)
-    if _lent:
+    if len(_lent) >= LENT_MAX:
         sweep()
     capsule = _new_capsule(managed, _NAME, None)
     _lent.append((capsule, managed))

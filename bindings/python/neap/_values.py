@@ -10,13 +10,12 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any, Callable, Collection, Optional, Union
+from typing import Any, Callable, Collection, Union
 
 from ._errors import fail
 from ._library import lib
 from ._tensor import Item, Tensor
 
-_release = lib.function("neap_item_release")
 _item_value = lib.function("neap_item_value")
 _type = lib.function("neap_value_type")
 _boolean = lib.function("neap_value_boolean")
@@ -29,8 +28,10 @@ _at = lib.function("neap_value_at")
 _pair = lib.function("neap_value_pair")
 
 _NUMBER = lib.constant("NEAP_NUMBER")
+_TENSOR = lib.constant("NEAP_TENSOR")
 _STRING = lib.constant("NEAP_STRING")
 _Value = lib.struct("neap_value")
+_NONE = Item()
 Text = Union[bool, Collection[str]]
 
 
@@ -56,8 +57,7 @@ class Reader:
         self._error, self._error_at = error, ctypes.byref(error)
         self._place = _Place()
         self._places = [self._place]
-        self._item: Optional[Item] = None
-        self._handle = 0
+        self._item = _NONE  # that is read
         self._double = ctypes.c_double()
         self._double_at = ctypes.byref(self._double)
         self._list_count = ctypes.c_uint32()
@@ -69,16 +69,18 @@ class Reader:
         """
         place = self._place
         at = place.at
-        self._handle = handle
+        item = Item(handle)
+        rc = _item_value(item, at, self._error_at)
+        if rc != 0:
+            fail(rc, self._error)
+        kind = _type(at)
+        if kind == _TENSOR:
+            return Tensor(item, place.give_away())
+        self._item = item
         try:
-            rc = _item_value(handle, at, self._error_at)
-            if rc != 0:
-                fail(rc, self._error)
-            return _READ[_type(at)](self, place, 0, None)
+            return _READ[kind](self, place, 0, None)
         finally:
-            if self._item is None:
-                _release(handle)
-            self._item = None
+            self._item = _NONE
 
     def _check(self, rc: int) -> None:
         if rc != 0:
@@ -120,8 +122,6 @@ class Reader:
         return found
 
     def _read_tensor(self, place: _Place, depth: int, name: Any) -> Tensor:
-        if self._item is None:
-            self._item = Item(self._handle)
         return Tensor(self._item, place.give_away())
 
     def _read_table(self, place: _Place, depth: int, name: Any) -> Any:
