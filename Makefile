@@ -27,7 +27,8 @@ QUIET = $(if $(verbose),,>/dev/null)
 BUILD = +@$(MAKE) --no-print-directory -C build/make -j$(JOBS) \
   config=$(CONFIG) $(if $(filter fuzz,$(CONFIG)),CC=clang) $(QUIET)
 C_FILES = $(wildcard runtime/*/*.[ch] bindings/*.[ch] \
-  tests/c/*.[ch] tests/c/*/*.[ch] tests/fuzz/*.[ch] tests/bench/*.[ch])
+  tests/c/*.[ch] tests/c/*/*.[ch] tests/fuzz/*.[ch] tests/bench/*.[ch] \
+  examples/*/*.c examples/*/*pp)
 LUA_FILES = lua runtime tests examples docs premake5.lua
 TESTS = $(basename $(notdir $(wildcard tests/c/*/test_*.c)))
 FUZZERS = $(basename $(notdir $(wildcard tests/fuzz/*.c)))

@@ -10,8 +10,8 @@ cd "$(dirname "$0")" || exit 1
 BUILD="gcc libc6-dev libffi-dev libluajit-5.1-dev lua-argparse make pkg-config
   premake4 zlib1g-dev"
 DEMO="dataset-fashion-mnist"
-TEST="clang clang-format cppcheck groff-base libclang-rt-dev libcmocka-dev
-  lua-busted lua-check luajit man-db mandoc spin"
+TEST="clang clang-format cppcheck g++ groff-base libclang-rt-dev libcmocka-dev
+  lua-busted lua-check luajit man-db mandoc python3-numpy spin"
 
 what=${1:-demo}
 [ $# -eq 0 ] || shift

@@ -14,6 +14,10 @@ trap 'rm -f "$expected" "$actual"' EXIT
 passed=0
 failed=0
 
+for python in $PYTHON python3 /usr/bin/python3 none; do
+  "$python" -c "import numpy" 2>/dev/null && break
+done
+
 # What an example is run with, to be brief.
 arguments() {
   case $1 in
@@ -47,12 +51,13 @@ expect() {
 }
 
 # A page with files, which are blocks that have a name, is run in a folder of its
-# own; its main.c runs first.
+# own; its main.c runs first, its Python last.
 run_page() {
   folder=$(mktemp -d)
   awk -v folder="$folder" '/^```/ { out = ""; if (NF == 2) out = folder "/" $2
       next } out { print > out }' "$1"
   code=$(sed -n '/^```lua$/,/^```$/{/^```/!p;}' "$1")
+  python_code=$(sed -n '/^```python$/,/^```$/{/^```/!p;}' "$1")
   (
     cd "$folder" || exit 1
     if [ -f main.c ]; then
@@ -60,14 +65,16 @@ run_page() {
         "$root/build/lib/libneap.a" -lz -lm -ldl -lpthread &&
         NEAP_WORKER=$program ./main
     fi
-    echo "$code" | "$program" -
+    [ -z "$code" ] || echo "$code" | "$program" -
+    [ -z "$python_code" ] ||
+      echo "$python_code" | PYTHONPATH=$root/bindings/python "$python" -
   )
   rm -r "$folder"
 }
 
 run() {
   case $1 in
-  docs/guide/embed.md) run_page "$1" ;;
+  docs/guide/embed.md | docs/guide/python.md) run_page "$1" ;;
   examples/loaders/*) "$neap" check "$1" --limit 3 ;;
   *.md) sed -n '/^```lua$/,/^```$/{/^```/!p;}' "$1" | "$neap" - ;;
   *) "$neap" "$1" $(arguments "$1") </dev/null ;;
@@ -75,6 +82,10 @@ run() {
 }
 
 for example in examples/*.lua examples/loaders/*.lua README.md docs/guide/*.md; do
+  if [ "$python$example" = nonedocs/guide/python.md ]; then
+    echo "not run: $example: cannot find a Python with numpy"
+    continue
+  fi
   expect "$example" >"$expected"
   run "$example" 2>&1 | shorten "$example" >"$actual"
   if [ -s "$expected" ] && diff -u "$expected" "$actual"; then

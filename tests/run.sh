@@ -162,10 +162,11 @@ specs() {
 }
 
 scripts() {
-  for script in tests/model/run.sh tests/examples.sh tests/install.sh \
-    tests/packages.sh; do
+  for script in tests/model/run.sh tests/examples.sh tests/hosts.sh \
+    tests/install.sh tests/packages.sh; do
     [ -f "$script" ] && part "$script" sh "$script" $long
   done
+  part tests/python sh tests/python/run.sh
   part tests/stress/storm.lua "$NEAP_EXECUTABLE" tests/stress/storm.lua $long
   part lint make --no-print-directory lint
 }

@@ -3,8 +3,10 @@
 #ifndef NEAP_BASE_FUTEX_H
 #define NEAP_BASE_FUTEX_H
 
+#include <errno.h>
 #include <linux/futex.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -15,11 +17,12 @@ static inline void neap__futex_wait(_Atomic uint32_t *word, uint32_t value) {
   syscall(SYS_futex, word, FUTEX_WAIT, value, NULL, NULL, 0);
 }
 
-/* The same, for `ms` milliseconds at most. */
-static inline void neap__futex_wait_ms(_Atomic uint32_t *word, uint32_t value,
+/* The same, for `ms` milliseconds at most. False: a signal handler ran. */
+static inline bool neap__futex_wait_ms(_Atomic uint32_t *word, uint32_t value,
                                        int32_t ms) {
   const struct timespec time = {ms / 1000, ms % 1000 * 1000000};
-  syscall(SYS_futex, word, FUTEX_WAIT, value, &time, NULL, 0);
+  return syscall(SYS_futex, word, FUTEX_WAIT, value, &time, NULL, 0) == 0 ||
+         errno != EINTR;
 }
 
 static inline void neap__futex_wake(_Atomic uint32_t *word) {

@@ -91,6 +91,8 @@ static int open_loader(neap_loader *l, const char *path,
   int rc = neap__build(path, options, &l->built, error);
   if (rc != NEAP_OK) return rc;
   l->built.settings.launch.environment = options->environment;
+  l->built.settings.wait_ns =
+      options->wait_ns == NEAP_UNSET ? 0 : options->wait_ns;
   rc = open_pool(l, error);
   l->built.settings.launch = (neap_launch){0};
   neap__built_trim(&l->built);

@@ -22,6 +22,7 @@ void neap_options_init(neap_options *options, int32_t abi, size_t bytes) {
       .slot_bytes = NEAP_UNSET,
       .memory_bytes = NEAP_UNSET,
       .build_timeout_ns = NEAP_UNSET,
+      .wait_ns = NEAP_UNSET,
   };
   memset(options, 0, bytes); /* a host's struct may be smaller or larger */
   memcpy(options, &unset, bytes < sizeof unset ? bytes : sizeof unset);
@@ -54,6 +55,8 @@ int neap__options_check(const char *path, const neap_options *options,
   else if (options->build_timeout_ns < 0 &&
            options->build_timeout_ns != NEAP_UNSET)
     what = "build_timeout_ns must be 0 or more";
+  else if (options->wait_ns < 0 && options->wait_ns != NEAP_UNSET)
+    what = "wait_ns must be 0 or more";
   for (int32_t k = 0; what == NULL && k < options->parameter_count; k++)
     if (options->parameters[k].name == NULL ||
         options->parameters[k].text == NULL)

@@ -206,6 +206,10 @@ typedef struct neap_options {
   int64_t build_timeout_ns; /* that the file may take; 0: any time. Unset: 60 s
                              */
 
+  int64_t wait_ns; /* that neap_next() and neap_get() may wait: then, and when a
+                      signal handler ran meanwhile, they return NEAP_AGAIN, and
+                      the same call again goes on. 0 or unset: any time */
+
   const char *executable; /* neap. NULL: NEAP_WORKER of the environment, beside
                              the library, or on PATH */
   const char *const *environment; /* of the processes: NAME=value, to a NULL;
@@ -251,8 +255,9 @@ void neap_close(neap_loader *loader);
  *
  * Owns:    the caller holds *item until neap_item_release().
  * Returns: NEAP_OK; NEAP_END after the last item of the epoch, until the next
- *          neap_seek(); NEAP_EITEM, NEAP_EDEATH, NEAP_ETIMEOUT, NEAP_EMEMORY,
- *          NEAP_EROOM or NEAP_EDAMAGED if this item failed: then *item is set
+ *          neap_seek(); NEAP_AGAIN once options.wait_ns is over; NEAP_EITEM,
+ *          NEAP_EDEATH, NEAP_ETIMEOUT, NEAP_EMEMORY, NEAP_EROOM or
+ *          NEAP_EDAMAGED if this item failed: then *item is set
  *          too (neap_item_error() tells more; release it), and the next call
  *          hands out the item after it. With any other error *item is NULL:
  *          NEAP_EHELD if the host holds too many items, NEAP_EWORKER if workers
@@ -317,9 +322,6 @@ typedef struct neap_stats {
   int64_t busy_ns;          /* computing, over all workers */
   int64_t idle_ns;          /* waiting for work, over all workers */
   int64_t consumer_wait_ns; /* neap_next and neap_get waiting */
-  int64_t consumer_ns;      /* since the first read, without the time from the
-                               end of an iteration to the next read */
-  int64_t first_ns;         /* of these until the first run came */
   int64_t restarts;         /* workers replaced */
   int64_t retries;          /* runs opened again after a death */
   int32_t workers;

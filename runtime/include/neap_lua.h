@@ -288,6 +288,7 @@ typedef struct neap_pool_options {
                             is short: then half of what is free stays free */
   int64_t timeout_ns;    /* that one item may take; 0: any time */
   uint64_t memory_bytes; /* that a worker may allocate; 0: any number */
+  int64_t wait_ns;       /* that a read may wait, as of neap_options; 0: any */
 } neap_pool_options;
 
 /*

@@ -32,6 +32,8 @@ static int check_options(const neap_pool_options *options, neap_error *error) {
     what = "timeout_ns must be 0 or more";
   else if (options->stages < 0 || options->stages > NEAP__STAGES_MAX)
     what = "stages must be 0 to 1024";
+  else if (options->wait_ns < 0)
+    what = "wait_ns must be 0 or more";
   else if (options->span < 0)
     what = "span must be 0 or more";
   else if (options->slot_bytes != 0 &&
@@ -181,6 +183,7 @@ static void set_up(neap_pool *pool, const neap_pool_options *options) {
       .chunk = chunk < options->buffered ? chunk : options->buffered,
       .is_ordered = options->ordered != 0,
       .span = options->ordered != 0 ? 0 : options->span,
+      .wait_ns_max = options->wait_ns,
       .has_cores = neap_cores() > 1,
   };
   pool->lender = (neap__lender){

@@ -279,10 +279,21 @@ static bool is_hopeless(const neap__consumer *c, uint32_t awaited) {
   return false;
 }
 
-/* Sleeps until the awaited entry is ready, or will not be published. */
-static int sleep_for(neap__consumer *c, uint32_t awaited, int64_t *found,
-                     neap_error *error) {
-  int64_t repaired_ns = neap__now_ns();
+/* For how long a read that began at `since` may sleep now; 0: not at all. */
+static int32_t sleep_ms(const neap__consumer *c, int64_t since, int64_t now) {
+  if (c->wait_ns_max == 0) return NEAP__SLEEP_MS_MAX;
+  const int64_t left_ns = since + c->wait_ns_max - now;
+  return neap__clamp((left_ns + 999999) / 1000000, 0, NEAP__SLEEP_MS_MAX);
+}
+
+/*
+ * Sleeps until the awaited entry is ready, or will not be published. NEAP_AGAIN
+ * if the time of a read is over; a signal handler ends that, too.
+ */
+static int sleep_for(neap__consumer *c, uint32_t awaited, int64_t since,
+                     int64_t *found, neap_error *error) {
+  int64_t repaired_ns = since;
+  int32_t ms = sleep_ms(c, since, since);
   for (;;) {
     neap__ring_wait_begin(c->ring, awaited);
     *found = find_ready(c, awaited);
@@ -290,12 +301,14 @@ static int sleep_for(neap__consumer *c, uint32_t awaited, int64_t *found,
     int rc = neap__interrupt_check(error);
     if (rc == NEAP_OK) rc = c->crew->ops->failure(c->crew, error);
     if (rc != NEAP_OK) return rc;
-    neap__ring_wait_sleep(c->ring, awaited);
+    const bool is_undisturbed = neap__ring_wait_sleep(c->ring, awaited, ms);
     const int64_t now = neap__now_ns(); /* the host's signals wake it, too */
-    if (now - repaired_ns < NEAP__SLEEP_MS_MAX * 1000000ll) continue;
+    ms = is_undisturbed || c->wait_ns_max == 0 ? sleep_ms(c, since, now) : 0;
+    if (ms > 0 && now - repaired_ns < NEAP__SLEEP_MS_MAX * 1000000ll) continue;
     repaired_ns = now;
     if (is_hopeless(c, awaited)) return damaged(error);
     neap__ring_repair_hints(c->ring);
+    if (ms == 0 && find_ready(c, awaited) < 0) return NEAP_AGAIN;
   }
 }
 
@@ -317,7 +330,7 @@ static int await(neap__consumer *c, uint32_t awaited, bool may_wait,
     const int64_t since = neap__now_ns();
     neap__ring_wake_workers(c->ring, 1);
     linger(c, awaited, since);
-    const int rc = sleep_for(c, awaited, &found, error);
+    const int rc = sleep_for(c, awaited, since, &found, error);
     neap__ring_wait_end(c->ring);
     c->wait_ns += neap__now_ns() - since;
     if (rc != NEAP_OK) return rc;
@@ -356,6 +369,14 @@ static int check_read(const neap__consumer *c, neap_error *error) {
       c->lender->held_max);
 }
 
+/* Cancels what a get that returned NEAP_AGAIN asked for. */
+static void drop_aside(neap__consumer *c) {
+  const uint32_t aside = c->ring->entry_count;
+  if (!is_asked(c, aside)) return;
+  neap__ring_cancel(c->ring, aside);
+  move(c, aside, NEAP__UNASKED);
+}
+
 static uint32_t awaited_by(const neap__consumer *c) {
   return c->is_ordered ? c->head : NEAP__ANY_ENTRY;
 }
@@ -384,6 +405,7 @@ int neap__consumer_next(neap__consumer *c, bool may_wait, neap_run *run,
   int rc = check_read(c, error);
   if (rc != NEAP_OK) return rc;
   begin(c);
+  drop_aside(c);
   ask_ahead(c);
   if (c->busy == 0) {
     end(c);
@@ -413,10 +435,13 @@ int neap__consumer_get(neap__consumer *c, int64_t epoch, int64_t index,
                            (long long)index);
   begin(c);
   const uint32_t aside = c->ring->entry_count;
+  const neap__asked *a = &c->asked[aside];
   uint32_t entry;
-  ask(c, aside, epoch, index, 1, 0);
+  if (a->epoch != epoch || a->first != index) drop_aside(c);
+  if (!is_asked(c, aside)) ask(c, aside, epoch, index, 1, 0);
   neap__ring_wake_workers(c->ring, 1);
   rc = deliver(c, aside, true, &entry, run, error);
+  if (rc == NEAP_AGAIN) return rc;
   if (rc != NEAP_OK)
     neap__ring_cancel(c->ring, aside);
   else
@@ -438,7 +463,7 @@ void neap__consumer_watch(neap__consumer *c, const atomic_bool *is_called_off) {
     neap__ring_wait_begin(c->ring, awaited);
     if (atomic_load(is_called_off) || neap__consumer_is_ready(c)) break;
     const int64_t since = neap__now_ns();
-    neap__ring_wait_sleep(c->ring, awaited);
+    neap__ring_wait_sleep(c->ring, awaited, NEAP__SLEEP_MS_MAX);
     if (neap__now_ns() - since < NEAP__SLEEP_MS_MAX * 1000000ll) continue;
     if (is_hopeless(c, awaited)) break; /* the next read tells */
     neap__ring_repair_hints(c->ring);

@@ -22,7 +22,8 @@
  *
  *   move                 when
  *   UNASKED -> ASKED     items are asked for
- *   ASKED -> UNASKED     the run is delivered, or a seek drops it
+ *   ASKED -> UNASKED     the run is delivered, or a seek drops it; aside: the
+ *                        next read is another one
  *   ASKED -> ASKED       lost at an item that a seek has skipped
  *   ASKED -> SPLIT       lost at an item after the first
  *   ASKED -> FAILED      lost at the first item
@@ -63,8 +64,9 @@ typedef struct neap__consumer {
   neap__crew *crew;
   int64_t length; /* INT64_MAX: endless */
   int32_t buffered;
-  int32_t chunk; /* 0: by the measured cost */
-  int32_t span;  /* 0: none */
+  int32_t chunk;       /* 0: by the measured cost */
+  int32_t span;        /* 0: none */
+  int64_t wait_ns_max; /* of a read; 0: none */
   bool is_ordered;
   bool has_cores; /* more than one */
 
@@ -81,8 +83,8 @@ typedef struct neap__consumer {
   int64_t oldest;             /* with a span: no entry owes an item before it */
   double item_ns, item_bytes; /* running means; 0: nothing measured yet */
   int32_t run_items;          /* the length of the next run */
-  int64_t wait_ns;
-  int64_t spent_ns; /* in iterations that have ended */
+  int64_t wait_ns;            /* all reads' */
+  int64_t spent_ns;           /* in iterations that have ended */
   int64_t first_ns; /* waiting for the first run; 0: it has not come */
   int64_t began_ns; /* the first read since the last one ended; 0: none */
 } neap__consumer;

@@ -365,10 +365,9 @@ void neap__ring_wait_begin(neap__ring *ring, uint32_t entry) {
                entry == NEAP__ANY_ENTRY ? entry : entry + 1);
 }
 
-void neap__ring_wait_sleep(neap__ring *ring, uint32_t entry) {
-  neap__futex_wait_ms(&ring->control->wanted,
-                      entry == NEAP__ANY_ENTRY ? entry : entry + 1,
-                      NEAP__SLEEP_MS_MAX);
+bool neap__ring_wait_sleep(neap__ring *ring, uint32_t entry, int32_t ms) {
+  return neap__futex_wait_ms(&ring->control->wanted,
+                             entry == NEAP__ANY_ENTRY ? entry : entry + 1, ms);
 }
 
 void neap__ring_repair_hints(neap__ring *ring) {

@@ -224,13 +224,14 @@ void neap__slot_release(neap__ring *ring, uint32_t slot);
 void neap__ring_wake_workers(neap__ring *ring, uint32_t enough);
 /*
  * Begin writes what the consumer waits for, an entry or NEAP__ANY_ENTRY. Sleep
- * lasts until a wake, a signal, or NEAP__SLEEP_MS_MAX. A broken worker may have
- * overwritten hints or that word: after this time, repair sets all hints and
- * wakes all workers, and the consumer looks again. A claim is false if its
- * owner does not exist or sleeps: a worker has overwritten the entry's word.
+ * lasts until a wake, a signal (then it returns false), or `ms`. A broken
+ * worker may have overwritten hints or that word: after NEAP__SLEEP_MS_MAX,
+ * repair sets all hints and wakes all workers, and the consumer looks again. A
+ * claim is false if its owner does not exist or sleeps: a worker has
+ * overwritten the entry's word.
  */
 void neap__ring_wait_begin(neap__ring *ring, uint32_t entry);
-void neap__ring_wait_sleep(neap__ring *ring, uint32_t entry);
+bool neap__ring_wait_sleep(neap__ring *ring, uint32_t entry, int32_t ms);
 void neap__ring_repair_hints(neap__ring *ring);
 bool neap__ring_is_falsely_claimed(const neap__ring *ring, uint32_t entry);
 void neap__ring_wait_end(neap__ring *ring);

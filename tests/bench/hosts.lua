@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
---- Hosts in C: what an item costs, at what rate large tensors come, how soon
--- the first item is there, and what libneap takes before a loader is open.
--- What they are compared with: the same loader files in a script.
+--- Hosts in C and Python: what an item costs, at what rate large tensors come,
+-- how soon the first item is there, and what libneap takes before a loader is
+-- open. What they are compared with: the same loader files in a script, and in
+-- C.
 
 local measure = require("measure")
 local neap = require("neap")
@@ -39,7 +40,24 @@ local function first_in_lua()
   return seconds * 1000
 end
 
-return {
+-- A Python that has numpy, or nil.
+local function find_python()
+  for _, name in ipairs({ "python3", "/usr/bin/python3" }) do
+    if os.execute(name .. " -c 'import numpy' 2>/dev/null") == 0 then
+      return name
+    end
+  end
+end
+
+local PYTHON = find_python()
+
+local function python(command, path)
+  local text = measure.output("%s '%shost_reads.py' %s '%s'", PYTHON,
+    arg[0]:match("^.*/"), command, path)
+  return tonumber(text) or error("no number from host_reads.py", 0)
+end
+
+local rows = {
   {
     name = "host: neap_next and release of a ready item", unit = "ns",
     target = "100 ns", limit_name = "malloc and free",
@@ -81,3 +99,31 @@ return {
     end,
   },
 }
+
+local python_rows = {
+  {
+    name = "python: next of a ready number", unit = "ns",
+    target = "3000 ns", limit_name = "neap_next and its release in C",
+    run = function()
+      return python("next", NUMBERS)
+    end,
+    limit = function()
+      return host("next '%s'", NUMBERS)
+    end,
+  },
+  {
+    name = "python: tensors, each in numpy.from_dlpack", unit = "GB/s",
+    target = "ratio 0.9", limit_name = "the same loader in C",
+    run = function()
+      return python("tensors", TENSORS) * ROW_BYTES / 1e9
+    end,
+    limit = function()
+      return host("tensors '%s'", TENSORS) * ROW_BYTES / 1e9
+    end,
+  },
+}
+
+for _, row in ipairs(PYTHON and python_rows or {}) do
+  rows[#rows + 1] = row
+end
+return rows

@@ -336,7 +336,7 @@ static void publishing_grants_the_wish_for_it(void **state) {
   finish(ring, 0, 1);
   assert_int_equal(*wanted, 0);
   const int64_t since = neap__now_ns();
-  neap__ring_wait_sleep(ring, 1); /* does not */
+  neap__ring_wait_sleep(ring, 1, NEAP__SLEEP_MS_MAX); /* does not */
   assert_true(neap__now_ns() - since < NEAP__SLEEP_MS_MAX * 1000000ll);
   neap__ring_wait_begin(ring, NEAP__ANY_ENTRY);
   finish(ring, 0, 2);
