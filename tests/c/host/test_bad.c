@@ -117,7 +117,7 @@ static void refuses_arguments(void **state) {
   neap_loader *loader;
   s->options.abi++;
   refuse_text(s, NUMBERS_OF(3), NEAP_EINVAL, &error);
-  assert_says(&error, "the host's neap_options are of ABI 2 and have ");
+  assert_says(&error, "the host's neap_options are of ABI 1 and have ");
   assert_says(&error, "this library (neap ");
   neap_options_init(&s->options);
   s->options.bytes -= 8;
