@@ -26,18 +26,20 @@ local handle = require("neap.sequence.handle")
 local array = require("neap.tensor.array")
 local suggest = require("neap.base.suggest")
 local traverse = require("neap.base.traverse")
+local warnings = require("neap.base.warnings")
 
 local SOURCES = { "range", "from", "from_iter", "rep", "idx" }
 local ADAPTERS = {
   "map", "starmap", "random_map", "zip", "gather", "concat", "interleave",
   "cycle", "switch", "case", "split", "batch", "unbatch", "shuffle", "shard",
   "slice", "window", "mix", "where", "epoch", "cache", "prefetch", "rescue",
-  "retry", "debug", "monitor", "progress",
+  "skip", "retry", "debug", "monitor", "progress",
 }
 
 local neap = {
   _VERSION = "neap " .. require("neap.base.version"),
   errors = errors.mode,
+  warnings = warnings.set,
   tensor = array.new,
   empty = array.empty,
   stack = require("neap.tensor.stack"),

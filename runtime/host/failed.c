@@ -22,6 +22,7 @@ static const char *const text_names[TEXTS] = {
 struct neap__failed {
   neap_failure about;
   char *texts[TEXTS];
+  bool is_left_out;
 };
 
 /* -- What a worker reports -- */
@@ -66,6 +67,8 @@ static void take_field(neap__failed *failed, const neap_run *run,
       failed->texts[k] = copy_text(run, value);
   if (strcmp(name, "index") == 0) about->index = from_zero(value);
   if (strcmp(name, "outer_index") == 0) about->outer_index = from_zero(value);
+  if (strcmp(name, "is_left_out") == 0)
+    failed->is_left_out = value->type == NEAP_BOOLEAN && value->integer != 0;
   if (strcmp(name, "worker") == 0) {
     const int64_t worker = from_zero(value);
     about->worker = worker < NEAP_WORKERS_MAX ? (int32_t)worker : -1;
@@ -125,6 +128,10 @@ void neap__failed_free(neap__failed *failed) {
 
 bool neap__failed_is_end(const neap__failed *failed) {
   return strcmp(failed->about.kind, "end") == 0;
+}
+
+bool neap__failed_is_left_out(const neap__failed *failed) {
+  return failed->is_left_out;
 }
 
 const neap_failure *neap__failed_about(const neap__failed *failed) {

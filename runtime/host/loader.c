@@ -175,12 +175,16 @@ static int hand_out(neap_loader *l, const neap_run *run, int32_t k,
   return NEAP_OK;
 }
 
+/* How an iteration deals with an item that failed. */
+enum pass { HANDS_OUT, MAY_LEAVE_OUT, MAY_END };
+
 /*
- * The same for an item that failed: it keeps no slot. Returns its status, or
- * NEAP_END if the sequence turns out to end before it.
+ * The same for an item that failed: it keeps no slot. Returns its status;
+ * NEAP_AGAIN if it is left out; NEAP_END if the sequence turns out to end
+ * before it.
  */
 static int hand_out_failed(neap_loader *l, const neap_run *run, int32_t k,
-                           bool may_end, neap_item **out, neap_error *error) {
+                           enum pass pass, neap_item **out, neap_error *error) {
   neap__failed *failed = neap__failed_new(run, k, &l->built.settings);
   neap_item *item = failed == NULL ? NULL : neap__item_take(l);
   if (item == NULL) {
@@ -193,10 +197,13 @@ static int hand_out_failed(neap_loader *l, const neap_run *run, int32_t k,
   item->k = k;
   item->lent = NULL;
   if (run->slot >= 0) neap__lent_drop(&l->lent[run->slot], 1);
-  if (may_end && neap__failed_is_end(failed)) {
+  const bool is_left_out =
+      pass != HANDS_OUT && neap__failed_is_left_out(failed);
+  if (is_left_out || (pass == MAY_END && neap__failed_is_end(failed))) {
     neap__failed_free(failed);
     neap__item_put(l, item);
-    return NEAP_END;
+    l->left_out += is_left_out;
+    return is_left_out ? NEAP_AGAIN : NEAP_END;
   }
   item->failed = failed;
   *out = neap__handle_open(&item->handle);
@@ -223,9 +230,10 @@ static int next_run(neap_loader *l, bool may_wait, neap_error *error) {
 
 /* Whether an iterator's end ends the iteration. The first time, it is an error
    where items are made of several, which would be lost. */
-static bool may_end(neap_loader *l) {
-  return l->built.settings.length == NEAP_ENDLESS &&
-         (l->built.may_end != 0 || l->has_met_end);
+static enum pass pass_of(const neap_loader *l) {
+  const bool may_end = l->built.settings.length == NEAP_ENDLESS &&
+                       (l->built.may_end != 0 || l->has_met_end);
+  return may_end ? MAY_END : MAY_LEAVE_OUT;
 }
 
 static void note_end(neap_loader *l, const neap_item *item) {
@@ -254,16 +262,17 @@ static int next_item(neap_loader *loader, bool may_wait, neap_item **out,
     const int32_t k = l->k;
     const int64_t index = run->first + k;
     const bool has_failed = is_failed(run, k);
-    rc = has_failed ? hand_out_failed(l, run, k, may_end(l), out, error)
+    rc = has_failed ? hand_out_failed(l, run, k, pass_of(l), out, error)
                     : hand_out(l, run, k, out, error);
     if (rc < 0 && *out == NULL) return rc;
     l->k = k + 1;
     l->position = index + 1;
-    if (rc != NEAP_END) {
+    if (rc == NEAP_END) {
+      end_before(l, index);
+    } else if (rc != NEAP_AGAIN) {
       if (has_failed) note_end(l, *out);
       return rc;
     }
-    end_before(l, index);
   }
 }
 
@@ -303,7 +312,7 @@ int neap_get(neap_loader *loader, int64_t index, neap_item **item,
   if (rc != NEAP_OK) return rc;
   lend(l, &run);
   if (is_failed(&run, 0))
-    return hand_out_failed(l, &run, 0, false, item, error);
+    return hand_out_failed(l, &run, 0, HANDS_OUT, item, error);
   return hand_out(l, &run, 0, item, error);
 }
 
@@ -372,6 +381,7 @@ int neap_read_stats(const neap_loader *loader, neap_stats *out,
   give_back_slots(l);
   neap_pool_read_stats(l->pool, out);
   out->held_max = neap_pool_held_max(l->pool);
+  out->left_out = l->left_out;
   return NEAP_OK;
 }
 

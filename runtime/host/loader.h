@@ -54,6 +54,7 @@ struct neap_loader {
   neap_run run;                  /* that is handed out */
   int32_t k;                     /* the next item of it */
   int64_t epoch, position;
+  int64_t left_out; /* items */
   bool has_met_end; /* an iterator of unknown size has ended */
   bool is_at_end;
   neap__ready *ready; /* NULL: neap_fd() was not called */
@@ -91,6 +92,8 @@ neap__failed *neap__failed_new(const neap_run *run, int32_t k,
 void neap__failed_free(neap__failed *failed);
 /* Whether an iterator ended before this item. */
 bool neap__failed_is_end(const neap__failed *failed);
+/* Whether a loop leaves it out: it raised below a skip. */
+bool neap__failed_is_left_out(const neap__failed *failed);
 const neap_failure *neap__failed_about(const neap__failed *failed);
 /* Writes the error of item `index`. Returns its status. */
 int neap__failed_tell(const neap__failed *failed, int64_t index,

@@ -63,11 +63,17 @@ static uint64_t put_request(char *to, const char *path,
 
 int neap__request_open(const char *path, const neap_options *options,
                        neap__segment *out, neap_error *error) {
-  const uint64_t bytes = put_request(NULL, path, options);
-  const int rc = neap__segment_open(out, "neap-request",
-                                    neap__ring_bytes(1, 1, 1, bytes), error);
+  const neap__counts counts = {
+      .workers = 1,
+      .entries = 1,
+      .slots = 1,
+      .slot_bytes = 1,
+      .chain_bytes = put_request(NULL, path, options),
+  };
+  const int rc =
+      neap__segment_open(out, "neap-request", neap__ring_bytes(&counts), error);
   if (rc != NEAP_OK) return rc;
-  neap__ring_format(out->base, 1, 1, 1, 1, bytes);
+  neap__ring_format(out->base, &counts);
   neap__control *control = (neap__control *)(void *)out->base;
   neap__library_describe(control->host, sizeof control->host);
   put_request((char *)out->base + control->chain_offset, path, options);

@@ -30,7 +30,7 @@ static void clear(neap_loader *loader) {
   loader->next = NULL;
   loader->run = (neap_run){.slot = -1};
   loader->k = 0;
-  loader->epoch = loader->position = 0;
+  loader->epoch = loader->position = loader->left_out = 0;
   loader->has_met_end = loader->is_at_end = false;
   loader->spare = spare;
   loader->spare_last = last;

@@ -329,6 +329,10 @@ typedef struct neap_stats {
   int32_t pid;      /* of the worker; 0: none runs */
   int32_t slots;    /* of the loader; 0 for a worker */
   uint64_t slot_bytes; /* address space of each */
+  int64_t consumer_ns; /* since the first read, without the time from the end of
+                          an iteration to the next read */
+  int64_t first_ns;    /* of these until the first item came */
+  int64_t left_out;    /* bad items that a skip has left out */
 } neap_stats;
 
 int neap_read_stats(const neap_loader *loader, neap_stats *out,

@@ -282,6 +282,7 @@ typedef struct neap_pool_options {
   int32_t span;          /* unordered: most items from the oldest one not yet
                             delivered to the newest; 0: any number */
   int32_t heap_fd;       /* shared tensors, or -1 */
+  int32_t stages;        /* whose time each worker reports; 0: none */
   uint64_t slot_bytes;   /* address space of a slot; 0: 2^NEAP_SLOT_BITS, or
                             less, to 2^NEAP_SLOT_BITS_LEAST, where address space
                             is short: then half of what is free stays free */
@@ -370,6 +371,67 @@ int32_t neap_pool_read_worker(const neap_pool *pool, int32_t worker,
  */
 void neap_pool_close(neap_pool *pool);
 
+/* ---- Where the time goes ------------------------------------------------- */
+
+/*
+ * What is known of a stage: calls, and nanoseconds without those of the stages
+ * below it. Of a monitor: all its reads, and their time. Stage 0 is what
+ * surrounds the chain, and its calls are the items that were timed.
+ */
+typedef struct neap_stage {
+  int64_t calls;
+  int64_t busy_ns;
+} neap_stage;
+
+/*
+ * Times the stages of a chain, for some of its items. Threads: one at a time.
+ */
+typedef struct neap_stopwatch {
+  neap_stage *stages;
+  int64_t opened_ns;
+  int64_t began_ns; /* the item */
+  int64_t since_ns; /* the last change */
+  int64_t timed_items;
+  int64_t timed_ns; /* that these took */
+  int64_t items;    /* up to the last one that was timed */
+  int64_t pause;    /* from there to the next one */
+  uint64_t random;
+  int32_t stage;   /* that runs now */
+  int32_t changes; /* since the item began */
+} neap_stopwatch;
+
+/* The caller owns the stages, zero-filled. */
+void neap_stopwatch_open(neap_stopwatch *watch, neap_stage *stages);
+/*
+ * An item begins, or ends. Stop returns which one is to be timed next: 1 for
+ * the next one, and so on. It chooses such that timing costs less than one part
+ * in a hundred of the time since the opening.
+ */
+void neap_stopwatch_start(neap_stopwatch *watch);
+double neap_stopwatch_stop(neap_stopwatch *watch);
+/* A stage begins; returns the one that ran until now. */
+int32_t neap_stopwatch_enter(neap_stopwatch *watch, int32_t stage);
+/* It ends, and `stage` runs on. */
+void neap_stopwatch_leave(neap_stopwatch *watch, int32_t stage);
+
+/* Adds up what all workers of a pool report of a stage. 0 if there is none. */
+void neap_pool_read_stage(const neap_pool *pool, int32_t stage,
+                          neap_stage *out);
+
+/* ---- Warnings ------------------------------------------------------------ */
+
+/*
+ * What the workers of a pool warn of: each once, whichever worker it is.
+ */
+enum { NEAP_WARN_RANDOM, NEAP_WARN_TABLE, NEAP_WARN_TENSOR, NEAP_WARNINGS };
+enum { NEAP_WARNING_BYTES = 512 }; /* of a text, its end included */
+
+/*
+ * Takes a warning that the host has not taken yet. Returns 1, or 0 if there is
+ * none. `text` has room for NEAP_WARNING_BYTES.
+ */
+int neap_pool_take_warning(neap_pool *pool, char *text);
+
 /* ---- The worker's side --------------------------------------------------- */
 
 /* For the process that neap_pool_open() starts. */
@@ -422,6 +484,8 @@ int32_t neap_worker_heap_fd(const neap_worker *worker);
  */
 enum { NEAP_SCRATCH_BYTES = 64 << 20 };
 void *neap_worker_scratch(const neap_worker *worker);
+/* What this worker reports of the chain's stages: neap_pool_options.stages. */
+neap_stage *neap_worker_stages(const neap_worker *worker);
 /* Tells the host that the worker can work, or (text) why it cannot. */
 int neap_worker_ready(neap_worker *worker, const char *text, neap_error *error);
 /* Whether this process attached. A child that the user's code forked must not
@@ -432,6 +496,8 @@ int neap_worker_is_ours(const neap_worker *worker);
  * slot may have another owner by now. Call it before results are written.
  */
 void neap_worker_confirm(const neap_worker *worker);
+/* Warns the host, unless a worker of this pool has done so already. */
+void neap_worker_warn(neap_worker *worker, uint32_t which, const char *text);
 /* Waits for the next run; NEAP_END when the host stops the workers. */
 int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error);
 /* Publishes the task's slot, of which `used` bytes are written. */

@@ -32,6 +32,8 @@ static int check_options(const neap_pool_options *options, neap_error *error) {
     what = "timeout_ns must be 0 or more";
   else if (options->wait_ns < 0)
     what = "wait_ns must be 0 or more";
+  else if (options->stages < 0 || options->stages > NEAP__STAGES_MAX)
+    what = "stages must be 0 to 1024";
   else if (options->span < 0)
     what = "span must be 0 or more";
   else if (options->slot_bytes != 0 &&
@@ -108,12 +110,18 @@ static int open_memory(neap_pool *pool, const neap_pool_options *options,
 
   int rc = open_slots(pool, slots, options->slot_bytes, error);
   if (rc != NEAP_OK) return rc;
-  rc = neap__segment_open(
-      &pool->control, "neap-control",
-      neap__ring_bytes(workers, entries, slots, options->chain_bytes), error);
+  const neap__counts counts = {
+      .workers = workers,
+      .entries = entries,
+      .slots = slots,
+      .stages = (uint32_t)options->stages,
+      .slot_bytes = pool->buffer.slot_bytes,
+      .chain_bytes = options->chain_bytes,
+  };
+  rc = neap__segment_open(&pool->control, "neap-control",
+                          neap__ring_bytes(&counts), error);
   if (rc != NEAP_OK) return rc;
-  neap__ring_format(pool->control.base, workers, entries, slots,
-                    pool->buffer.slot_bytes, options->chain_bytes);
+  neap__ring_format(pool->control.base, &counts);
   rc = neap__ring_attach(&pool->ring, pool->control.base, pool->control.bytes,
                          error);
   if (rc != NEAP_OK) return rc;

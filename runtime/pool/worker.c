@@ -186,6 +186,10 @@ void *neap_worker_scratch(const neap_worker *worker) {
   return worker->scratch;
 }
 
+neap_stage *neap_worker_stages(const neap_worker *worker) {
+  return neap__ring_stages(&worker->ring, worker->filler.number);
+}
+
 int neap_worker_ready(neap_worker *worker, const char *text,
                       neap_error *error) {
   neap_worker_confirm(worker);
@@ -194,6 +198,15 @@ int neap_worker_ready(neap_worker *worker, const char *text,
                      : neap__guest_say(NEAP__SAYS_WHY_NOT, text, error);
   FAULT("ready");
   return rc;
+}
+
+void neap_worker_warn(neap_worker *worker, uint32_t which, const char *text) {
+  NEAP_ASSERT(which < NEAP_WARNINGS);
+  neap__control *control = worker->ring.control;
+  const uint32_t bit = 1u << which;
+  if ((atomic_fetch_or(&control->warned, bit) & bit) != 0) return;
+  snprintf(control->warning[which], NEAP_WARNING_BYTES, "%s", text);
+  atomic_fetch_or(&control->warnings, bit);
 }
 
 int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error) {

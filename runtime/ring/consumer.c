@@ -381,17 +381,40 @@ static uint32_t awaited_by(const neap__consumer *c) {
   return c->is_ordered ? c->head : NEAP__ANY_ENTRY;
 }
 
+static void begin(neap__consumer *c) {
+  if (c->began_ns == 0) c->began_ns = neap__now_ns();
+}
+
+static void note_first(neap__consumer *c) {
+  if (c->first_ns == 0) c->first_ns = neap__consumer_elapsed(c);
+}
+
+static void end(neap__consumer *c) {
+  c->spent_ns = neap__consumer_elapsed(c);
+  c->began_ns = 0;
+}
+
+int64_t neap__consumer_elapsed(const neap__consumer *c) {
+  return c->began_ns == 0 ? c->spent_ns
+                          : c->spent_ns + neap__now_ns() - c->began_ns;
+}
+
 int neap__consumer_next(neap__consumer *c, bool may_wait, neap_run *run,
                         neap_error *error) {
   *run = (neap_run){.slot = -1};
   int rc = check_read(c, error);
   if (rc != NEAP_OK) return rc;
   drop_aside(c);
+  begin(c);
   ask_ahead(c);
-  if (c->busy == 0) return NEAP_END;
+  if (c->busy == 0) {
+    end(c);
+    return NEAP_END;
+  }
   uint32_t entry;
   rc = deliver(c, awaited_by(c), may_wait, &entry, run, error);
   if (rc != NEAP_OK) return rc;
+  note_first(c);
   const int32_t delivered = run->count + c->asked[entry].skip;
   c->ahead -= delivered;
   go_on(c, entry, delivered);
@@ -410,6 +433,7 @@ int neap__consumer_get(neap__consumer *c, int64_t epoch, int64_t index,
     return neap__error_set(error, NEAP_EINVAL, 0,
                            "cannot read: index %lld is out of range",
                            (long long)index);
+  begin(c);
   const uint32_t aside = c->ring->entry_count;
   const neap__asked *a = &c->asked[aside];
   uint32_t entry;
@@ -418,7 +442,10 @@ int neap__consumer_get(neap__consumer *c, int64_t epoch, int64_t index,
   neap__ring_wake_workers(c->ring, 1);
   rc = deliver(c, aside, true, &entry, run, error);
   if (rc == NEAP_AGAIN) return rc;
-  if (rc != NEAP_OK) neap__ring_cancel(c->ring, aside);
+  if (rc != NEAP_OK)
+    neap__ring_cancel(c->ring, aside);
+  else
+    note_first(c);
   move(c, aside, NEAP__UNASKED);
   return rc;
 }

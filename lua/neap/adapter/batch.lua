@@ -8,6 +8,7 @@ local Node = require("neap.sequence.node")
 local handle = require("neap.sequence.handle")
 local rows = require("neap.value.rows")
 local stack = require("neap.tensor.stack")
+local WholeBatch = require("neap.adapter.whole_batch")
 
 local Batch = class("adapter.batch", Node)
 
@@ -159,12 +160,17 @@ local function batch(source, k, options)
   check.count(2, k)
   options = check.options(3, options, OPTIONS)
   local n = source.length / k
-  return handle.wrap(Batch:make({
+  local fields = {
     source = source, k = k, stride = k,
     length = options.drop_last and math.floor(n) or math.ceil(n),
     has_pad = options.pad ~= nil, pad = options.pad,
     collate = collate_of(options), dtype = options.dtype,
-  }))
+  }
+  if source.leaves_out then
+    fields.drop_last = options.drop_last or false
+    return handle.wrap(WholeBatch:make(fields))
+  end
+  return handle.wrap(Batch:make(fields))
 end
 
 return {

@@ -34,7 +34,7 @@ end
 -- Keeps the batch read last, so that reading in order evaluates each batch
 -- once.
 function Unbatch:emit(g, i, e)
-  local state = g:constant({ at = 0, epoch = 0, batch = false })
+  local state = g:state(self, { at = 0, epoch = 0, batch = false })
   local at, x = g:name("i"), g:name()
   g:line("local %s = (%s - 1 - (%s - 1) %% %s) / %s + 1", at, i, i,
     g:constant(self.k), g:constant(self.k))

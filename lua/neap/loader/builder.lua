@@ -11,6 +11,7 @@ local File = require("neap.loader.file")
 local lib = require("neap.base.lib")
 local luajit = require("neap.base.luajit")
 local Pool = require("neap.prefetch.pool")
+local prefetch = require("neap.adapter.prefetch")
 
 local C = lib.C
 
@@ -85,13 +86,21 @@ local function make_pool(options)
   return Pool.make(options)
 end
 
+local function pack(pool, node)
+  local why = prefetch.class.refusal(node)
+  if why then
+    error(why, 0)
+  end
+  pool:pack(node)
+end
+
 local function build(builder)
   local path, wanted, given = read_request(builder)
   local file = File.read(path)
   local values = file:values(given, true)
   local node, options = file:make(values, wanted)
   local pool = make_pool(options)
-  local ok, why = pcall(file.within, file, pool.pack, pool, node)
+  local ok, why = pcall(file.within, file, pack, pool, node)
   if not ok then
     error(lib.failure(C.NEAP_EBUILD, ("cannot open the loader %s: %s"):format(
       path, tostring(why))), 0)

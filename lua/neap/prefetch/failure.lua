@@ -18,6 +18,7 @@ local failure = {}
 local TEXTS = {
   "kind", "message", "stage", "outer_stage", "traceback", "help",
 }
+local FLAGS = { "is_left_out" }
 local NUMBERS = { "index", "outer_index", "worker", "status" }
 
 local function drop_others(fields, names, wanted)
@@ -52,6 +53,7 @@ local function reported(fields, i, stage)
   drop_others(fields, TEXTS, "string")
   drop_others(fields, NUMBERS, "number")
   fields.way = is_way(fields.way) and fields.way or nil
+  drop_others(fields, FLAGS, "boolean")
   fields.message = fields.message or "its worker does not say why"
   if fields.index == nil then
     fields.index, fields.stage = i, stage

@@ -15,8 +15,13 @@ local exact = require("neap.base.exact")
 local failure = require("neap.prefetch.failure")
 local generation = require("neap.tensor.generation")
 local heap = require("neap.tensor.heap")
+local InPlace = require("neap.prefetch.in_place")
 local lib = require("neap.base.lib")
+local report = require("neap.prefetch.report")
 local retain = require("neap.value.retain")
+local stages = require("neap.sequence.stages")
+local statistics = require("neap.prefetch.statistics")
+local warnings = require("neap.base.warnings")
 
 local C = lib.C
 local INT32_MAX = 2 ^ 31 - 1
@@ -46,6 +51,8 @@ function Pool.make(options)
     workers = worker_count(options.workers), -- 0: items are computed here
     chain = false, -- what the workers get; see pack()
     opened = false, -- the pool of C, from the first read on; see open()
+    count = 0, -- items computed here, or reads of runs
+    place = false, -- what times some of them
   })
 end
 
@@ -76,6 +83,12 @@ end
 
 --- Packs what the workers compute.
 function Pool:pack(source)
+  local list = stages.of(source)
+  for k, stage in ipairs(list) do
+    if stage.count_by then
+      stage:count_by(self, k)
+    end
+  end
   local span = span_of(self, source)
   local text, kept = chain.pack({
     node = source, on_start = self.options.on_start, errors = errors.mode(),
@@ -84,7 +97,7 @@ function Pool:pack(source)
   self.chain = {
     text = text, -- until the workers have it
     kept = kept, -- the tensors that the text refers to
-    span = span, length = source.length,
+    stages = list, span = span, length = source.length,
   }
 end
 
@@ -130,6 +143,7 @@ function Pool:settings(arguments)
     chunk = type(chunk) == "number" and math.min(chunk, INT32_MAX) or 0,
     retries = math.min(o.retries or 2, INT32_MAX),
     ordered = o.order == false and 0 or 1, span = sent.span,
+    stages = #sent.stages + 1,
     heap_fd = heap.fd(), slot_bytes = o.slot_bytes or 0,
     timeout_ns = timeout_ns(o.timeout), memory_bytes = o.memory or 0,
   })
@@ -151,8 +165,8 @@ local function open(self)
   }
 end
 
--- What `opened` is after close().
-local CLOSED = { pool = false, owner = ffi.new("neap_pool_owner") }
+-- What `opened` is after close(), besides what was measured.
+local CLOSED = ffi.new("neap_pool_owner")
 
 --- Whether the prefetch was closed.
 function Pool:is_closed()
@@ -182,21 +196,34 @@ function Pool:run_workers()
   end
 end
 
---- Runs on_start in this process, once: for items that are computed here.
-function Pool:start_in_place()
-  local options = self.options
-  if options.on_start then
-    options.on_start(1)
-    options.on_start = nil
+-- -- Warnings of workers -----------------------------------------------------
+
+local warning = ffi.new("char[?]", C.NEAP_WARNING_BYTES)
+
+local READS = 64 -- of runs, after which to look for warnings
+
+local function pass_warnings_on(self)
+  while C.neap_pool_take_warning(self.opened.pool, warning) ~= 0 do
+    warnings.warn(ffi.string(warning))
   end
 end
 
+-- -- Closing -----------------------------------------------------------------
+
 --- Ends the workers. Items that are kept stay valid.
 function Pool:close()
+  if self:is_closed() then
+    return
+  end
+  local closed = { pool = false, owner = CLOSED, stats = self:stats() }
+  for k = 0, self:has_workers() and #self.chain.stages or -1 do
+    closed[k] = { self:stage(k) }
+  end
   if self:has_workers() then
+    pass_warnings_on(self)
     close_owned(ffi.gc(self.opened.owner, nil))
   end
-  self.opened = CLOSED
+  self.opened = closed
 end
 
 -- -- Reading -----------------------------------------------------------------
@@ -214,6 +241,10 @@ local function read_run(pool, read, ...)
   end
   if status < 0 then
     errors.refuse(lib.failure())
+  end
+  pool.count = pool.count + 1
+  if status == C.NEAP_END or pool.count % READS == 0 then
+    pass_warnings_on(pool)
   end
   return status
 end
@@ -259,37 +290,69 @@ function Pool:get(i, epoch, stage)
   return x, is_failure or not ok
 end
 
--- -- Statistics --------------------------------------------------------------
+-- -- Items that are computed here --------------------------------------------
 
-local function stats_table(stats)
-  return {
-    items = tonumber(stats.items), runs = tonumber(stats.runs),
-    bytes = tonumber(stats.bytes), busy = tonumber(stats.busy_ns) / 1e9,
-    idle = tonumber(stats.idle_ns) / 1e9,
-  }
+--- Runs on_start in this process, once.
+function Pool:start_in_place()
+  local options = self.options
+  if options.on_start then
+    options.on_start(1)
+    options.on_start = nil
+  end
 end
+
+--- Counts an item that is computed here; returns whether it is to be timed.
+-- Raises if the prefetch is closed.
+function Pool:is_due()
+  self:check_open()
+  local count, place = self.count + 1, self.place
+  self.count = count
+  if place then
+    return count >= place.due
+  end
+  return count == 2
+end
+
+--- Computes item i of a node here, and times its stages.
+function Pool:get_timed(node, i, e)
+  self.place = self.place or InPlace.make(node)
+  return (self.place:get(i, e, self.count))
+end
+
+-- -- What was measured -------------------------------------------------------
 
 --- Returns the table of p:stats().
 function Pool:stats()
-  local stats = ffi.new("neap_stats")
-  if not self:has_workers() then
-    local none = stats_table(stats)
-    none.wait, none.restarts, none.retries, none.held = 0, 0, 0, 0
-    none.slots, none.slot_bytes, none.workers = 0, 0, {}
-    return none
+  if self:has_workers() then
+    return statistics.of_pool(self.opened.pool)
   end
-  C.neap_pool_read_stats(self.opened.pool, stats)
-  local all = stats_table(stats)
-  all.wait = tonumber(stats.consumer_wait_ns) / 1e9
-  all.restarts, all.retries = tonumber(stats.restarts), tonumber(stats.retries)
-  all.held, all.slots = stats.held, stats.slots
-  all.slot_bytes, all.workers = tonumber(stats.slot_bytes), {}
-  for w = 1, stats.workers do
-    local pid = C.neap_pool_read_worker(self.opened.pool, w - 1, stats)
-    all.workers[w] = stats_table(stats)
-    all.workers[w].pid = pid
+  local place = self.place
+  return self.opened and self.opened.stats
+    or statistics.of_place(self.count, place and place:mean() * self.count or 0)
+end
+
+local stage = ffi.new("neap_stage")
+
+--- Returns calls and seconds of stage k, for the items that were timed.
+function Pool:stage(k)
+  if self:has_workers() then
+    C.neap_pool_read_stage(self.opened.pool, k, stage)
+    return tonumber(stage.calls), tonumber(stage.busy_ns) / 1e9
+  elseif self.opened and self.opened[k] then
+    return unpack(self.opened[k])
+  elseif self.place then
+    return self.place:stage(k)
   end
-  return all
+  return 0, 0
+end
+
+--- Returns the table of p:report().
+function Pool:report()
+  local list = self.chain and self.chain.stages
+    or self.place and self.place.plan.list or {}
+  return report(self:stats(), list, function(k)
+    return self:stage(k)
+  end)
 end
 
 return Pool

@@ -16,6 +16,8 @@ local lib = require("neap.base.lib")
 local load_chain = require("neap.travel.load")
 local luajit = require("neap.base.luajit")
 local rows = require("neap.value.rows")
+local stages = require("neap.sequence.stages")
+local watch = require("neap.prefetch.watch")
 local write = require("neap.value.write")
 
 local C = lib.C
@@ -62,6 +64,7 @@ local function send_failure(item, k, e)
     outer_index = e.outer_index, outer_stage = e.outer_stage,
     worker = number, traceback = e.traceback, cause = e.cause,
     status = e.status, help = e.help or advice(e.message), way = e.way,
+    is_left_out = e.is_left_out,
   }
   if write.failure(item, k, fields) then
     return
@@ -72,7 +75,7 @@ local function send_failure(item, k, e)
   end
   local is_written = write.failure(item, k, {
     kind = e.kind, message = e.message:sub(1, MESSAGE_MAX), index = e.index,
-    stage = e.stage, worker = number,
+    stage = e.stage, worker = number, is_left_out = e.is_left_out,
   })
   if not is_written then -- the cell would show what the slot held before
     error("cannot tell the host of a failure: " .. e.message, 0)
@@ -97,15 +100,61 @@ local function run_one(item, task, getter, k, i, epoch)
   end
 end
 
+local function compute_timed(item, plan, k, i, epoch)
+  rows.reset(item)
+  local x = compiler.compile(plan.node)(i, epoch)
+  C.neap_worker_confirm(item.worker)
+  write.item(item, k, x)
+end
+
+-- As run_one, but times the stages of the chain.
+local function run_timed(item, task, getter, plan, k, i, epoch)
+  task.progress[0] = k
+  local before = stages.start(plan)
+  local ok, e = errors.try(compute_timed, item, plan, k, i, epoch)
+  stages.stop(plan, before)
+  if not ok then
+    send_failure(item, k, errors.of_item(e, getter, i, epoch))
+  end
+end
+
+-- Computes the items of a run of which item `due` is timed.
+local function run_timed_task(item, task, getter, plan, due)
+  local i, epoch = tonumber(task.first) + 1, tonumber(task.epoch)
+  for k = 0, task.count - 1 do
+    if k == due then
+      run_timed(item, task, getter, plan, k, i + k, epoch)
+    else
+      run_one(item, task, getter, k, i + k, epoch)
+    end
+  end
+  plan.left = math.max(1, plan.left - (task.count - 1 - due))
+  plan.timed = plan.timed + 1
+  if plan.timed == plan.look_at then
+    plan.look_at = plan.look_at * 10
+    watch.look(plan.look)
+  end
+end
+
+-- Not compiled: it is rare, and would be another way through the loop of all
+-- runs.
+jit.off(run_timed_task)
+
 -- Computes the items of a run; one alone without a loop (luajit.md, short
 -- loops).
-local function run_task(item, task, getter)
+local function run_task(item, task, getter, plan)
+  local left, count = plan.left, task.count
+  if left <= count then
+    run_timed_task(item, task, getter, plan, left - 1)
+    return
+  end
+  plan.left = left - count
   local i, epoch = tonumber(task.first) + 1, tonumber(task.epoch)
-  if task.count == 1 then
+  if count == 1 then
     run_one(item, task, getter, 0, i, epoch)
     return
   end
-  for k = 0, task.count - 1 do
+  for k = 0, count - 1 do
     run_one(item, task, getter, k, i + k, epoch)
   end
 end
@@ -119,11 +168,11 @@ local function end_tensors(item, task)
 end
 
 -- Fills the slot of a task.
-local function fill(item, task, getter)
+local function fill(item, task, getter, plan)
   lib.check(C.neap_writer_begin(item.writer, task.base, task.bytes, task.count,
     lib.error))
   context.enter(item)
-  run_task(item, task, getter)
+  run_task(item, task, getter, plan)
   context.leave()
   if item.has_tensors then
     end_tensors(item, task)
@@ -144,7 +193,7 @@ local function new_collector(limit)
   end
 end
 
-local function serve(worker, getter)
+local function serve(worker, getter, plan)
   local task = ffi.new("neap_task")
   local limit = tonumber(C.neap_worker_memory(worker))
   local collect = limit > 0 and new_collector(limit)
@@ -152,7 +201,7 @@ local function serve(worker, getter)
   array.set_allocator(allocate)
   heap.limit_garbage(GARBAGE_MAX)
   while lib.check(C.neap_worker_next(worker, task, lib.error)) == C.NEAP_OK do
-    fill(item, task, getter)
+    fill(item, task, getter, plan)
     C.neap_worker_publish(worker, task, C.neap_writer_end(item.writer))
     if collect then
       collect()
@@ -161,12 +210,26 @@ local function serve(worker, getter)
 end
 
 local chain -- its node: errors ask it for the way of their item
+-- The host reads what the stages of the chain, and its monitors, count.
+local function plan_of(worker, node)
+  local memory = C.neap_worker_stages(worker)
+  local plan = stages.plan(node, memory)
+  plan.timed, plan.look_at = 0, 1 -- the items after which to look
+  plan.look = watch.begin(worker, node)
+  for k, stage in ipairs(plan.list) do
+    if stage.count_at then
+      stage:count_at(memory + k)
+    end
+  end
+  return plan
+end
 
 local function start(worker)
   luajit.guard()
   local number = C.neap_worker_number(worker) + 1
   io.stdout:setvbuf("line")
   seed_random(number)
+  watch.random(worker)
   local sent = read_chain(worker)
   errors.mode(sent.errors)
   sent.node:expect_rereads(sent.rereads)
@@ -174,7 +237,7 @@ local function start(worker)
     sent.on_start(number)
   end
   chain = sent.node
-  return compiler.compile(chain)
+  return compiler.compile(chain), plan_of(worker, chain)
 end
 
 local function close_resources()
@@ -190,7 +253,7 @@ local function run(exit_without_memory)
   local out = ffi.new("neap_worker *[1]")
   lib.check(C.neap_worker_attach(out, lib.error))
   local worker = out[0]
-  local ok, getter = xpcall(start, errors.handler, worker)
+  local ok, getter, plan = xpcall(start, errors.handler, worker)
   if not ok then
     local why = getter == errors.NO_MEMORY and NO_MEMORY_AT_START
       or tostring(getter)
@@ -200,7 +263,7 @@ local function run(exit_without_memory)
   end
   exit_without_memory()
   lib.check(C.neap_worker_ready(worker, nil, lib.error))
-  serve(worker, getter)
+  serve(worker, getter, plan)
   close_resources()
   return 0
 end

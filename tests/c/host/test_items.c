@@ -191,6 +191,26 @@ static void tells_why_an_item_failed(void **state) {
   assert_int_equal(neap_item_release(item), NEAP_OK);
 }
 
+static void leaves_out_what_a_skip_does(void **state) {
+  neap_item *item;
+  neap_stats stats;
+  neap_loader *loader =
+      open_text(*state, "return require('neap').range(9):map(function(i)\n"
+                        "  if i % 3 == 0 then error('bad') end\n"
+                        "  return i\n"
+                        "end):skip():prefetch{workers = 1}\n");
+  for (int64_t i = 0; i < 9; i++) {
+    if (i % 3 == 2) continue;
+    read_numbers(loader, i, i + 1);
+  }
+  assert_over(loader);
+  assert_int_equal(neap_read_stats(loader, &stats, NULL), NEAP_OK);
+  assert_int_equal(stats.left_out, 3);
+  assert_int_equal(neap_get(loader, 2, &item, NULL), NEAP_EITEM);
+  neap_item_release(item);
+  neap_close(loader);
+}
+
 static void tells_how_workers_died(void **state) {
   scene *s = *state;
   neap_item *item;
@@ -427,6 +447,7 @@ int main(void) {
       scene_test(reads_a_tensor),
       scene_test(reads_nil),
       scene_test(tells_why_an_item_failed),
+      scene_test(leaves_out_what_a_skip_does),
       scene_test(tells_how_workers_died),
       scene_test(tells_that_an_item_takes_too_long),
       scene_test(releases_in_any_order),
