@@ -33,7 +33,7 @@ place() {
 place_tree() {
   rm -rf "$DESTDIR$3"
   [ "$mode" != --uninstall ] || return 0
-  (cd "$1" && find . -name "$2") | while read -r name; do
+  (cd "$1" && find . -name "$2" ! -name '*.pyc') | while read -r name; do
     place 644 "$1/$name" "$3/${name#./}"
   done
 }
@@ -63,7 +63,7 @@ for page in neap.1 neap.3 neap-loader.5; do
 done
 place 644 bindings/neap.bash "$DATADIR/bash-completion/completions/neap"
 if [ -d bindings/python/neap ] && command -v python3 >/dev/null; then
-  place_tree bindings/python/neap '*.py' "${PYTHONDIR:-$(python_folder)}/neap"
+  place_tree bindings/python/neap '*.py*' "${PYTHONDIR:-$(python_folder)}/neap"
 fi
 
 bundle=$DESTDIR$BINDIR/../lib/neap.bundle # where bindings/bundle.c looks
