@@ -321,6 +321,14 @@ describe("a worker", function()
         end
       end)
 
+    it("not, with less memory than it needs", function()
+      local p = prefetch(neap.range(5), { workers = 1, memory = 1000 })
+      local e = support.raised(function() p:totable() end)
+      assert.matches("cannot start workers: .*the last found no memory$",
+        e.message)
+      assert.equal("raise memory, or use fewer workers", e.help)
+    end)
+
     it("not, where it dies of on_start: the error has its last output",
       function()
         local run = support.run([[
