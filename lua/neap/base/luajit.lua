@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- Whether the LuaJIT that runs neap has bug 829, and the guard against it.
+--- Whether the LuaJIT that runs neap has bug 829, and the guard against it; and
+-- how long its traces may be.
 --
 -- From September 2021 to April 2022 LuaJIT for x86-64 compiled traversals (a
 -- `for` over `pairs` or `next`, and `next` itself) so that a pointer lost its
@@ -73,6 +74,13 @@ function luajit.guard()
   jit.off(look)
   jit.off(check)
   jit.attach(look, "record")
+end
+
+--- Lets a trace have as many constants as computing and writing an item needs:
+-- a trace with more is given up, and its code interpreted. By default it is 500
+-- words, 250 functions, tables and field names.
+function luajit.allow_long_traces()
+  require("jit.opt").start("maxirconst=2000")
 end
 
 return luajit

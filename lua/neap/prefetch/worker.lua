@@ -226,6 +226,7 @@ end
 
 local function start(worker)
   luajit.guard()
+  luajit.allow_long_traces()
   local number = C.neap_worker_number(worker) + 1
   io.stdout:setvbuf("line")
   seed_random(number)

@@ -10,6 +10,7 @@ local dtype = require("neap.tensor.dtype")
 local lib = require("neap.base.lib")
 local memory = require("neap.tensor.memory")
 local methods = require("neap.tensor.methods")
+local refuse_operators = require("neap.base.operators")
 local shape = require("neap.tensor.shape")
 local suggest = require("neap.base.suggest")
 
@@ -107,10 +108,24 @@ local function length(t)
   return (tonumber(t.dims[0]))
 end
 
-ffi.metatype(memory.ctype, {
+local meta = {
   __index = get_index, __newindex = set_index,
   __len = length, __tostring = show,
-})
+}
+
+refuse_operators(meta, "a tensor", "t:to(dtype, scale, offset) multiplies and "
+  .. "adds; for all else write a loop over the elements of t:ptr()")
+
+function meta.__concat()
+  check.raise("cannot join a tensor to a string", "write tostring(t)")
+end
+
+function meta.__call()
+  check.raise("cannot call a tensor: it is no function",
+    "t[i] is a row or an element, t:get(i, j, ...) an element")
+end
+
+ffi.metatype(memory.ctype, meta)
 
 local array = { is = memory.is, view = memory.view }
 

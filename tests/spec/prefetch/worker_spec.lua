@@ -52,6 +52,33 @@ describe("a worker", function()
       assert.same({ 5 }, list)
     end)
 
+    it("compiled code for items of small tensors", function()
+      local p = prefetch(neap.range(4000):map(function(i)
+        local t = neap.empty("f32", { 100 })
+        t:fill(i)
+        return { image = t, label = i, given_up = package.loaded.given_up }
+      end), {
+        workers = 1,
+        on_start = function()
+          local too_long
+          for code, text in pairs(require("jit.vmdef").traceerr) do
+            too_long = text == "trace too long" and code or too_long
+          end
+          package.loaded.given_up = 0
+          jit.attach(function(what, _, _, _, code)
+            if what == "abort" and code == too_long then
+              package.loaded.given_up = package.loaded.given_up + 1
+            end
+          end, "trace")
+        end,
+      })
+      local given_up
+      for _, x in p:each() do
+        given_up = x.given_up
+      end
+      assert.equal(0, given_up)
+    end)
+
     it("functions that call themselves and each other", function()
       local odd
       local function even(n)
@@ -293,6 +320,14 @@ describe("a worker", function()
           p:close()
         end
       end)
+
+    it("not, with less memory than it needs", function()
+      local p = prefetch(neap.range(5), { workers = 1, memory = 1000 })
+      local e = support.raised(function() p:totable() end)
+      assert.matches("cannot start workers: .*the last found no memory$",
+        e.message)
+      assert.equal("raise memory, or use fewer workers", e.help)
+    end)
 
     it("not, where it dies of on_start: the error has its last output",
       function()
