@@ -78,4 +78,16 @@ handle.method("take", neap.gather)
 neap.each = handle.each
 check.register("each", neap.each)
 
+-- Operations on tensors are loaded when one is first asked for.
+local function load_operations(_, key)
+  setmetatable(neap, nil)
+  local added = require("neap.tensor.operations").functions
+  traverse.each(added, function(name, f)
+    neap[name] = f
+  end)
+  return neap[key]
+end
+
+setmetatable(neap, { __index = load_operations })
+
 return neap

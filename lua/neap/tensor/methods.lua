@@ -9,6 +9,7 @@ local dtype = require("neap.tensor.dtype")
 local lib = require("neap.base.lib")
 local memory = require("neap.tensor.memory")
 local shape = require("neap.tensor.shape")
+local traverse = require("neap.base.traverse")
 
 local C = lib.C
 local kinds = dtype.list
@@ -169,4 +170,16 @@ function methods.dlpack(t)
   return out_managed[0]
 end
 
-return methods
+-- -- Operations --------------------------------------------------------------
+
+-- Loaded when a tensor is first asked for one: most processes start without.
+local function load_operations(_, key)
+  setmetatable(methods, nil)
+  local added = require("neap.tensor.operations").methods
+  traverse.each(added, function(name, f)
+    methods[name] = f
+  end)
+  return methods[key]
+end
+
+return setmetatable(methods, { __index = load_operations })
