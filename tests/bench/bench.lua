@@ -26,8 +26,8 @@ package.path = folder .. "?.lua;" .. package.path
 local measure = require("measure")
 
 local FILES = {
-  "numbers", "tensors", "slow", "reads", "counters", "workers", "chains",
-  "memory", "fashion_mnist",
+  "numbers", "tensors", "operations", "slow", "reads", "counters", "workers",
+  "chains", "memory", "fashion_mnist",
 }
 
 local HEAD = "%-48s %9s %21s %6s  %s\n"
