@@ -289,14 +289,15 @@ static bool are_numbers(const call *self) {
  */
 static int64_t block_of(const call *self, bool is_direct, int64_t count) {
   const int32_t read = are_numbers(self) ? 1 : self->count;
+  const int64_t most =
+      NEAP__BLOCK_BYTES / neap__operand_size(&self->operands[1]);
   for (int32_t k = 0; k < self->count; k++) {
     const neap__operand *operand = &self->operands[k];
-    if (operand->period > 1)
-      return NEAP__BLOCK / operand->period * operand->period;
+    if (operand->period > 1) return most / operand->period * operand->period;
     if (k < read)
       is_direct = is_direct && operand->is_whole && operand->is_direct;
   }
-  return is_direct ? count : NEAP__BLOCK;
+  return is_direct ? count : most;
 }
 
 static void store(const call *self, const void *from, char *to, int64_t count) {
@@ -307,7 +308,7 @@ static void store(const call *self, const void *from, char *to, int64_t count) {
 }
 
 static void run(call *self, kernel *loop) {
-  _Alignas(64) char buffer[NEAP__BLOCK * sizeof(double)];
+  _Alignas(64) char buffer[NEAP__BLOCK_BYTES];
   const int64_t count = neap_tensor_count(self->to);
   const int64_t size = self->type->bits / 8;
   const bool is_direct = neap__kind_is_direct(self->kind, self->type);

@@ -110,7 +110,8 @@ static void splat(const char *from, char *to, int64_t count, int bits) {
 /* Mostly, the next block lies in the same run. */
 static void fill_raw(neap__operand *operand, const char *from) {
   if (operand->filled != from)
-    splat(from, operand->raw, NEAP__BLOCK, operand->type->bits);
+    splat(from, operand->raw, NEAP__BLOCK_BYTES / (operand->type->bits / 8),
+          operand->type->bits);
   operand->filled = from;
 }
 
@@ -173,7 +174,7 @@ static const void *load(neap__operand *operand, const char *from,
   return operand->loaded;
 }
 
-static int64_t size_of(const neap__operand *operand) {
+int64_t neap__operand_size(const neap__operand *operand) {
   switch (operand->kind) {
   case NEAP__F32: return sizeof(float);
   case NEAP__U8:
@@ -221,7 +222,7 @@ static void repeat(char *data, int64_t done, int64_t nbytes) {
 /* The blocks of what repeats are equal, and are made once: the first one is the
    longest. */
 static const void *repeated(neap__operand *operand, int64_t count) {
-  const int64_t size = size_of(operand);
+  const int64_t size = neap__operand_size(operand);
   if (operand->is_loaded) return operand->loaded;
   operand->is_loaded = true;
   if (operand->is_number) {

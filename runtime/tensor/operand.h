@@ -28,6 +28,8 @@ neap__kind neap__kind_of(const neap__dtype *type);
 /* Whether the elements lie in memory as the kind has them. */
 bool neap__kind_is_direct(neap__kind kind, const neap__dtype *type);
 
+enum { NEAP__BLOCK_BYTES = NEAP__BLOCK * (int)sizeof(double) };
+
 /*
  * The tensor's sizes are those of the result or 1, counted from the last one.
  * Sizes and strides are those of the result, neighbours merged where one stride
@@ -41,13 +43,13 @@ typedef struct neap__operand {
   int64_t sizes[NEAP_DIMS_MAX];
   int64_t strides[NEAP_DIMS_MAX]; /* in elements; 0: stretched */
   int64_t period;     /* elements after which it repeats; 0: it does not */
-  bool is_direct;     /* loading is nothing to do */
+  bool is_direct;     /* its elements lie as the kind has them */
   bool is_whole;      /* of the result's shape: nothing is stretched */
   bool is_number;     /* for all elements, in `raw` as the kind has it */
   bool is_loaded;     /* `loaded` is every block */
   const char *filled; /* `raw` is this element, again and again; or NULL */
-  _Alignas(64) char raw[NEAP__BLOCK * sizeof(double)];
-  _Alignas(64) char loaded[NEAP__BLOCK * sizeof(double)];
+  _Alignas(64) char raw[NEAP__BLOCK_BYTES];
+  _Alignas(64) char loaded[NEAP__BLOCK_BYTES];
 } neap__operand;
 
 /* Returns whether the tensor fits the shape. */
@@ -57,9 +59,11 @@ bool neap__operand_init(neap__operand *operand, const neap_tensor *tensor,
 /* A number for all elements, as the kind has it. */
 void neap__operand_init_number(neap__operand *operand, const neap__dtype *type,
                                neap__kind kind, double number);
+/* Bytes of an element, as the kind has it. */
+int64_t neap__operand_size(const neap__operand *operand);
 /*
- * Says how many elements a block has: NEAP__BLOCK at most, unless the operand
- * is whole and direct. What repeats within a block is loaded once.
+ * Says how many elements a block has: as many as fit NEAP__BLOCK_BYTES, unless
+ * the operand is whole and direct. What repeats within a block is loaded once.
  */
 void neap__operand_settle(neap__operand *operand, int64_t block);
 /* Elements first .. first + count of the result, count up to a block. */
