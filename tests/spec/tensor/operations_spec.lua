@@ -45,6 +45,27 @@ describe("operations", function()
   end)
 end)
 
+describe("operations", function()
+  it("are not disturbed by finalizers that use them", function()
+    local t = neap.tensor("u8", { 2, 3 }, { 1, 2, 3, 4, 5, 6 })
+    support.among_finalizers(function()
+      t:add(100):flip(2):pad({ 3, 1 }):sum(1)
+      neap.concatenate({ t, t, t }, 2):clamp(2, 3):permute({ 2, 1 })
+    end, function()
+      for _ = 1, 100 do
+        assert.same({ { 2, 3, 4 }, { 5, 6, 7 } }, t:add(1):totable())
+        assert.same({ { 2, 2, 3 }, { 4, 5, 5 } }, t:clamp(2, 5):totable())
+        assert.same({ { 3, 2, 1 }, { 6, 5, 4 } }, t:flip(2):totable())
+        assert.same({ { 0, 2 }, { 0, 5 } },
+          t:crop({ { 1, 2 }, { 2, 2 } }):pad({ 0, { 1, 0 } }):totable())
+        assert.same({ 5, 7, 9 }, t:sum(1):totable())
+        assert.equal(21, t:sum())
+        assert.same({ { 4, 5, 6 } }, t:take({ 2 }):totable())
+      end
+    end)
+  end)
+end)
+
 describe("the table of operations", function()
   it("is what the reference says", function()
     local page = support.read("docs/reference/lua.md")

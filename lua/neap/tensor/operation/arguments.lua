@@ -86,13 +86,19 @@ end
 
 -- -- Operands ----------------------------------------------------------------
 
--- Numbers go as scalars of f64: two, since clamp and where take two.
-local numbers, values = {}, {}
-for k = 1, 2 do
-  local d, kind = ffi.new("neap_tensor"), dtype.find("f64")
-  numbers[k], values[k] = { d = d }, ffi.new("double[1]")
-  d.data, d.device_type = values[k], 1
-  d.code, d.bits, d.lanes = kind.code, kind.bits, 1
+-- A number goes as a scalar of f64. (One for all would be another call's if a
+-- finalizer runs before C has read it.)
+local Number = ffi.typeof("struct { neap_tensor d; double value; }")
+local VALUE = ffi.offsetof(Number, "value")
+local F64 = dtype.find("f64")
+
+local function scalar_of(x)
+  local n = Number()
+  local d = n.d
+  n.value = x
+  d.data, d.device_type = ffi.cast(bytes, n) + VALUE, 1
+  d.code, d.bits, d.lanes = F64.code, F64.bits, 1
+  return n
 end
 
 -- An integer beyond 2^53 meets 64-bit tensors as one of them.
@@ -124,22 +130,17 @@ local function along(name, narg, t, x, dim)
 end
 
 --- Checks argument `narg`: what goes with each element of t.
--- @tparam int number which of the operands it is
--- @return a tensor, or a number's table: of both, `d` is the neap_tensor. Hold
---   it until C has read it
-function arguments.operand(name, narg, t, x, dim, number)
-  if type(x) == "boolean" then
-    x = x and 1 or 0
-  end
+-- @return a cdata whose `d` is the neap_tensor. Hold it until C has read it
+function arguments.operand(name, narg, t, x, dim)
   if type(x) == "number" then
-    values[number][0] = x
-    return numbers[number]
+    return scalar_of(x)
+  elseif type(x) == "boolean" then
+    return scalar_of(x and 1 or 0)
   elseif is(x) then
     memory.check(x)
     return dim and along(name, narg, t, x, dim) or x
   elseif ffi.istype(int64, x) or ffi.istype(uint64, x) then
-    values[number][0] = tonumber(x)
-    return wide(t, x) or numbers[number]
+    return wide(t, x) or scalar_of(tonumber(x))
   end
   return check.fail(narg, "number or tensor expected, got " .. check.got(x))
 end

@@ -27,7 +27,6 @@ local RESIZE = {
   out = arguments.kinds.tensor,
 }
 
-local dims = ffi.new("int64_t[8]")
 local image = {}
 
 -- The nearest places of `size` for each place of `wanted`, from 1.
@@ -64,6 +63,7 @@ function image.resize(t, sizes, options)
   if method == "nearest" then
     return (resize_nearest(t, row, sizes, options.out))
   end
+  local dims = ffi.new("int64_t[8]")
   ffi.copy(dims, t.dims, t.d.ndim * 8)
   dims[row], dims[row + 1] = sizes[1], sizes[2]
   local to = arguments.result("resize", options.out, kinds[t.kind], t.d.ndim,

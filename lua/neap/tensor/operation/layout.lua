@@ -13,6 +13,7 @@ local view = require("neap.tensor.operation.view")
 local C = lib.C
 local kinds = dtype.list
 
+local Dims = ffi.typeof("int64_t[8]")
 local OUT = { out = arguments.kinds.tensor }
 local PAD = { out = arguments.kinds.tensor, value = arguments.kinds.number }
 local ONE_HOT = { out = arguments.kinds.tensor, dtype = check.kinds.text }
@@ -44,7 +45,7 @@ function layout.permute(t, order, options)
     seen[dim] = true
     v.dims[k - 1], v.steps[k - 1] = t.dims[dim], t.steps[dim]
   end
-  return (view.copy("permute", t, options.out))
+  return (v:copy("permute", t, options.out))
 end
 
 local function reverse(v, k)
@@ -64,7 +65,7 @@ function layout.flip(t, dims, options)
   for k = 1, #dims do
     reverse(v, arguments.dimension(2, t, dims[k]))
   end
-  return (view.copy("flip", t, options.out))
+  return (v:copy("flip", t, options.out))
 end
 
 --- Turns dimensions a and b (from 0) of a tensor by quarters, from b to a.
@@ -80,7 +81,7 @@ function layout.turn(name, t, a, b, quarters, out)
     v.dims[a], v.dims[b] = v.dims[b], v.dims[a]
     v.steps[a], v.steps[b] = v.steps[b], v.steps[a]
   end
-  return (view.copy(name, t, out))
+  return (v:copy(name, t, out))
 end
 
 -- -- Crop and pad ------------------------------------------------------------
@@ -113,10 +114,8 @@ function layout.crop(t, ranges, options)
     local first, last = read_range(t, k, ranges[k])
     v:set(k - 1, last - first + 1, first - 1, 1)
   end
-  return (view.copy("crop", t, options.out))
+  return (v:copy("crop", t, options.out))
 end
-
-local dims = ffi.new("int64_t[8]")
 
 -- Elements before and after those of dimension k.
 local function read_width(width, k)
@@ -137,7 +136,7 @@ function layout.pad(t, widths, options)
   arguments.tensor(1, t)
   options = arguments.options(3, options, PAD)
   check_list(2, widths, t, t.d.ndim)
-  local first = {}
+  local first, dims = {}, Dims()
   ffi.copy(dims, t.dims, t.d.ndim * 8)
   for k = 1, #widths do
     local before, after = read_width(widths[k], k)
@@ -179,6 +178,7 @@ function layout.concatenate(list, dim, options)
     check_part(first, arguments.tensor(1, list[k]), k, dim)
     total = total + tonumber(list[k].dims[dim])
   end
+  local dims = Dims()
   ffi.copy(dims, first.dims, first.d.ndim * 8)
   dims[dim] = total
   local to = arguments.result("concatenate", options.out, kinds[first.kind],
@@ -229,6 +229,7 @@ function layout.take(t, indexes, dim, options)
   options = arguments.options(4, options, OUT)
   dim = arguments.dimension(3, t, dim == nil and 1 or dim)
   local integers, count = read_integers(2, "take", "indexes", indexes)
+  local dims = Dims()
   ffi.copy(dims, t.dims, t.d.ndim * 8)
   dims[dim] = count
   local to = arguments.result("take", options.out, kinds[t.kind], t.d.ndim,
@@ -244,7 +245,7 @@ function layout.one_hot(classes, count, options)
   check.count(2, count)
   local kind = options.dtype and dtype.find(options.dtype)
     or options.out and kinds[options.out.kind] or dtype.find("f32")
-  local ndim = 0
+  local dims, ndim = Dims(), 0
   if memory.is(classes) then
     ndim = classes.d.ndim
     if ndim == 8 then

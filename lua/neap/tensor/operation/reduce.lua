@@ -11,6 +11,7 @@ local lib = require("neap.base.lib")
 local C = lib.C
 local kinds = dtype.list
 
+local Dims = ffi.typeof("int64_t[8]")
 local OPTIONS = { out = arguments.kinds.tensor }
 local F64, I64, U64 = dtype.find("f64"), dtype.find("i64"), dtype.find("u64")
 
@@ -38,23 +39,22 @@ scalar.lanes = 1
 
 local function reduce_all(f, kind_of, t)
   local kind = kind_of(kinds[t.kind])
+  local read = kind.read
   scalar.code, scalar.bits = kind.code, kind.bits
   check.status(f(t.d, -1, scalar, lib.error))
-  return (kind.read(value, 0))
+  return (read(value, 0))
 end
 
 -- The sizes of t without dimension dim.
-local dims = ffi.new("int64_t[8]")
-
 local function sizes_without(t, dim)
-  local count = 0
+  local dims, count = Dims(), 0
   for k = 0, t.d.ndim - 1 do
     if k ~= dim then
       dims[count] = t.dims[k]
       count = count + 1
     end
   end
-  return count
+  return dims, count
 end
 
 local function reduction(name, kind_of)
@@ -65,10 +65,10 @@ local function reduction(name, kind_of)
       return (reduce_all(f, kind_of, t))
     end
     options = arguments.options(3, options, OPTIONS)
-    local k, ndim = -1, 0
+    local k, dims, ndim = -1, t.dims, 0
     if dim ~= nil then
       k = arguments.dimension(2, t, dim)
-      ndim = sizes_without(t, k)
+      dims, ndim = sizes_without(t, k)
     end
     local to = arguments.result(name, options.out, kind_of(kinds[t.kind]), ndim,
       dims)
