@@ -146,13 +146,14 @@ static int32_t merge(const neap_tensor *from, const neap_tensor *to,
   int32_t count = 0;
   for (int32_t k = 0; k < from->ndim; k++) {
     const dimension d = {from->shape[k], from->strides[k], to->strides[k]};
-    dimension *const last = &dimensions[count - 1];
+    dimension *const next = &dimensions[count];
     if (d.size == 1) continue;
-    if (count > 0 && last->from == d.from * d.size &&
-        last->to == d.to * d.size) {
-      *last = (dimension){last->size * d.size, d.from, d.to};
+    if (count > 0 && next[-1].from == d.from * d.size &&
+        next[-1].to == d.to * d.size) {
+      next[-1] = (dimension){next[-1].size * d.size, d.from, d.to};
     } else {
-      dimensions[count++] = d;
+      *next = d;
+      count++;
     }
   }
   for (; count < 2; count++) {
