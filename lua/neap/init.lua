@@ -92,10 +92,27 @@ neap.each = handle.each
 check.register("each", neap.each)
 
 -- For a name that is not there; to look whether it is, use rawget().
-local function raise_unknown(_, name)
+local function raise_unknown(name)
   check.raise(("neap has no function '%s'"):format(tostring(name)),
     elsewhere[name] and "write " .. elsewhere[name]
       or suggest(tostring(name), neap))
 end
 
-return setmetatable(neap, { __index = raise_unknown })
+-- Operations on tensors are loaded when one is first asked for.
+local has_operations = false
+
+local function find(_, name)
+  if not has_operations then
+    has_operations = true
+    traverse.each(require("neap.tensor.operations").functions, function(key, f)
+      neap[key] = f
+    end)
+  end
+  local found = rawget(neap, name)
+  if found == nil then
+    raise_unknown(name)
+  end
+  return found
+end
+
+return setmetatable(neap, { __index = find })

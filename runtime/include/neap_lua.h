@@ -174,6 +174,102 @@ const char *neap_cell_string(const neap_run *run, const neap_cell *string,
 int neap_cell_tensor(const neap_run *run, const neap_cell *tensor,
                      neap_tensor_cell *out, void **data, neap_error *error);
 
+/* ---- Operations on tensors ----------------------------------------------- */
+
+/*
+ * Tensors are contiguous. `to` has the dtype and shape that the operation
+ * gives, and is apart from what is read; where element k of the result needs
+ * only element k of an operand of that size, it may be this operand.
+ *
+ * Operands have the tensor's dtype, and sizes that are the tensor's or 1,
+ * counted from the last dimension; or they are a number: a scalar of f64.
+ * Results are rounded to nearest, ties to even, and saturated; NaN becomes 0 in
+ * an integer. Numbers of 8 bits and f32 are computed in f32, those of 64 bits
+ * in integers unless an operand is a number with a fraction, others in f64.
+ *
+ * Returns: NEAP_OK; NEAP_EINVAL if shapes or dtypes do not fit: `to` is as it
+ * was.
+ */
+int neap_tensor_add(const neap_tensor *a, const neap_tensor *b, neap_tensor *to,
+                    neap_error *error);
+int neap_tensor_sub(const neap_tensor *a, const neap_tensor *b, neap_tensor *to,
+                    neap_error *error);
+int neap_tensor_mul(const neap_tensor *a, const neap_tensor *b, neap_tensor *to,
+                    neap_error *error);
+int neap_tensor_div(const neap_tensor *a, const neap_tensor *b, neap_tensor *to,
+                    neap_error *error);
+/* The result of comparisons is a bool. */
+int neap_tensor_eq(const neap_tensor *a, const neap_tensor *b, neap_tensor *to,
+                   neap_error *error);
+int neap_tensor_lt(const neap_tensor *a, const neap_tensor *b, neap_tensor *to,
+                   neap_error *error);
+int neap_tensor_gt(const neap_tensor *a, const neap_tensor *b, neap_tensor *to,
+                   neap_error *error);
+int neap_tensor_clamp(const neap_tensor *a, const neap_tensor *low,
+                      const neap_tensor *high, neap_tensor *to,
+                      neap_error *error);
+/* a where the condition (a bool) is true, else b. */
+int neap_tensor_where(const neap_tensor *condition, const neap_tensor *a,
+                      const neap_tensor *b, neap_tensor *to, neap_error *error);
+
+/*
+ * Reductions of dimension dim (from 0), which the result lacks, or of all if
+ * dim is -1. Sums are i64 for integers and bool, u64 for u64, f64 for floats,
+ * and exact for integers, but saturated; mean and std (of the whole population)
+ * are f64, max and min of the tensor's dtype, argmax i64 and counted from 1, of
+ * the first of equal ones. A NaN is the greatest and the least.
+ */
+int neap_tensor_sum(const neap_tensor *from, int32_t dim, neap_tensor *to,
+                    neap_error *error);
+int neap_tensor_mean(const neap_tensor *from, int32_t dim, neap_tensor *to,
+                     neap_error *error);
+int neap_tensor_std(const neap_tensor *from, int32_t dim, neap_tensor *to,
+                    neap_error *error);
+int neap_tensor_min(const neap_tensor *from, int32_t dim, neap_tensor *to,
+                    neap_error *error);
+int neap_tensor_max(const neap_tensor *from, int32_t dim, neap_tensor *to,
+                    neap_error *error);
+int neap_tensor_argmax(const neap_tensor *from, int32_t dim, neap_tensor *to,
+                       neap_error *error);
+
+/*
+ * Copies between tensors of one shape and any strides, also negative ones; the
+ * data is that of the element at index 0. The caller checks that they are apart
+ * and that all elements lie in their memory.
+ */
+int neap_tensor_copy(const neap_tensor *from, neap_tensor *to,
+                     neap_error *error);
+/*
+ * Rows of dimension dim (from 0) by index, from 1, or from the end if negative.
+ * The caller checks the result's shape. Changes the indexes.
+ */
+int neap_tensor_take(const neap_tensor *from, int32_t dim, int64_t *indexes,
+                     int64_t count, neap_tensor *to, neap_error *error);
+/* Sets a row of `to` for each class: 1 at the class, from 1, and 0 elsewhere.
+ */
+int neap_tensor_one_hot(const int64_t *classes, int64_t count, neap_tensor *to,
+                        neap_error *error);
+
+/*
+ * Resizes dimensions dim and dim + 1, the rows and columns of images, to the
+ * sizes of `to`. The caller checks the other sizes, and that no size is 0.
+ */
+enum { NEAP_RESIZE_BILINEAR, NEAP_RESIZE_AREA };
+int neap_tensor_resize(const neap_tensor *from, int32_t dim, int method,
+                       neap_tensor *to, neap_error *error);
+
+/* x * scale + the pixel's luma * grey + offset, for each element x. */
+typedef struct neap_colour {
+  float scale;
+  float grey;
+  float offset;
+} neap_colour;
+
+/* Of red, green and blue: the last dimension, or the first if is_planes. */
+int neap_tensor_colour(const neap_tensor *from, int is_planes,
+                       const neap_colour *colour, neap_tensor *to,
+                       neap_error *error);
+
 /* ---- Writing items ------------------------------------------------------- */
 
 /*

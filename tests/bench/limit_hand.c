@@ -2,7 +2,8 @@
 /*
  * The limit of tensors that are filled ahead and read: processes that write
  * rows of 602,112 bytes into warm shared buffers, as those of limit_fill.c do,
- * and one that reads a word of each, in order. Prints rows a second.
+ * and one that reads a word of each, or with SUM sums its bytes, in order.
+ * Prints rows a second.
  *
  * Who fills takes a ticket, waits for room, fills the ticket's buffer and marks
  * it; the reader sleeps until the row that it wants is marked. Nobody may die.
@@ -31,6 +32,7 @@ typedef struct meeting {
 static meeting *m;
 static float *memory;
 static uint32_t buffers, ahead, total;
+static bool sums;
 
 static void fill(uint32_t row) {
   int64_t shape = ROW;
@@ -61,24 +63,44 @@ static bool is_there(uint32_t row) {
   return atomic_load(&m->filled[row % buffers].value) == row + 1;
 }
 
+static void sum(uint32_t row) {
+  int64_t shape = ROW * (int64_t)sizeof(float);
+  int64_t result = 0;
+  const neap_tensor from = {.data = memory + (size_t)(row % buffers) * ROW,
+                            .device_type = 1,
+                            .ndim = 1,
+                            .code = NEAP_UINT,
+                            .bits = 8,
+                            .lanes = 1,
+                            .shape = &shape};
+  neap_tensor to = {.data = &result,
+                    .device_type = 1,
+                    .code = NEAP_INT,
+                    .bits = 64,
+                    .lanes = 1};
+  limit_need(neap_tensor_sum(&from, -1, &to, NULL) == NEAP_OK, "sum");
+}
+
 static void take(uint32_t row) {
   while (!is_there(row)) {
     atomic_store(&m->wanted.value, row + 1);
     if (!is_there(row)) neap__futex_wait(&m->wanted.value, row + 1);
   }
   limit_need(memory[(size_t)(row % buffers) * ROW] == (float)row, "row");
+  if (sums) sum(row);
   atomic_store(&m->taken.value, row + 1);
   if (atomic_load(&m->next.value) > row + ahead) /* somebody waits for room */
     syscall(SYS_futex, &m->taken.value, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
 int main(int argc, char **argv) {
-  const char *usage = "PROCESSES BUFFERS AHEAD TOTAL";
-  const long processes = limit_argument(argc, argv, 1, 4, usage);
-  buffers = (uint32_t)limit_argument(argc, argv, 2, 4, usage);
-  ahead = (uint32_t)limit_argument(argc, argv, 3, 4, usage);
+  const char *usage = "PROCESSES BUFFERS AHEAD TOTAL SUM";
+  const long processes = limit_argument(argc, argv, 1, 5, usage);
+  buffers = (uint32_t)limit_argument(argc, argv, 2, 5, usage);
+  ahead = (uint32_t)limit_argument(argc, argv, 3, 5, usage);
   const uint32_t warm = ROUNDS_WARM * buffers;
-  total = warm + (uint32_t)limit_argument(argc, argv, 4, 4, usage);
+  total = warm + (uint32_t)limit_argument(argc, argv, 4, 5, usage);
+  sums = limit_argument(argc, argv, 5, 5, usage) != 0;
   limit_need(ahead <= buffers && buffers <= BUFFERS_MAX, "BUFFERS");
   m = limit_share(sizeof *m);
   memory = limit_share((size_t)buffers * ROW * sizeof *memory);

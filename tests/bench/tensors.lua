@@ -88,7 +88,7 @@ local function fill(used, count)
 end
 
 local function hand(used, count)
-  return measure.limit("limit_hand 2 %d %d %d", used, BUFFERED, count)
+  return measure.limit("limit_hand 2 %d %d %d 0", used, BUFFERED, count)
 end
 
 local function convert(used, count)

@@ -181,4 +181,16 @@ traverse.each(methods, function(name, method)
   check.register(name, method, { is_method = true })
 end)
 
-return methods
+-- -- Operations --------------------------------------------------------------
+
+-- Loaded when a tensor is first asked for one: most processes start without.
+local function load_operations(_, key)
+  setmetatable(methods, nil)
+  local added = require("neap.tensor.operations").methods
+  traverse.each(added, function(name, f)
+    methods[name] = f
+  end)
+  return methods[key]
+end
+
+return setmetatable(methods, { __index = load_operations })
