@@ -28,6 +28,11 @@ local ADAPTERS = {
   "retry", "debug", "monitor", "progress",
 }
 
+-- Files of the room codec, whose descriptors are those of sources: functions in
+-- neap.decode, and in neap.
+local DECODERS = { "image" }
+local ENCODERS = { "save_image", "contact_sheet" }
+
 local neap = {
   _VERSION = "neap " .. require("neap.base.version"),
   errors = errors.mode,
@@ -69,6 +74,27 @@ for _, name in ipairs(ADAPTERS) do
   if not adapter.is_function then
     handle.method(name, method)
   end
+end
+
+-- A codec's function, of up to three arguments. The first call loads its file:
+-- most processes need none of these files.
+local function codec(name)
+  local make
+  return function(a, b, c)
+    if not make then
+      make = require("neap.codec." .. name).make
+      check.register(name, make)
+    end
+    return make(a, b, c)
+  end
+end
+
+neap.decode = traverse.copy(require("neap.codec.limits"))
+for _, name in ipairs(DECODERS) do
+  neap.decode[name] = codec(name)
+end
+for _, name in ipairs(ENCODERS) do
+  neap[name] = codec(name)
 end
 
 neap.take = neap.gather

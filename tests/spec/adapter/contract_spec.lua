@@ -12,7 +12,8 @@ local N = cases.N
 -- What neap offers besides functions that make sequences.
 local OTHERS = {
   _VERSION = true, errors = true, tensor = true, empty = true, stack = true,
-  keep = true, release = true, each = true,
+  keep = true, release = true, each = true, decode = true, save_image = true,
+  contact_sheet = true,
 }
 
 -- Other names for what is covered under its first one.
