@@ -30,7 +30,7 @@ local ADAPTERS = {
 
 -- Files of the room codec, whose descriptors are those of sources: functions in
 -- neap.decode, and in neap.
-local DECODERS = { "image" }
+local DECODERS = { "image", "audio", "json", "npy", "gzip", "zstd" }
 local ENCODERS = { "save_image", "contact_sheet" }
 
 local neap = {
