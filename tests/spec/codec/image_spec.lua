@@ -2,6 +2,7 @@
 --- Images: every format, every option, and what bad input gets.
 
 local bit = require("bit")
+local ffi = require("ffi")
 local neap = require("neap")
 local images = dofile("tests/spec/codec/images.lua")
 local support = dofile("tests/spec/support.lua")
@@ -234,6 +235,90 @@ describe("neap.decode.image", function()
       support.close_later(plain)
       assert.equal(0, images.distance(plain[1], original))
     end)
+  end)
+end)
+
+ffi.cdef([[
+  typedef struct test_header {
+    uint32_t width, height;
+    uint8_t depth, type, compression, filter, interlace;
+  } test_header;
+  typedef struct test_palette {
+    uint32_t count; struct { uint8_t red, green, blue, alpha; } colours[256];
+  } test_palette;
+  void *spng_ctx_new(int flags);
+  void spng_ctx_free(void *context);
+  int spng_set_option(void *context, int option, int value);
+  int spng_set_ihdr(void *context, test_header *header);
+  int spng_set_plte(void *context, test_palette *palette);
+  int spng_encode_image(void *context, const void *from, size_t nbytes, int how,
+    int flags);
+  void *spng_get_png_buffer(void *context, size_t *nbytes, int *error);
+  void *tjInitCompress(void);
+  int tjCompress2(void *handle, const unsigned char *from, int width, int pitch,
+    int height, int pixel, unsigned char **to, unsigned long *nbytes,
+    int subsampling, int quality, int flags);
+]])
+
+-- A PNG of 2x2 pixels of any kind.
+local function odd_png(depth, type, pixels, palette)
+  local spng = ffi.load("libspng.so.0")
+  local context = spng.spng_ctx_new(2)
+  local nbytes, e = ffi.new("size_t[1]"), ffi.new("int[1]")
+  spng.spng_set_option(context, 12, 1)
+  spng.spng_set_ihdr(context, ffi.new("test_header", 2, 2, depth, type))
+  if palette then
+    spng.spng_set_plte(context, ffi.new("test_palette", #palette, palette))
+  end
+  assert.equal(0, spng.spng_encode_image(context, pixels, #pixels, 256, 2))
+  local bytes = ffi.string(spng.spng_get_png_buffer(context, nbytes, e),
+    nbytes[0])
+  spng.spng_ctx_free(context)
+  return bytes
+end
+
+describe("neap.decode.image of rare kinds", function()
+  it("cuts 16 bits to 8", function()
+    local grey = odd_png(16, 0, "\0\0\0\64\255\127\255\255")
+    assert.same({ 0, 64, 127, 255 },
+      decode(grey, { channels = 1 }):reshape(-1):totable())
+    assert.same({ 64, 64, 64 }, decode(grey)[1][2]:totable())
+  end)
+
+  it("looks colours up in a palette", function()
+    local bytes = odd_png(8, 3, "\0\1\1\0", { { 9, 8, 7 }, { 6, 5, 4 } })
+    assert.same({ { 9, 8, 7 }, { 6, 5, 4 } }, decode(bytes)[1]:totable())
+  end)
+
+  it("keeps transparency in four channels", function()
+    local bytes = odd_png(8, 4, "\10\20\30\40\50\60\70\80")
+    assert.same({ 30, 30, 30, 40 },
+      decode(bytes, { channels = 4 })[1][2]:totable())
+    assert.same({ 30, 30, 30 }, decode(bytes)[1][2]:totable())
+  end)
+
+  it("turns CMYK into colours, without transparency", function()
+    local turbo = ffi.load("libturbojpeg.so.0")
+    local out, nbytes = ffi.new("unsigned char *[1]"),
+      ffi.new("unsigned long[1]")
+    local ink = ("\255\128\0\200"):rep(64)
+    assert.equal(0, turbo.tjCompress2(turbo.tjInitCompress(), ink, 8, 0, 8, 11,
+      out, nbytes, 0, 100, 0))
+    local bytes = ffi.string(out[0], nbytes[0])
+    local wanted = { 200, 100, 0 }
+    for c = 1, 3 do
+      assert.is_true(math.abs(decode(bytes):get(4, 4, c) - wanted[c]) < 4)
+    end
+    assert.equal("cannot decode a JPEG image of " .. #bytes
+      .. " bytes: a CMYK image has no 4 channels",
+      message(bytes, { channels = 4 }))
+  end)
+
+  it("refuses an animation", function()
+    local canvas = "VP8X\10\0\0\0\2\0\0\0\1\0\0\1\0\0"
+    local bytes = "RIFF" .. string.char(#canvas + 4) .. "\0\0\0WEBP" .. canvas
+    assert.matches("a WebP image of 30 bytes: it is an animation$",
+      message(bytes))
   end)
 end)
 
