@@ -75,16 +75,16 @@ local function read_shape(dictionary)
   if not text then
     return nil, "its header has no shape"
   end
-  local shape, count = {}, 1
+  local shape, count, room = {}, 1, 1
   for digits in text:gmatch("%d+") do
     local size = tonumber(digits)
     shape[#shape + 1] = size
-    count = count * size
+    count, room = count * size, room * math.max(size, 1)
   end
   if #shape > DIMS_MAX then
     return nil, ("it has %d dimensions, a tensor has %d at most"):format(#shape,
       DIMS_MAX)
-  elseif count >= 2^53 then
+  elseif room >= 2^53 then
     return nil, "its sizes multiply to more than 2^53"
   end
   return shape, count

@@ -88,11 +88,13 @@ describe("neap.decode.npy", function()
         file("|u1", "1, 1, 1, 1, 1, 1, 1, 1, 1", "x"),
       ["its sizes multiply to more than 2^53"] =
         file("|u1", "9007199254740992, 9007199254740992", "x"),
+      ["its sizes multiply to more than 2^53 "] =
+        file("|u1", "0, 9007199254740992", ""),
       ["it is truncated: its header asks for 24 bytes of elements, and 23 are "
         .. "there"] = good:sub(1, -2),
     }) do
-      assert.equal("cannot decode a.npy: " .. what, message({ bytes = text,
-        path = "a.npy" }))
+      assert.equal("cannot decode a.npy: " .. what:gsub(" $", ""),
+        message({ bytes = text, path = "a.npy" }))
     end
   end)
 
