@@ -12,6 +12,9 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <luajit.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +23,7 @@
 
 #include "neap_lua.h"
 
-enum { FAILED = 1, PARENTS_MAX = 4 };
+enum { FAILED = 1, INTERRUPTED = 130, PARENTS_MAX = 4 };
 
 struct command_line {
   int count;
@@ -168,9 +171,72 @@ static void run_bundle(lua_State *L, struct command_line *line) {
       bundle_write(L, line->words[2], line->words[3], line->words[4]);
 }
 
+/*
+ * Ctrl-C. The first one raises "interrupted!" in the script: where neap waits
+ * for an item, the read returns; elsewhere a hook raises it at the next line of
+ * the script's own code, never within neap's, whose state must stay whole. The
+ * second one ends the process. Compiled code looks for no hook: a loop that was
+ * compiled is left where it collects garbage or reads from workers.
+ */
+static lua_State *interrupted_state; /* for the handler, which gets nothing */
+static char our_sources[2][PATH_MAX + 8]; /* "@/usr/share/lua/5.1/neap/" */
+static volatile sig_atomic_t was_interrupted;
+
+enum { HOOK_ALWAYS = LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT };
+
+static bool is_of_script(const lua_Debug *at) {
+  if (strcmp(at->what, "C") == 0 || strncmp(at->source, "=neap", 5) == 0)
+    return false;
+  for (size_t i = 0; i < sizeof our_sources / sizeof our_sources[0]; i++)
+    if (strncmp(at->source, our_sources[i], strlen(our_sources[i])) == 0)
+      return false;
+  return true;
+}
+
+static void raise_interruption(lua_State *L, lua_Debug *at) {
+  lua_getinfo(L, "Sl", at);
+  if (!is_of_script(at)) {
+    /* So that the interpreter runs what comes, and calls this hook. */
+    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_FLUSH);
+    return;
+  }
+  lua_sethook(L, NULL, 0, 0);
+  (void)neap_interrupt_take();
+  lua_pushfstring(L, "%s:%d: interrupted!", at->short_src, at->currentline);
+  lua_error(L);
+}
+
+static void on_interrupt(int signal) {
+  (void)signal;
+  was_interrupted = 1;
+  neap_interrupt();
+  lua_sethook(interrupted_state, raise_interruption, HOOK_ALWAYS, 1);
+}
+
+/* Without SA_RESTART: the signal ends a wait. */
+static void handle_interrupts(lua_State *L, const char *lua_dir) {
+  struct sigaction before,
+      action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+  char path[PATH_MAX]; /* as the bundle has it */
+  snprintf(our_sources[0], sizeof our_sources[0], "@%s/neap/", lua_dir);
+  snprintf(our_sources[1], sizeof our_sources[1], "@%s/neap/",
+           realpath(lua_dir, path) != NULL ? path : lua_dir);
+  interrupted_state = L;
+  /* In the background of a shell, it is ignored. */
+  if (sigaction(SIGINT, NULL, &before) == 0 && before.sa_handler == SIG_DFL)
+    sigaction(SIGINT, &action, NULL);
+}
+
+/* A shell learns by the signal that it was Ctrl-C, and ends its own loop. */
+static void die_of_interruption(void) {
+  signal(SIGINT, SIG_DFL);
+  raise(SIGINT);
+}
+
 /* neap [COMMAND or SCRIPT ...] */
 static void run_main(lua_State *L, struct command_line *line) {
   push_lua_dir(L);
+  handle_interrupts(L, lua_tostring(L, -1));
   prepend_path(L);
   push_module(L, "neap.main");
   push_arguments(L, line);
@@ -248,5 +314,6 @@ int main(int argc, char **argv) {
     line.status = rc == LUA_ERRMEM ? line.role->memory_status : FAILED;
   }
   lua_close(L);
+  if (was_interrupted && line.status == INTERRUPTED) die_of_interruption();
   return line.status;
 }

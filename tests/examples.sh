@@ -37,8 +37,8 @@ expect() {
     echo "checksum of all batches: N"
     echo "accuracy on the test images: N" ;;
   README.md)
-    echo "1 tensor f32 32x3x64x64 {N, ...}"
-    echo "2 tensor f32 32x3x64x64 {N, ...}" ;;
+    echo "1 tensor f32 4x256 {N, ...}"
+    echo "2 tensor f32 4x256 {N, ...}" ;;
   *) sed -n 's/.*--> \{0,1\}//p' "$1" ;;
   esac
 }

@@ -13,19 +13,27 @@
 -- A new adapter is one file and one name here.
 -- @module neap
 
+if not rawget(_G, "jit") then
+  error("cannot load neap: it needs LuaJIT 2.1, and this is " .. _VERSION
+    .. "\nhelp: run the script with `neap` or `luajit`", 0)
+end
+
+local add_folder = require("neap.base.beside")
 local check = require("neap.base.check")
 local errors = require("neap.base.errors")
 local borrow = require("neap.value.borrow")
 local handle = require("neap.sequence.handle")
 local array = require("neap.tensor.array")
+local suggest = require("neap.base.suggest")
 local traverse = require("neap.base.traverse")
+local warnings = require("neap.base.warnings")
 
 local SOURCES = { "range", "from", "from_iter", "rep", "idx" }
 local ADAPTERS = {
   "map", "starmap", "random_map", "zip", "gather", "concat", "interleave",
   "cycle", "switch", "case", "split", "batch", "unbatch", "shuffle", "shard",
   "slice", "window", "mix", "where", "epoch", "cache", "prefetch", "rescue",
-  "retry", "debug", "monitor", "progress",
+  "skip", "retry", "debug", "monitor", "progress",
 }
 
 -- Files of the room codec, whose descriptors are those of sources: functions in
@@ -36,11 +44,13 @@ local ENCODERS = { "save_image", "contact_sheet" }
 local neap = {
   _VERSION = "neap " .. require("neap.base.version"),
   errors = errors.mode,
+  warnings = warnings.set,
   tensor = array.new,
   empty = array.empty,
   stack = require("neap.tensor.stack"),
   keep = borrow.keep,
   release = borrow.release,
+  per_worker = require("neap.prefetch.per_worker").make,
 }
 traverse.each(neap, check.register)
 check.register("stack", getmetatable(neap.stack).__call)
@@ -53,37 +63,28 @@ local function add(room, name)
   return descriptor
 end
 
--- neap.map(f, s, ...) is s:map(f, ...).
-local function swapped(make)
-  return function(s, f, ...)
-    return (make(f, s, ...))
-  end
-end
-
 for _, name in ipairs(SOURCES) do
   add("source", name)
+  handle.no_method(name)
 end
 
 for _, name in ipairs(ADAPTERS) do
   local adapter = add("adapter", name)
-  local method = adapter.make
-  if adapter.function_first then
-    method = swapped(method)
-    check.register(name, method, true)
-  end
-  if not adapter.is_function then
-    handle.method(name, method)
+  if adapter.is_function then
+    handle.no_method(name)
+  else
+    handle.method(name, adapter.make, adapter.function_first)
   end
 end
 
--- A codec's function, of up to three arguments. The first call loads its file:
--- most processes need none of these files.
-local function codec(name)
+-- A codec's function, of up to three arguments, by the name that users know.
+-- The first call loads its file: most processes need none of these files.
+local function codec(name, known_as)
   local make
   return function(a, b, c)
     if not make then
       make = require("neap.codec." .. name).make
-      check.register(name, make)
+      check.register(known_as, make)
     end
     return make(a, b, c)
   end
@@ -91,10 +92,16 @@ end
 
 neap.decode = traverse.copy(require("neap.codec.limits"))
 for _, name in ipairs(DECODERS) do
-  neap.decode[name] = codec(name)
+  neap.decode[name] = codec(name, "decode." .. name)
 end
 for _, name in ipairs(ENCODERS) do
-  neap[name] = codec(name)
+  neap[name] = codec(name, name)
+end
+
+-- A script of a plain LuaJIT. (`neap` has done so for its own; workers have no
+-- script.)
+if type(arg) == "table" and type(arg[0]) == "string" then
+  add_folder(arg[0])
 end
 
 neap.take = neap.gather
@@ -104,4 +111,11 @@ handle.method("take", neap.gather)
 neap.each = handle.each
 check.register("each", neap.each)
 
-return neap
+-- For a name that is not there; to look whether it is, use rawget().
+local function raise_unknown(of, name)
+  check.raise(("%s has no function '%s'"):format(of == neap and "neap"
+    or "neap.decode", tostring(name)), suggest(tostring(name), of))
+end
+
+setmetatable(neap.decode, { __index = raise_unknown })
+return setmetatable(neap, { __index = raise_unknown })

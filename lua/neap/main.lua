@@ -11,6 +11,7 @@ local luajit = require("neap.base.luajit")
 local HERE = debug.getinfo(1, "S").source:match("^@.*/")
 
 local DONE, FAILED, MISUSED = 0, 1, 2
+local INTERRUPTED = 130 -- bindings/neap.c ends the process by the signal then
 
 local ALIASES = { ["-h"] = "help", ["--help"] = "help" }
 
@@ -34,18 +35,37 @@ local function our_sources()
   return ours
 end
 
--- The error with the script's part of the stack, without ours in it and below
--- it. As in lua, `error()` ends a script without a word.
+-- The script's part of the stack: without ours in it and below it, and without
+-- functions of C that ours call, as `error`.
+local function stack_of_script()
+  local ours, lines, held = our_sources(), {}, nil
+  local stack = debug.traceback("", 3):gsub(
+    "\n\t%[C%]: in function 'xpcall'\n.*$", "")
+  for line in stack:gmatch("[^\n]+") do
+    local is_ours = ours[line:match("^\t(.-):%d+: in ")]
+    if not is_ours then
+      lines[#lines + 1] = held
+      held = line
+    elseif held and held:find("^\t%[C%]") then
+      held = nil
+    end
+  end
+  lines[#lines + 1] = held
+  return lines[2] and "\n" .. table.concat(lines, "\n") or ""
+end
+
+-- The error with the script's part of the stack, unless it has one. As in lua,
+-- `error()` ends a script without a word.
 local function explain(err)
   if err == nil then
     return nil
   end
-  local text, ours = tostring(err), our_sources()
-  local stack = debug.traceback(text, 2):sub(#text + 1)
-  stack = stack:gsub("\n\t%[C%]: in function 'xpcall'\n.*$", "")
-  return text .. stack:gsub("\n\t([^\n]-):%d+: in [^\n]*", function(source)
-    return ours[source] and ""
-  end)
+  local text = tostring(err)
+  if text:find("^[^\n]*: interrupted!") then
+    return text:match("^[^\n]*")
+  end
+  return text:find("\nstack traceback:\n", 1, true) and text
+    or text .. stack_of_script()
 end
 
 local SUSPECT = [[
@@ -72,13 +92,23 @@ local function shift(words, by)
   return shifted
 end
 
+local function close_resources()
+  local per_worker = package.loaded["neap.prefetch.per_worker"]
+  if per_worker then
+    per_worker.close_all()
+  end
+end
+
 local function execute(chunk, words, by)
   _G.arg = shift(words, by)
   local ok, message = xpcall(chunk, explain, unpack(_G.arg))
+  close_resources()
   if ok then
     return DONE
   end
-  return message and complain(FAILED, message) or FAILED
+  local status = message and message:find(": interrupted!$") and INTERRUPTED
+    or FAILED
+  return message and complain(status, message) or status
 end
 
 local function run_script(words)
@@ -88,6 +118,7 @@ local function run_script(words)
     local is_unreadable = message:match("^cannot ")
     return complain(is_unreadable and MISUSED or FAILED, message)
   end
+  require("neap.base.beside")(path)
   return execute(chunk, words, 1)
 end
 

@@ -92,8 +92,8 @@ int neap__spawn_find(const char *path_given, char *path, size_t size,
   if (find_beside(path, size) || find_on_path(path, size)) return NEAP_OK;
   return neap__error_set(
       error, NEAP_EWORKER, 0,
-      "cannot start workers: no neap executable beside libneap or on PATH; "
-      "set NEAP_WORKER to its path");
+      "cannot start workers: no neap executable beside libneap or on PATH\n"
+      "help: set NEAP_WORKER to its path");
 }
 
 /* Copies a list of strings that ends with NULL, as one block; or NULL. */

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/futex.h"
+#include "base/interrupt.h"
 
 /* The wanted time of a run: long enough to hide its overhead, short enough for
    its items not to wait for each other. */
@@ -286,7 +287,8 @@ static int sleep_for(neap__consumer *c, uint32_t awaited, int64_t *found,
     neap__ring_wait_begin(c->ring, awaited);
     *found = find_ready(c, awaited);
     if (*found >= 0) return NEAP_OK;
-    const int rc = c->crew->ops->failure(c->crew, error);
+    int rc = neap__interrupt_check(error);
+    if (rc == NEAP_OK) rc = c->crew->ops->failure(c->crew, error);
     if (rc != NEAP_OK) return rc;
     neap__ring_wait_sleep(c->ring, awaited);
     const int64_t now = neap__now_ns(); /* the host's signals wake it, too */
@@ -332,25 +334,51 @@ static int deliver(neap__consumer *c, uint32_t awaited, uint32_t *entry,
   }
 }
 
-static int check_held(const neap__consumer *c, neap_error *error) {
+/* Whether a read may begin. */
+static int check_read(const neap__consumer *c, neap_error *error) {
+  const int rc = neap__interrupt_check(error);
+  if (rc != NEAP_OK) return rc;
   if (c->lender->held < c->lender->held_max) return NEAP_OK;
   return neap__error_set(
       error, NEAP_EHELD, 0,
-      "cannot read on: all %d slots that may be held are held; release some "
-      "items, clone what is to be kept, or raise buffered",
+      "cannot read on: all %d slots that may be held are held\n"
+      "help: release some items, clone what is to be kept, or raise buffered",
       c->lender->held_max);
+}
+
+static void begin(neap__consumer *c) {
+  if (c->began_ns == 0) c->began_ns = neap__now_ns();
+}
+
+static void note_first(neap__consumer *c) {
+  if (c->first_ns == 0) c->first_ns = neap__consumer_elapsed(c);
+}
+
+static void end(neap__consumer *c) {
+  c->spent_ns = neap__consumer_elapsed(c);
+  c->began_ns = 0;
+}
+
+int64_t neap__consumer_elapsed(const neap__consumer *c) {
+  return c->began_ns == 0 ? c->spent_ns
+                          : c->spent_ns + neap__now_ns() - c->began_ns;
 }
 
 int neap__consumer_next(neap__consumer *c, neap_run *run, neap_error *error) {
   *run = (neap_run){.slot = -1};
-  int rc = check_held(c, error);
+  int rc = check_read(c, error);
   if (rc != NEAP_OK) return rc;
+  begin(c);
   ask_ahead(c);
-  if (c->busy == 0) return NEAP_END;
+  if (c->busy == 0) {
+    end(c);
+    return NEAP_END;
+  }
   uint32_t entry;
   const uint32_t awaited = c->is_ordered ? c->head : NEAP__ANY_ENTRY;
   rc = deliver(c, awaited, &entry, run, error);
   if (rc != NEAP_OK) return rc;
+  note_first(c);
   const int32_t delivered = run->count + c->asked[entry].skip;
   c->ahead -= delivered;
   go_on(c, entry, delivered);
@@ -363,18 +391,22 @@ int neap__consumer_next(neap__consumer *c, neap_run *run, neap_error *error) {
 int neap__consumer_get(neap__consumer *c, int64_t epoch, int64_t index,
                        neap_run *run, neap_error *error) {
   *run = (neap_run){.slot = -1};
-  int rc = check_held(c, error);
+  int rc = check_read(c, error);
   if (rc != NEAP_OK) return rc;
   if (index < 0 || index >= c->length)
     return neap__error_set(error, NEAP_EINVAL, 0,
                            "cannot read: index %lld is out of range",
                            (long long)index);
+  begin(c);
   const uint32_t aside = c->ring->entry_count;
   uint32_t entry;
   ask(c, aside, epoch, index, 1, 0);
   neap__ring_wake_workers(c->ring, 1);
   rc = deliver(c, aside, &entry, run, error);
-  if (rc != NEAP_OK) neap__ring_cancel(c->ring, aside);
+  if (rc != NEAP_OK)
+    neap__ring_cancel(c->ring, aside);
+  else
+    note_first(c);
   move(c, aside, NEAP__UNASKED);
   return rc;
 }

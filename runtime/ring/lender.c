@@ -77,6 +77,13 @@ bool neap__lender_has_lent(const neap__lender *lender, int32_t slot) {
   return (uint32_t)slot < lender->ring->slot_count && lender->refs[slot] > 0;
 }
 
+void neap__lender_trim_others(neap__lender *lender) {
+  if (lender->held == 0) return; /* all of them are freed at once */
+  for (uint32_t slot = 0; slot < lender->ring->slot_count; slot++)
+    if (lender->refs[slot] == 0)
+      (void)neap__buffer_trim(lender->buffer, slot, 0);
+}
+
 void neap__lender_release(neap__lender *lender, uint32_t slot, bool is_ours) {
   if (--lender->refs[slot] > 0) return;
   lender->held--;

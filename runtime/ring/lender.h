@@ -37,5 +37,8 @@ bool neap__lender_has_lent(const neap__lender *lender, int32_t slot);
  * ours, in a closed pool or a forked child, its words do not change.
  */
 void neap__lender_release(neap__lender *lender, uint32_t slot, bool is_ours);
+/* At the close, when nobody fills slots any more: frees the pages of the slots
+   that the caller does not hold, while it holds others. */
+void neap__lender_trim_others(neap__lender *lender);
 
 #endif

@@ -11,11 +11,14 @@ local handle = require("neap.sequence.handle")
 
 local Case = class("adapter.case", Node)
 
+Case.chooses = true
+
 local function checked(selected, count)
   if not (check.is_integer(selected) and selected >= 1
     and selected <= count) then
-    error(("the selector must be 1..%d, got %s"):format(count,
-      check.got(selected)), 0)
+    error(check.with_help(("the selector must be 1..%d, got %s"):format(count,
+      check.got(selected)), type(selected) == "boolean"
+      and "neap.switch selects by true and false" or nil), 0)
   end
   return selected
 end

@@ -9,10 +9,16 @@ local handle = require("neap.sequence.handle")
 
 local Epoch = class("adapter.epoch", Node)
 
+Epoch.is_timed = false
+
 function Epoch:emit(g, i)
   local e = g:name("e")
   g:line("local %s = %s", e, g:constant(self.epoch))
   return g:value(self.source, i, e)
+end
+
+function Epoch:origins(i)
+  return { { node = self.source, first = i, last = i, epoch = self.epoch } }
 end
 
 function Epoch:set(i, value)
@@ -40,7 +46,7 @@ end
 -- @treturn Sequence
 local function epoch(source, n)
   source = handle.check(1, source)
-  check.count(2, n)
+  check.count(2, n, n == 0 and "epochs count from 1" or nil)
   if source.at_epoch then
     return handle.wrap(source:at_epoch(n))
   end

@@ -10,10 +10,12 @@ local handle = require("neap.sequence.handle")
 
 local Rescue = class("adapter.rescue", Node)
 
+Rescue.leaves_out = false -- it replaces what a skip below has marked
+
 -- Raises an error that no item can replace: the end of an iterator of unknown
 -- size, or one of all items.
-local function pass_on(e, length)
-  if e.kind == "end" and length == math.huge or not errors.is_of_item(e) then
+local function pass_on(e, node)
+  if node:is_end(e) or not errors.is_of_item(e) then
     error(e, 0)
   end
 end
@@ -23,7 +25,7 @@ function Rescue:emit(g, i, e)
   g:line("local %s, %s = %s(%s, %s, %s)", ok, x, g:own(errors.try),
     g:constant(g.compile(self.source)), i, e)
   g:open("if not %s then", ok)
-  g:line("%s(%s, %s)", g:own(pass_on), x, g:constant(self.length))
+  g:line("%s(%s, %s)", g:own(pass_on), x, g:constant(self))
   g:staged(self, i, "%s = %s(%s(%s), %s)", x, g:constant(self.f),
     g:own(errors.as_raised), x, i)
   g:close()

@@ -21,7 +21,7 @@ function Shard:tree(source)
 end
 
 function Shard:describe()
-  return ("shard(%s, %d, %d, %s)"):format(self.source:describe(), self.first,
+  return ("shard(%s, %d, %d, %s)"):format(self.source:describe(), self.rank,
     self.step, self.even)
 end
 
@@ -63,7 +63,7 @@ local OPTIONS = {
 -- @treturn Sequence a view
 local function shard(source, rank, world, options)
   source = handle.check(1, source)
-  check.count(2, rank)
+  check.count(2, rank, rank == 0 and "ranks count from 1" or nil)
   check.count(3, world)
   if rank > world then
     check.fail(2, ("rank 1..%d expected, got %d"):format(world, rank))
@@ -72,7 +72,8 @@ local function shard(source, rank, world, options)
   local n = source.length
   local length = n == math.huge and n or LENGTHS[even](n, rank, world)
   return handle.wrap(Shard:make({
-    source = source, even = even, times = times_of(n, rank, world, length),
+    source = source, rank = rank, even = even,
+    times = times_of(n, rank, world, length),
     first = length > 0 and rank or 1, step = world, length = length,
   }))
 end

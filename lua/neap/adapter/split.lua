@@ -30,6 +30,12 @@ function Split:set(i, values, e)
   handle.set_several(node, 1, node.length, values, e)
 end
 
+function Split:origins(i, e)
+  return { {
+    node = self.source, first = self.firsts[i], last = self.lasts[i], epoch = e,
+  } }
+end
+
 -- The items of the longest piece.
 function Split:reach()
   local most = 1
@@ -48,7 +54,8 @@ end
 local function cut_evenly(n, cuts)
   local size = n / (cuts + 1)
   if size % 1 ~= 0 then
-    check.fail(2, ("%d cuts do not divide %d items evenly"):format(cuts, n))
+    check.fail(2, ("%d cuts do not divide %d items evenly"):format(cuts, n),
+      "list the positions to cut after, as { 10, 20 }, or use batch")
   end
   local positions = {}
   for k = 1, cuts do

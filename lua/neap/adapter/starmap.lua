@@ -12,8 +12,8 @@ local StarMap = class("adapter.starmap", Node)
 -- See luajit.md, *unpack and varargs*.
 local function spread(f, x)
   if type(x) ~= "table" and type(x) ~= "cdata" then
-    error("the item must be a list of arguments, got "
-      .. check.got(x), 0)
+    error(check.with_help("the item must be a list of arguments, got "
+      .. check.got(x), "map calls its function with the item itself"), 0)
   end
   local n = #x
   if n == 1 then

@@ -10,6 +10,8 @@ local handle = require("neap.sequence.handle")
 
 local Switch = class("adapter.switch", Node)
 
+Switch.chooses = true
+
 -- sources: the condition, then what to read where it holds and where not.
 function Switch:emit(g, i, e)
   local condition = g:value(self.sources[1], i, e)

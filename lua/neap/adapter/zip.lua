@@ -85,7 +85,8 @@ local function agreed_length(keys, nodes)
     if length ~= math.huge and node.length ~= math.huge
       and node.length ~= length then
       check.fail(1, ("field '%s': %d items expected, got %d: lengths must "
-        .. "agree"):format(keys[k], length, node.length))
+        .. "agree"):format(keys[k], length, node.length),
+        "s:slice(1, n) cuts the longer one")
     end
     length = math.min(length, node.length)
   end

@@ -3,6 +3,7 @@
 -- @module neap.base.check
 
 local lib = require("neap.base.lib")
+local suggest = require("neap.base.suggest")
 local traverse = require("neap.base.traverse")
 
 local check = {}
@@ -14,17 +15,35 @@ function check.is_ours(info)
   return info.source:find(ours) ~= nil or info.source:find("^=neap") ~= nil
 end
 
+-- Functions that users call: function -> {name, is_method, is_swapped}.
+local registered = {}
+
+--- Registers a function that users call, by the name that they know.
+-- @tparam string name
+-- @tparam function f
+-- @tparam[opt] table how is_method: its first argument is self, which is not
+--   counted; is_swapped: a method that passes its first two arguments on in the
+--   other order: s:map(f) is neap.map(f, s)
+function check.register(name, f, how)
+  registered[f] = {
+    name = name, is_method = how and how.is_method or false,
+    is_swapped = how and how.is_swapped or false,
+  }
+end
+
 --- Finds where neap was called from.
 -- @treturn table getinfo of the caller's frame, or nil
--- @treturn table getinfo of the neap function that it called
+-- @treturn table what is registered of the function that it called, or nil. The
+--   names in the stack are not used: it has none where pcall called, and that
+--   of another function where a tail call did.
 function check.caller()
   local level, called = 2, nil
   while true do
-    local info = debug.getinfo(level, "Slnf")
+    local info = debug.getinfo(level, "Slf")
     if not info or (info.what ~= "C" and not check.is_ours(info)) then
       return info, called
     end
-    called = info.what ~= "C" and info or called
+    called = registered[info.func] or called
     level = level + 1
   end
 end
@@ -46,9 +65,22 @@ function check.located(message)
   return is_whole and message or where .. message
 end
 
+--- Returns a message with the line that says what to do, if there is one.
+-- @tparam string message what could not be done, to what, and why
+-- @tparam[opt] string help what to type or to change
+function check.with_help(message, help)
+  return help and ("%s\nhelp: %s"):format(message, help) or message
+end
+
+--- Splits a message into what happened and what to do, which may be nil.
+function check.split_help(message)
+  local text, help = message:match("^(.-)\nhelp: (.*)$")
+  return text or message, help
+end
+
 --- Raises a message at the line that called neap.
-function check.raise(message)
-  error(check.located(message), 0)
+function check.raise(message, help)
+  error(check.located(check.with_help(message, help)), 0)
 end
 
 --- Checks a status of C in a function that users call: raises one below 0 as
@@ -59,39 +91,23 @@ function check.status(status)
   end
 end
 
--- Functions that users call: function -> {name, is_swapped}.
-local registered = {}
-
---- Registers the name that users know a function by; the stack has none if
--- pcall or a tail call called it.
--- @tparam string name
--- @tparam function f
--- @tparam[opt] boolean is_swapped a method that passes its first two arguments
---   on in the other order: s:map(f) is neap.map(f, s)
-function check.register(name, f, is_swapped)
-  registered[f] = { name = name, is_swapped = is_swapped or false }
-end
-
-local function name_of(called, known)
-  local name = called and called.name or known and known.name or "?"
-  return name == "__concat" and ".." or name
-end
-
---- Raises in Lua's own words: bad argument #2 to 'batch' (...).
-function check.fail(narg, message)
-  local _, called = check.caller()
-  local known = called and registered[called.func]
-  if known and known.is_swapped and narg <= 2 then
+-- How users count an argument of what they called, and its name.
+local function counted(narg, called)
+  if called.is_swapped and narg <= 2 then
     narg = 3 - narg
   end
-  if called and called.namewhat == "method" then
-    narg = narg - 1
-  end
-  local name = name_of(called, known)
-  if narg == 0 then
-    check.raise(("calling '%s' on bad self (%s)"):format(name, message))
-  end
-  check.raise(("bad argument #%d to '%s' (%s)"):format(narg, name, message))
+  return called.is_method and narg - 1 or narg, called.name
+end
+
+local UNKNOWN = { name = "?" }
+
+--- Raises in Lua's own words: bad argument #2 to 'batch' (...).
+function check.fail(narg, message, help)
+  local _, called = check.caller()
+  local number, name = counted(narg, called or UNKNOWN)
+  check.raise(number == 0
+    and ("calling '%s' on bad self (%s)"):format(name, message)
+    or ("bad argument #%d to '%s' (%s)"):format(number, name, message), help)
 end
 
 local function got(value)
@@ -147,8 +163,10 @@ function kinds.boolean(v)
   return type(v) == "boolean", "boolean"
 end
 
+local WRAP = "wrap a C function: function(x) return f(x) end"
+
 function kinds.func(v)
-  return type(v) == "function", "function"
+  return type(v) == "function", "function", type(v) == "cdata" and WRAP
 end
 
 function kinds.text(v)
@@ -156,16 +174,17 @@ function kinds.text(v)
 end
 
 local function argument(kind)
-  return function(narg, value)
-    local fits, what = kind(value)
+  return function(narg, value, help)
+    local fits, what, advised = kind(value)
     if not fits then
-      check.fail(narg, ("%s expected, got %s"):format(what, got(value)))
+      check.fail(narg, ("%s expected, got %s"):format(what, got(value)),
+        help or advised)
     end
     return value
   end
 end
 
--- Each checks argument `narg` and returns its value.
+-- Each checks argument `narg` and returns its value: f(narg, value, help).
 check.integer = argument(kinds.integer)
 check.count = argument(kinds.count)
 check.natural = argument(kinds.natural)
@@ -176,9 +195,10 @@ check.text = argument(kinds.text)
 local function fail_unknown(narg, name, known)
   local names = traverse.keys(known)
   table.sort(names)
+  local is_text = type(name) == "string"
   check.fail(narg, ("unknown option %s; known are %s"):format(
-    type(name) == "string" and "'" .. name .. "'" or tostring(name),
-    table.concat(names, ", ")))
+    is_text and "'" .. name .. "'" or tostring(name),
+    table.concat(names, ", ")), is_text and suggest(name, known) or nil)
 end
 
 --- Checks a table of options against {name = kind}.

@@ -10,6 +10,7 @@
 
 local check = require("neap.base.check")
 local class = require("neap.base.class")
+local item_text = require("neap.base.item_text")
 local lib = require("neap.base.lib")
 
 local C = lib.C
@@ -31,30 +32,41 @@ errors.KINDS = {
   { name = "end", text = "an iterator ended before this item" },
   { name = "room", text = "the item is larger than a slot" },
   { name = "death", status = C.NEAP_EDEATH,
-    text = "workers died of the item" },
+    text = "workers died of the item",
+    help = "compute it in the script, where a debugger shows the cause: "
+      .. "prefetch({ workers = 0 })" },
   { name = "timeout", status = C.NEAP_ETIMEOUT,
-    text = "the item took longer than `timeout`" },
+    text = "the item took longer than `timeout`",
+    help = "raise timeout, if an item may take that long" },
   { name = "memory", status = C.NEAP_EMEMORY,
-    text = "workers found no memory for the item" },
+    text = "workers found no memory for the item",
+    help = "raise memory, use fewer workers, or make the item of smaller "
+      .. "parts" },
   { name = "damaged", status = C.NEAP_EDAMAGED,
-    text = "a worker wrote over the item" },
+    text = "a worker wrote over the item",
+    help = "look for a write out of bounds by C or the FFI in the chain" },
   { name = "worker", is_of_all = true, status = C.NEAP_EWORKER,
     text = "workers cannot be started or kept" },
   { name = "held", is_of_all = true, status = C.NEAP_EHELD,
     text = "the script holds all slots that may be held" },
   { name = "closed", is_of_all = true, status = C.NEAP_ECLOSED,
-    text = "the prefetch is closed, or is another process's" },
+    text = "the prefetch is closed, or is another process's",
+    help = "make a prefetch of the same chain anew" },
   { name = "busy", is_of_all = true,
-    text = "a finalizer reads while an item is read" },
+    text = "a finalizer reads while an item is read",
+    help = "read outside of finalizers (ffi.gc, __gc)" },
+  { name = "interrupted", is_of_all = true, status = C.NEAP_EINTERRUPTED,
+    text = "the script was interrupted (Ctrl-C)" },
   { name = "iterator", is_of_all = true,
     text = "an iterator raises again and again" },
 }
 
-local is_of_all = {} -- name of a kind -> whether it is
+local is_of_all, helps = {}, {} -- name of a kind -> whether it is; its help
 local of_status = { [false] = {}, [true] = {} } -- is_of_all -> status -> name
 
 for _, kind in ipairs(errors.KINDS) do
   is_of_all[kind.name] = kind.is_of_all or false
+  helps[kind.name] = kind.help
   if kind.status then
     of_status[is_of_all[kind.name]][kind.status] = kind.name
   end
@@ -84,36 +96,46 @@ function errors.mode(wanted)
   return mode
 end
 
+-- Generated function -> its node. Both weak: a node refers to its function.
+local nodes = setmetatable({}, { __mode = "kv" })
+
 --- Registers which line of a generated function runs which stage.
 -- @tparam function func
+-- @tparam table node whose function it is
 -- @tparam table lines line -> {stage = k, index = a local's name}
 -- @tparam table names of the stages, from 2; 1 is the function's own. This
 --   module keeps the table and adds to it.
-function errors.register(func, lines, names)
+function errors.register(func, node, lines, names)
+  nodes[func] = node
   names[0] = lines
   stages[func] = #names > 1 and names or names[1]
+end
+
+-- Makes an error of its fields. The message's help line becomes a field; if it
+-- has none, the kind's does.
+local function new(fields)
+  local text, help = check.split_help(fields.message)
+  fields.message = text
+  fields.help = fields.help or help or helps[fields.kind]
+  return Error:new(fields)
 end
 
 function errors.is(value)
   return getmetatable(value) == Error
 end
 
-local function index_text(index)
-  return type(index) == "number" and ("%.0f"):format(index) or "?"
-end
-
 function Error.__tostring(e)
   local parts = { e.message }
   if e.stage then
-    parts[#parts + 1] = ("\n  item %s of %s"):format(index_text(e.index),
-      e.stage)
-  end
-  if e.outer_stage then
-    parts[#parts + 1] = ("\n  for item %s of %s"):format(
-      index_text(e.outer_index), e.outer_stage)
+    local item, outer = item_text(e)
+    parts[#parts + 1] = "\n  " .. item
+    parts[#parts + 1] = outer and "\n  for " .. outer
   end
   if e.worker then
     parts[#parts + 1] = ("\n  in worker %d"):format(e.worker)
+  end
+  if e.help then
+    parts[#parts + 1] = "\nhelp: " .. e.help
   end
   if e.traceback then
     parts[#parts + 1] = "\n" .. e.traceback
@@ -219,7 +241,10 @@ function errors.handler(cause)
     return cause
   end
   local message, status = text_of(cause), lib.status_of(cause)
-  return Error:new({
+  if message:find(": interrupted!$") then
+    return new({ kind = "interrupted", message = message, cause = message })
+  end
+  return new({
     kind = "item", status = status,
     message = message,
     index = found.index, stage = found.stage,
@@ -233,7 +258,7 @@ end
 -- a few calls, and for none while LuaJIT records a trace (see luajit.guard).
 for _, f in ipairs({
   errors.handler, text_of, traceback, name_of, find_stages, local_named,
-  check.is_ours, lib.status_of,
+  check.is_ours, check.split_help, new, lib.status_of,
 }) do
   jit.off(f)
 end
@@ -247,47 +272,63 @@ local function enter(f, ...)
   return select(1, (inner(f, ...)))
 end
 
---- Sets the stage and item of an error that has none: a chain's function's, and
--- i.
-function errors.of_item(e, f, i)
-  local names = stages[f]
-  if names and e.kind == "item" and not e.stage then
-    e.index, e.stage = i, type(names) == "table" and names[1] or names
+--- Adds the stages between item i of a node, which was read, and the item that
+-- failed, to the error's way; below that one they lead to the source.
+function errors.locate(e, node, i, epoch)
+  if node and e.index then
+    local ok, way = pcall(node.way, node, i, epoch, e)
+    e.way = ok and way or e.way
   end
   return e
 end
 
+--- Sets the stage and item of an error that has none: a chain's function's, and
+-- i.
+function errors.of_item(e, f, i, epoch)
+  local names = stages[f]
+  if names and e.kind == "item" and not e.stage then
+    e.index, e.stage = i, type(names) == "table" and names[1] or names
+  end
+  return errors.locate(e, nodes[f], i, epoch)
+end
+
 -- No handler runs where the stack overflows or memory is short: then only the
 -- item that was read is known. LuaJIT does not collect before it gives up.
-local function without_handler(cause, f, i)
+local function without_handler(cause, f, i, epoch)
   if cause == errors.NO_MEMORY then
     collectgarbage()
     collectgarbage()
   end
-  return errors.of_item(Error:new({
+  return errors.of_item(new({
     kind = "item", message = text_of(cause), cause = cause,
-  }), f, i)
+  }), f, i, epoch)
+end
+
+-- Completes an error where it was caught, out of f(i, epoch).
+local function located(e, f, i, epoch)
+  if not errors.is(e) then
+    return without_handler(e, f, i, epoch)
+  end
+  return errors.locate(e, nodes[f], i, epoch)
 end
 
 --- Evaluates f(...): true and its first result, or false and the error.
 function errors.try(f, ...)
   local ok, x = xpcall(enter, errors.handler, f, ...)
-  if not ok and not errors.is(x) then
-    x = without_handler(x, f, ...)
+  if not ok then
+    x = located(x, f, ...)
   end
   return ok, x
 end
 
---- Makes an error object of its fields.
-function errors.make(fields)
-  return Error:new(fields)
-end
+--- Makes an error object of its fields: see docs/reference/lua.md.
+errors.make = new
 
 --- Makes the error of item i from a failure of C; nil if no kind of error of a
 -- single item has the failure's status.
 function errors.of_failure(failure, i, stage)
   local kind = of_status[false][lib.status_of(failure)]
-  return kind and Error:new({
+  return kind and new({
     kind = kind, status = failure.status, message = failure.message,
     index = i, stage = stage,
   })
@@ -299,10 +340,21 @@ end
 -- @tparam[opt] string kind
 function errors.refuse(why, kind)
   local status = lib.status_of(why)
-  error(Error:new({
+  if status == C.NEAP_EINTERRUPTED then
+    debug.sethook() -- which would raise the interruption once more
+  end
+  error(new({
     kind = of_status[true][status] or kind or "worker", status = status,
     message = check.located(why),
   }), 0)
+end
+
+--- Raises the interruption of the script, if there was one (see neap_interrupt
+-- in neap.h).
+function errors.check_interrupt()
+  if C.neap_interrupt_take() ~= 0 then
+    errors.refuse(lib.failure(C.NEAP_EINTERRUPTED, "interrupted!"))
+  end
 end
 
 --- Returns what to raise for an error, by the mode.

@@ -44,8 +44,8 @@ local function find()
     end
     tried[#tried + 1] = "\n  " .. tostring(loaded)
   end
-  error("cannot load libneap: run make, or set NEAP_LIBRARY to libneap.so"
-    .. table.concat(tried), 0)
+  error("cannot load libneap: none of these can be used" .. table.concat(tried)
+    .. "\nhelp: run make, or set NEAP_LIBRARY to libneap.so", 0)
 end
 
 local C, C_path = find()

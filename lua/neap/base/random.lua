@@ -98,6 +98,10 @@ function Random:shuffle(t)
   return t
 end
 
+for _, name in ipairs({ "uniform", "integer", "normal", "shuffle" }) do
+  check.register(name, Random[name], { is_method = true })
+end
+
 local Generator = ffi.metatype("neap_random", { __index = Random })
 
 local random = {}
@@ -120,5 +124,7 @@ function random.new(seed, epoch, index)
     index == nil and 1 or check.integer(3, index))
   return rng
 end
+
+check.register("new", random.new)
 
 return random

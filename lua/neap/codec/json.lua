@@ -18,8 +18,8 @@ local decode, null -- of a cjson with settings of its own
 local function open_library()
   local ok, cjson = pcall(require, "cjson")
   if not ok then
-    check.raise("cannot decode JSON: cannot find the module cjson\n"
-      .. library.help("lua-cjson"))
+    check.raise("cannot decode JSON: cannot find the module cjson",
+      library.help("lua-cjson"))
   end
   decode, null = cjson.new().decode, cjson.null
 end

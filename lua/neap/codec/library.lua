@@ -8,9 +8,9 @@ local check = require("neap.base.check")
 
 local library = {}
 
---- How to get one of Debian's packages, for messages.
+--- How to get one of Debian's packages, for a line of help.
 function library.help(package)
-  return ("help: install Debian's package: apt-get install %s"):format(package)
+  return "install Debian's package: apt-get install " .. package
 end
 
 --- Why data cannot be decoded, with what its library said.
@@ -31,8 +31,8 @@ function library.new(what, soname, package, declarations)
   local function load()
     local ok, found = pcall(ffi.load, soname)
     if not ok then
-      check.raise(("cannot %s: %s\n%s"):format(what,
-        tostring(found):gsub("\n.*", ""), library.help(package)))
+      check.raise(("cannot %s: %s"):format(what,
+        tostring(found):gsub("\n.*", "")), library.help(package))
     end
     ffi.cdef((declarations:gsub("([%w_]+)(%b());",
       'neap_%1%2 __asm__("%1");')))

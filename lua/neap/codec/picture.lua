@@ -26,8 +26,8 @@ end
 
 local function refuse(t)
   check.raise(("cannot show a tensor %s: an image has 2 or 3 dimensions, of "
-    .. "which the first or last is 1, 3 or 4 channels\nhelp: say layout = "
-    .. '"hwc" or "chw"'):format(text_of(t)))
+    .. "which the first or last is 1, 3 or 4 channels"):format(text_of(t)),
+    'say layout = "hwc" or "chw"')
 end
 
 -- Returns height, width, channels, and the steps of each.

@@ -75,7 +75,8 @@ end
 function Iteration:serve(loop)
   if loop.is_lost then
     check.raise("cannot go on: another loop has begun, and this prefetch is "
-      .. "read as completed (order = false)")
+      .. "read as completed (order = false)",
+      "end a loop before the next one, or leave order as it is")
   end
   leave(self)
   self.pool:seek(loop.epoch, loop.wanted)
@@ -87,11 +88,11 @@ function Iteration:finish()
   self.served, self.place = false, self.start
 end
 
---- Ends the workers, and releases the run of the loop that they served.
+--- Ends the workers, and the tensors of the loop that they served.
 function Iteration:close()
   if self.pool:has_workers() then
     if self.served then
-      self.served:give_back()
+      self.served:abandon()
     end
     leave(self)
   end

@@ -12,19 +12,24 @@ local errors = require("neap.base.errors")
 local failure = require("neap.prefetch.failure")
 local borrow = require("neap.value.borrow")
 local generation = require("neap.tensor.generation")
+local iterate = require("neap.sequence.iteration")
 local lib = require("neap.base.lib")
 local read = require("neap.value.read")
 
 local C = lib.C
 local NUMBER = C.NEAP_NUMBER
+
+-- Kinds of errors of an item whose worker tells nothing.
+local LOST = { death = true, timeout = true, memory = true, damaged = true }
+
 local number_in = read.number
 
 local Loop = class("prefetch.loop")
 
 -- A loop that was left holds its run, and all tensors that borrow from it,
 -- until it is collected.
-local function new_run(opened, borrowed)
-  local pool, counter = opened.pool, borrowed.counter
+local function new_run(pool, borrowed)
+  local counter = borrowed.counter
   local run = ffi.gc(ffi.new("neap_run"), function(run)
     local slot = run.slot
     run.slot = -1
@@ -34,6 +39,14 @@ local function new_run(opened, borrowed)
   run.slot = -1
   borrowed.run = run
   return run
+end
+
+-- Gives a loop a run that holds nothing yet.
+local function begin_run(self)
+  local opened = self.pool.opened
+  self.borrow = borrow.new(opened.pool, opened.watch)
+  self.run = new_run(opened.pool, self.borrow)
+  self.k, self.count = 0, 0
 end
 
 --- Makes a loop of an iteration whose workers run.
@@ -46,28 +59,39 @@ end
 -- @tparam[opt] boolean is_stream it reads by index, not for a `for`
 function Loop.make(iteration, node, epoch, start, record, is_stream)
   local pool = iteration.pool
-  local borrowed = borrow.new(pool.opened.pool)
-  return Loop:new({
+  local self = Loop:new({
     iteration = iteration, node = node, pool = pool, epoch = epoch,
     stage = node:stage_name(), settings = pool.opened.settings,
     is_ordered = pool.options.order ~= false, is_stream = is_stream or false,
-    run = new_run(pool.opened, borrowed), borrow = borrowed,
+    run = false, borrow = false,
     first = 0, count = 0, cells = false, -- of the run: index, items, cells
     k = 0, -- items of the run that were read
     wanted = start, -- the index of the next item
     is_done = false, is_lost = false, has_met_end = false,
     record = record,
+    left_out = node.leaves_out and iterate.new_record(node),
     room = borrow.ERROR_BYTES_MAX, -- bytes that tensors in its errors may copy
   })
+  begin_run(self)
+  return self
 end
 
 --- Releases its run: tensors that borrow from it are no longer valid.
 function Loop:give_back()
-  local slot = self.run.slot
-  self.borrow:aim(-1)
-  self.run.slot = -1
+  local run, borrowed = self.run, self.borrow
+  local slot = run.slot
+  run.slot = -1 -- first: a finalizer may close the prefetch meanwhile
+  borrowed:aim(-1)
   self.k, self.count = 0, 0
-  self.pool:release(slot)
+  C.neap_pool_release(borrowed.loader, slot)
+end
+
+--- Ends its tensors, as the prefetch closes. A finalizer may close it while an
+-- item is being read or a tensor is being used: what does so keeps the run, and
+-- with it the memory.
+function Loop:abandon()
+  generation.bump(self.borrow.counter)
+  begin_run(self)
 end
 
 --- The workers serve it no more. Tensors of its last item stay valid, since it
@@ -84,6 +108,7 @@ end
 local function finish(self)
   self:give_back()
   self.is_done = true
+  iterate.note_end(self.node)
   self.iteration:finish()
 end
 
@@ -128,13 +153,29 @@ local function step_past_end(self, e)
   return nil
 end
 
+-- A worker marks what a skip leaves out, unless it dies of it.
+local function mark_lost(self, e)
+  if self.node.leaves_out and LOST[e.kind] then
+    e.is_left_out = true
+  end
+end
+
+-- The list for the error of an item that is not delivered.
+local function record_for(self, e)
+  if e.is_left_out and not self.is_stream then
+    return self.left_out
+  end
+  return self.record and errors.is_of_item(e) and self.record
+end
+
 local function step_past_error(self, e)
-  if e.kind == "end" and self.node.length == math.huge
-    and not self.is_stream then
+  mark_lost(self, e)
+  local record = record_for(self, e)
+  if not self.is_stream and self.node:is_end(e) then
     return step_past_end(self, e)
-  elseif self.record and errors.is_of_item(e) then
+  elseif record then
     self.room = borrow.copy_out(e, self.room)
-    table.insert(self.record, e)
+    table.insert(record, e)
     return step(self)
   end
   borrow.copy_out(e, borrow.ERROR_BYTES_MAX)
@@ -152,11 +193,11 @@ local function step_slowly(self)
     end
     return step(self)
   end
-  local pool, k = self.pool, self.k
+  local pool, run, borrowed, k = self.pool, self.run, self.borrow, self.k
   self.k = k + 1
   self.wanted = self.first + k + 1
-  self.borrow:advance()
-  local x, is_failure = failure.read(self.run, k, self.borrow, self.stage,
+  borrowed:advance()
+  local x, is_failure = failure.read(run, k, borrowed, self.stage,
     self.settings)
   if is_failure and x.kind == "room" then -- alone, it may fit a slot
     x, is_failure = pool:get(self.wanted - 1, self.epoch, self.stage)
@@ -187,7 +228,7 @@ function step(self)
 end
 
 local function keep(self, x)
-  borrow.keep(x)
+  borrow.retain(x)
   self.borrow.has_tensors = false -- none borrows any more
 end
 

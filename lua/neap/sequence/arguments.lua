@@ -40,7 +40,8 @@ function arguments.agree(narg, ...)
     if node.length ~= math.huge then
       if length ~= math.huge and node.length ~= length then
         check.fail(narg + k - 1, ("%d items expected, got %d: lengths must "
-          .. "agree"):format(length, node.length))
+          .. "agree"):format(length, node.length),
+          "s:slice(1, n) cuts the longer one")
       end
       length = node.length
     end

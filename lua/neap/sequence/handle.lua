@@ -13,7 +13,9 @@ local errors = require("neap.base.errors")
 local exact = require("neap.base.exact")
 local iteration = require("neap.sequence.iteration")
 local array = require("neap.tensor.array")
+local suggest = require("neap.base.suggest")
 local traverse = require("neap.base.traverse")
+local warnings = require("neap.base.warnings")
 local write = require("neap.value.write")
 
 local handle = {}
@@ -54,18 +56,68 @@ local function load_missing(added, name)
   end
 end
 
-local late = { __index = load_missing }
-local methods = setmetatable({}, late) -- what s:name() finds
-local makers = setmetatable({}, late)
+-- Sets a method whose first argument is self.
+local function register_method(more, name, f)
+  check.register(name, f, { is_method = true })
+  rawset(more, name, f)
+end
+
+-- What s:name() finds.
+local methods = setmetatable({}, {
+  __index = load_missing, __newindex = register_method,
+})
+local makers = setmetatable({}, { __index = load_missing }) -- the functions
+
+-- A method that is called with a dot lacks its self, argument `narg`.
+local function check_called(narg, s, name)
+  if not handle.is(s) then
+    check.fail(narg, "sequence expected, got " .. check.got(s),
+      ("write s:%s(...), with a colon"):format(name))
+  end
+end
+
+-- Methods are functions of their own, so that the stack tells s:batch(0) from
+-- neap.batch(s, 0), whose arguments are counted otherwise.
+local function method_of(name, make)
+  return function(s, ...)
+    check_called(1, s, name)
+    return (make(s, ...))
+  end
+end
+
+local function swapped_of(name, make)
+  return function(s, f, ...)
+    check_called(2, s, name)
+    return (make(f, s, ...))
+  end
+end
 
 --- Gives all handles a method.
-function handle.method(name, f)
-  methods[name] = f
+-- @tparam string name
+-- @tparam function make its method is make(s, ...), and returns one value
+-- @tparam[opt] boolean is_swapped the method is make(f, s, ...)
+function handle.method(name, make, is_swapped)
+  local method = (is_swapped and swapped_of or method_of)(name, make)
+  makers[name] = make
+  rawset(methods, name, method)
+  check.register(name, method, { is_method = true, is_swapped = is_swapped })
+end
+
+local helps = {} -- name of a method that not all handles have -> what to do
+
+--- Says that neap.name is no method.
+function handle.no_method(name)
+  helps[name] = ("write neap.%s(...)"):format(name)
 end
 
 --- Returns a table for the field `methods` of a class with methods of its own.
-function handle.more_methods()
-  return setmetatable({}, { __index = methods })
+function handle.more_methods(class_name)
+  local own = { __index = methods }
+  function own.__newindex(more, name, f)
+    helps[name] = ("only a %s has it"):format(class_name)
+    register_method(more, name, f)
+  end
+  return setmetatable({}, own)
 end
 
 --- Sets the function that makes a node of a Lua array or a tensor.
@@ -101,11 +153,21 @@ function handle.unfit(value)
     or "a table with a metatable"
 end
 
+-- What to do with a value that is not a sequence.
+local function help_unfit(value)
+  if type(value) == "function" then
+    return "neap.from(f, n) is the sequence of f(1) to f(n)"
+  elseif type(value) == "table" and getmetatable(value) == nil then
+    return "neap.zip(fields) joins the sequences in a table of fields"
+  end
+end
+
 --- Checks an argument that must be a sequence; returns its node.
 function handle.check(narg, value)
   local node = handle.node(value)
   if not node then
-    check.fail(narg, "sequence expected, got " .. handle.unfit(value))
+    check.fail(narg, "sequence expected, got " .. handle.unfit(value),
+      help_unfit(value))
   end
   return node
 end
@@ -114,7 +176,8 @@ end
 function handle.check_finite(narg, value)
   local node = handle.check(narg, value)
   if node.length == math.huge then
-    check.fail(narg, "sequence with an end expected, got an endless one")
+    check.fail(narg, "sequence with an end expected, got an endless one",
+      "s:slice(1, n) has an end")
   end
   return node
 end
@@ -123,7 +186,8 @@ end
 function handle.check_self(s, class_name)
   local node = handle.is(s) and handle.node(s)
   if not node or node.class_name ~= class_name then
-    check.fail(1, ("%s expected, got %s"):format(class_name, check.got(s)))
+    check.fail(1, ("%s expected, got %s"):format(class_name,
+      node and node.class_name or check.got(s)))
   end
   return node
 end
@@ -144,7 +208,16 @@ local function index_in(node, i)
   end
   check.raise(n == 0 and ("index %d is out of range: no items"):format(i)
     or ("index %d is out of range 1..%s"):format(i,
-      n == math.huge and "inf" or ("%d"):format(n)))
+      n == math.huge and "inf" or ("%d"):format(n)),
+    i == 0 and "indexes count from 1" or nil)
+end
+
+-- For a method that a node does not have.
+local function raise_unknown(node, name)
+  local help = helps[name] or suggest(name, methods)
+    or node.methods and suggest(name, node.methods)
+  check.raise(("a sequence (%s) has no method '%s'"):format(node.class_name,
+    name), help)
 end
 
 local mt = {}
@@ -156,7 +229,11 @@ function mt.__index(s, key)
   elseif type(key) ~= "string" then
     check.raise("cannot index: number expected, got " .. check.got(key))
   end
-  return (nodes[s.id].methods or methods)[key]
+  local method = (nodes[s.id].methods or methods)[key]
+  if method == nil then
+    raise_unknown(nodes[s.id], key)
+  end
+  return method
 end
 
 -- An error of a user's function is raised as in reading. Any other names the
@@ -165,7 +242,8 @@ local function raise_unset(e)
   if e.stage or type(e.cause) ~= "string" then
     errors.raise(e)
   end
-  check.raise((e.message:gsub("^[^\n:]*/neap/[%w_/]+%.lua:%d+: ", "")))
+  check.raise((e.message:gsub("^[^\n:]*/neap/[%w_/]+%.lua:%d+: ", "")),
+    e.help)
 end
 
 function mt.__newindex(s, key, value)
@@ -204,15 +282,30 @@ end
 function mt.__len(s)
   local n = nodes[s.id].length
   if n == math.huge then
-    check.raise("cannot count: the sequence is endless (s:len() is math.huge)")
+    check.raise("cannot count: the sequence is endless",
+      "s:len() returns math.huge, and s:slice(1, n) has n items")
   end
   return n
 end
 
 -- s .. t
 function mt.__concat(a, b)
-  return (methods.concat(a, b))
+  return (makers.concat(a, b))
 end
+check.register("..", mt.__concat)
+
+local EACH_HELP = "write `for i, x in s:each() do`"
+
+-- What `for x in s`, `pairs(s)` and `ipairs(s)` call, and s(...).
+local function raise_not_iterator(what)
+  return function()
+    check.raise(what, EACH_HELP)
+  end
+end
+
+mt.__call = raise_not_iterator("cannot call a sequence: it is no function")
+mt.__pairs = raise_not_iterator("cannot use pairs() on a sequence")
+mt.__ipairs = raise_not_iterator("cannot use ipairs() on a sequence")
 
 function mt.__tostring(s)
   local node = nodes[s.id]
@@ -239,10 +332,41 @@ local EACH = {
   end,
 }
 
+-- Whether the items of a node are drawn, by an epoch that nobody has set.
+local function is_drawn(node)
+  if node.epoch then
+    return false
+  elseif node.class_name == "shuffle" or node.is_seeded then
+    return true
+  end
+  for _, source in ipairs(node:inputs()) do
+    if is_drawn(source) then
+      return true
+    end
+  end
+  return false
+end
+
+-- A second loop over a chain that shuffles has the order of the first. A loop
+-- that a seek has moved goes on.
+local function warn_of_repetition(node)
+  if iteration.has_ended(node) and is_drawn(node)
+    and not (node.here and node.here.start and node.here.start > 1) then
+    warnings.warn(("%s: this loop has the same order and random numbers as the "
+      .. "one before\nhelp: s:epoch(n):each() draws anew for each n"):format(
+      check.where()))
+  end
+end
+
 --- Iterates: `for i, x in s:each() do`; {on_error = "skip"} goes on after
 -- items that raise.
 function handle.each(s, options)
   local node = handle.check(1, s)
+  if type(options) == "string" then
+    check.fail(2, "table of options expected, got " .. check.got(options),
+      ("write s:each({ on_error = %q })"):format(options))
+  end
+  warn_of_repetition(node)
   if check.options(2, options, EACH).on_error ~= "skip" then
     return node:iterate()
   end
@@ -254,11 +378,22 @@ function handle.each(s, options)
   return node:iterate({ record = record })
 end
 
-methods.each = handle.each
+-- It returns three values; see handle.method.
+function methods.each(s, options)
+  check_called(1, s, "each")
+  local step, state, start = handle.each(s, options)
+  return step, state, start
+end
 
---- The errors of the items that the last each{on_error = "skip"} skipped.
+--- The errors of the items that the last loop has left out: where a skip is
+-- below, and by each{on_error = "skip"}.
 function methods.skipped(s)
-  return records[handle.check(1, s)] or {}
+  local node, list = handle.check(1, s), {}
+  for _, e in ipairs(records[node] or {}) do
+    list[#list + 1] = e
+  end
+  iteration.append_left_out(node, list)
+  return list
 end
 
 --- All items in a Lua array.

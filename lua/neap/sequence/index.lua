@@ -9,6 +9,7 @@
 
 local ffi = require("ffi")
 local new_table = require("table.new")
+local check = require("neap.base.check")
 local lookahead = require("neap.sequence.lookahead")
 local class = require("neap.base.class")
 local exact = require("neap.base.exact")
@@ -17,6 +18,19 @@ local Node = require("neap.sequence.node")
 
 local C = lib.C
 local Index = class("sequence.index", Node)
+
+Index.is_timed = false
+
+--- Makes a node of checked fields.
+function Index:make(fields)
+  local node = Node.make(self, fields)
+  if node.ends_early then
+    check.raise(("cannot %s batches above a skip: they are read in order, and "
+      .. "only a loop finds how many there are\nhelp: %s before batch"):format(
+      self.class_name, self.class_name))
+  end
+  return node
+end
 
 -- For more leaves than this, the code looks up a leaf's function in a table.
 local BRANCHES_MAX = 4
@@ -35,6 +49,11 @@ end
 
 local grow
 
+local function leaf_tree(node, number)
+  return Index.build(C.neap_seq_leaf, node.length == math.huge
+    and C.NEAP_ENDLESS or node.length, number)
+end
+
 local function grow_leaf(node, leaves)
   local number = leaves[node]
   if not number then
@@ -42,8 +61,7 @@ local function grow_leaf(node, leaves)
     leaves[node] = number
     leaves[number + 1] = node
   end
-  return Index.build(C.neap_seq_leaf, node.length == math.huge
-    and C.NEAP_ENDLESS or node.length, number)
+  return leaf_tree(node, number)
 end
 
 local function grow_several(node, leaves, kept)
@@ -131,12 +149,36 @@ function Index:emit(g, i, e)
   return emit_leaves(g, leaves, which, j, e)
 end
 
+-- Returns where item i is: the index in a source, and the source's number. The
+-- tree is that of the node, or of its own step alone; `_` is what it reads.
+local function resolve(tree, i, e, _)
+  local which = ffi.new("int32_t[1]")
+  local owned = ffi.gc(tree, C.neap_seq_free)
+  local j = C.neap_seq_resolve_one(owned, e, exact.from_zero(i), which)
+  C.neap_seq_free(ffi.gc(owned, nil))
+  return tonumber(j) + 1, which[0] + 1
+end
+
 function Index:set(i, value, e)
-  local leaves, which = {}, ffi.new("int32_t[1]")
-  local tree = ffi.gc(grow(self, leaves, {}), C.neap_seq_free)
-  local j = tonumber(C.neap_seq_resolve_one(tree, e, exact.from_zero(i),
-    which)) + 1
-  leaves[which[0] + 1]:set(j, value, e)
+  local leaves, kept = {}, {}
+  local j, which = resolve(grow(self, leaves, kept), i, e, kept)
+  leaves[which]:set(j, value, e)
+end
+
+-- The tree of the node's own step, whose leaves are its sources.
+function Index:origins(i, e)
+  local sources, trees = self:inputs(), {}
+  for k, source in ipairs(sources) do
+    trees[k] = leaf_tree(source, k - 1)
+  end
+  local tree, memory
+  if self.sources then
+    tree, memory = self:tree(ffi.new("neap_seq *[?]", #trees, trees), #trees)
+  else
+    tree, memory = self:tree(trees[1])
+  end
+  local j, which = resolve(tree, i, e, memory)
+  return { { node = sources[which], first = j, last = j, epoch = e } }
 end
 
 jit.off(true, true) -- cold: it runs once for each chain

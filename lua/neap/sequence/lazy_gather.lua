@@ -11,6 +11,7 @@ local Node = require("neap.sequence.node")
 local LazyGather = class("sequence.lazy_gather", Node)
 
 LazyGather.takes_several = true
+LazyGather.chooses = true
 
 -- Returns an index as one of 1..n, or nil and the reason.
 local function index_in(i, n)
@@ -51,8 +52,13 @@ function LazyGather:describe()
   return (Node.describe(self):gsub("^lazy_", ""))
 end
 
-function LazyGather:stage_name()
-  return ("gather (%s)"):format(self.where)
+function LazyGather.stage_kind()
+  return "gather"
+end
+
+-- The index would have to be computed once more.
+function LazyGather:origins(i, e)
+  return { { node = self.sources[2], first = i, last = i, epoch = e } }
 end
 
 return { class = LazyGather, index_in = index_in }

@@ -128,7 +128,7 @@ local function advance(self, state, i)
     state.f = false
   else
     state.control, state.failures = x, 0
-    move(self, state, borrow.keep(x))
+    move(self, state, borrow.retain(x))
   end
 end
 
@@ -140,8 +140,10 @@ local function read_to(self, i)
     here.state = state
   end
   if i <= state.gone then
-    error(("item %d has gone by: the iterator stands at %d and cache = %d")
-      :format(i, state.count, self.cache), 0)
+    error(check.with_help(
+      ("item %d has gone by: the iterator stands at %d and cache = %d"):format(
+      i, state.count, self.cache), "raise cache, or give a function that makes "
+      .. "the iterator: then it starts again"), 0)
   end
   while state.count < i and state.f do
     advance(self, state, i)

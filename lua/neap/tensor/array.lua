@@ -11,6 +11,7 @@ local lib = require("neap.base.lib")
 local memory = require("neap.tensor.memory")
 local methods = require("neap.tensor.methods")
 local shape = require("neap.tensor.shape")
+local suggest = require("neap.base.suggest")
 
 local C = lib.C
 local kinds = dtype.list
@@ -40,18 +41,30 @@ end
 local function position(t, key)
   check_valid(t)
   if t.d.ndim == 0 then
-    check.raise("a scalar tensor has no rows: use t:get() and t:set(v)")
+    check.raise("a scalar tensor has no rows", "use t:get() and t:set(v)")
   end
   return shape.index(key, tonumber(t.dims[0]))
 end
 
+-- For a field or method that no tensor has.
+local function raise_unknown(key)
+  if type(key) ~= "string" then
+    check.raise(("cannot index a tensor: number expected, got %s"):format(
+      check.got(key)))
+  end
+  check.raise(("a tensor has no field or method '%s'"):format(key),
+    suggest(key, methods) or suggest(key, properties))
+end
+
 local function get_index(t, key)
   if type(key) ~= "number" then
-    local property = properties[key]
+    local property, method = properties[key], methods[key]
     if property then
       return property(t)
+    elseif method == nil then
+      raise_unknown(key)
     end
-    return methods[key]
+    return method
   end
   local k = position(t, key)
   if t.d.ndim == 1 then

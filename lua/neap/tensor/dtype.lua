@@ -7,6 +7,7 @@
 local ffi = require("ffi")
 local check = require("neap.base.check")
 local lib = require("neap.base.lib")
+local suggest = require("neap.base.suggest")
 
 local C = lib.C
 
@@ -112,7 +113,8 @@ local function refuse(value, kind)
   local is_fraction = type(value) == "number" and value >= kind.least
     and value < kind.limit
   check.raise((is_fraction and "%s is a fraction, and %s holds integers"
-    or "%s is out of range for %s"):format(as_text(value), kind.name))
+    or "%s is out of range for %s"):format(as_text(value), kind.name),
+    is_fraction and "round it, or use a tensor of f32 or f64" or nil)
 end
 
 local function fits(value, kind)
@@ -221,11 +223,17 @@ function dtype.find(name)
     for index, entry in ipairs(LIST) do
       known[index] = entry[1]
     end
+    local is_text = type(name) == "string"
     check.raise(("unknown dtype %s, known are %s"):format(
-      type(name) == "string" and "'" .. name .. "'" or "of type "
-      .. type(name), table.concat(known, " ")))
+      is_text and "'" .. name .. "'" or "of type " .. type(name),
+      table.concat(known, " ")), is_text and suggest(name, by_name) or nil)
   end
   return kind
+end
+
+--- Whether a value is the name of a dtype.
+function dtype.is_name(value)
+  return by_name[value] ~= nil
 end
 
 --- Finds a dtype by DLPack's code and bits, or returns nil.

@@ -66,6 +66,7 @@ format.tags = {
                   -- values until a nil
   upvalue = 25,   -- closure, u8 which, value
   join = 26,      -- closure, u8 which, closure, u8 its upvalue to share
+  patch = 28,     -- module, table: a shadow (neap.travel.changes)
   -- the last instruction
   answer = 27,    -- value
 }

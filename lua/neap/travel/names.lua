@@ -20,9 +20,30 @@ local REFERENCES = {
   table = true, ["function"] = true, userdata = true, cdata = true,
 }
 
--- The names of the modules that a worker finds too, and the files of those.
+-- The files of modules that were found, for these paths: looking for them takes
+-- most of the time.
+local found_files, found_for = {}, ""
+
+-- Returns the file of a module, and whether it is in Lua; nil if there is none.
+local function file_of(name)
+  local paths = package.path .. "\n" .. package.cpath
+  if paths ~= found_for then
+    found_files, found_for = {}, paths
+  end
+  local file = found_files[name]
+  if not file then
+    local path = package.searchpath(name, package.path)
+    file = { path = path or package.searchpath(name, package.cpath),
+      is_lua = path ~= nil }
+    found_files[name] = file.path and file
+  end
+  return file.path, file.is_lua
+end
+
+-- The names of the modules that a worker finds too; the files of those; which
+-- of them are tables that a file in Lua makes, and not neap's.
 local function modules()
-  local list, others, files = {}, {}, {}
+  local list, others, files, changeable = {}, {}, {}, {}
   for _, name in ipairs(STANDARD) do
     if package.loaded[name] then
       list[#list + 1] = name
@@ -31,9 +52,10 @@ local function modules()
   for _, name in ipairs(traverse.keys(package.loaded)) do
     local value = package.loaded[name]
     if type(name) == "string" and not is_standard[name] then
-      local path = package.searchpath(name, package.path)
-        or package.searchpath(name, package.cpath)
+      local path, is_lua = file_of(name)
       if path then
+        changeable[name] = is_lua and type(value) == "table"
+          and not name:find("^neap%f[.%z]") or nil
         files["@" .. path] = true
         others[#others + 1] = REFERENCES[type(value)] and name or nil
       end
@@ -43,7 +65,7 @@ local function modules()
   for _, name in ipairs(others) do
     list[#list + 1] = name
   end
-  return list, files
+  return list, files, changeable
 end
 
 -- Of the standard library: what is built in, since a worker lacks what a script
@@ -85,10 +107,12 @@ local function fields(module, files)
   return list
 end
 
---- The names of all values that have one: `{module, field}`, or `{module}`.
+--- The names of all values that have one: `{module, field}`, or `{module}`; and
+-- the files of modules, as sources of functions; and which modules are tables
+-- whose changes travel.
 local function names()
   local found = {}
-  local list, files = modules()
+  local list, files, changeable = modules()
   for _, module in ipairs(list) do
     local value = package.loaded[module]
     found[value] = found[value] or { module }
@@ -102,7 +126,7 @@ local function names()
       end
     end
   end
-  return found
+  return found, files, changeable
 end
 
 return names

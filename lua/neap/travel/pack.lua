@@ -8,7 +8,9 @@
 -- @module neap.travel.pack
 
 local ffi = require("ffi")
+local changes = require("neap.travel.changes")
 local class = require("neap.base.class")
+local check_globals = require("neap.travel.globals")
 local format = require("neap.travel.format")
 local names = require("neap.travel.names")
 local refusal = require("neap.travel.refusal")
@@ -183,10 +185,33 @@ local function enter_scalar(packer, value)
   end
 end
 
+local visit -- below
+
+-- Puts the changes of a module that workers load, and of those that it uses:
+-- before anything of it is used. (A module of a kind counts its own values.)
+local function put_changes(packer, name)
+  if not packer.changeable[name] or format.kinds[name] then
+    return
+  end
+  packer.changeable[name] = nil
+  local module = package.loaded[name]
+  local shadow = changes.of(module, packer.names, packer.files)
+  if shadow then
+    visit(packer, module)
+    visit(packer, shadow, { value = module }, refusal.MODULE .. name)
+    complete(packer, module, TAG.patch)
+    put(packer, shadow)
+  end
+  changes.used(module, packer.names, put_changes, packer)
+end
+
 local function enter_named(packer, value)
   local name = packer.names[value]
   if name then
-    make(packer, value, TAG.named, name[1], name[2])
+    put_changes(packer, name[1])
+    if is_unmade(packer, value) then
+      make(packer, value, TAG.named, name[1], name[2])
+    end
   end
   return name
 end
@@ -216,8 +241,9 @@ enter["function"] = function(packer, frame)
   end
   local ok, bytecode = pcall(string.dump, value)
   if not ok then
-    refuse(packer, frame, describe(value))
+    refusal.raise_own(frame, packer.name)
   end
+  changes.required(value, packer.changeable, put_changes, packer)
   make(packer, value, TAG.closure, bytecode)
   packer.closures[#packer.closures + 1] = frame
 end
@@ -233,18 +259,18 @@ function enter.cdata(packer, frame)
   if kind then
     return enter_custom(packer, frame, kind)
   elseif not enter_scalar(packer, value) and not enter_named(packer, value) then
-    refuse(packer, frame, describe(value))
+    refusal.raise_own(frame, packer.name)
   end
 end
 
 function enter.userdata(packer, frame)
   if not enter_named(packer, frame.value) then
-    refuse(packer, frame, describe(frame.value))
+    refusal.raise_own(frame, packer.name)
   end
 end
 
 function enter.thread(packer, frame)
-  refuse(packer, frame, describe(frame.value))
+  refusal.raise_own(frame, packer.name)
 end
 
 ---- The walk ------------------------------------------------------------
@@ -336,7 +362,7 @@ local function meet(packer, value, parent, step)
 end
 
 -- Makes and completes a value and all that it reaches, but upvalues.
-local function visit(packer, value, parent, step)
+function visit(packer, value, parent, step)
   local frame = is_unmade(packer, value) and meet(packer, value, parent, step)
   while frame and frame ~= parent do
     local child, child_step = unmade(packer, frame)
@@ -383,10 +409,12 @@ local function finish(packer)
 end
 
 local function pack(value, name)
+  local named, files, changeable = names()
   local packer = {
     name = name,
     bytes = new_bytes(4096), capacity = 4096, size = format.HEADER_BYTES,
-    names = names(),
+    names = named, files = files,
+    changeable = changeable, -- modules whose changes are not put yet
     ids = {},       -- object -> its number; false while it is being made
     count = 0,
     closures = {},  -- their frames, in the order met
@@ -398,6 +426,7 @@ local function pack(value, name)
     done = done + 1
     put_upvalues(packer, packer.closures[done])
   end
+  check_globals(packer.closures, files, name)
   put_u8(packer, TAG.answer)
   put(packer, value)
   return finish(packer)

@@ -1,16 +1,22 @@
 -- SPDX-License-Identifier: MIT
 --- Says what cannot travel: which function holds it, where that was defined,
--- and the path. A frame of the packer's walk is one step of it:
--- `{value, parent, step}`, where the step from a function is the number of an
--- upvalue, and from another object a key of it or one of the steps here.
+-- the path, the stage that leads there, and what to do instead. A frame of the
+-- packer's walk is one step of it: `{value, parent, step}`, where the step from
+-- a function is the number of an upvalue, and from another object a key of it
+-- or one of the steps here.
 -- @module neap.travel.refusal
 
 local ffi = require("ffi")
+local class = require("neap.base.class")
 
 local refusal = {}
 
 local METATABLE, KEY, PLAIN = {}, {}, {}
 refusal.METATABLE, refusal.KEY, refusal.PLAIN = METATABLE, KEY, PLAIN
+
+-- The step from a module to what it holds: this, and its name.
+local MODULE = "module "
+refusal.MODULE = MODULE
 
 -- How much of a path is shown: this many steps of it.
 local STEPS_MAX = 12
@@ -22,15 +28,15 @@ end
 
 local function step_text(frame)
   local step, parent = frame.step, frame.parent.value
-  if type(parent) == "function" then
+  if rawequal(step, PLAIN) then
+    return ""
+  elseif type(parent) == "function" then
     local name = debug.getupvalue(parent, step)
     return name == "" and "upvalue " .. step or "upvalue '" .. name .. "'"
   elseif rawequal(step, METATABLE) then
     return "<metatable>"
   elseif rawequal(step, KEY) then
     return "<key>"
-  elseif rawequal(step, PLAIN) then
-    return ""
   elseif type(step) == "string" then
     return step:find("^[%a_][%w_]*$") and "." .. step or ("[%q]"):format(step)
   end
@@ -62,28 +68,85 @@ local function trail(frame)
   return down, frame.value
 end
 
---- Raises that the frame's value cannot travel; `what` it is, `name` the root.
-function refusal.raise(frame, what, name)
+-- What users call the object of a frame: a stage of a chain, on_start.
+local function origin_of(frame)
+  local value, step = frame.value, frame.step
+  if class.name_of(debug.getmetatable(value)) and value.stage_name then
+    return value:stage_name()
+  end
+  local is_first = not frame.parent.parent and type(step) == "string"
+  return is_first and (step == "on_start" or step:find("^" .. MODULE)) and step
+    or nil
+end
+
+-- How a frame is reached: from where, by which function (or none), by which
+-- steps to that function, and by which from there.
+local function way_to(frame, name)
   local frames, root = trail(frame)
-  name = name or type(root) == "function" and place(root) or "the value"
-  local holder, path, before = name, {}, {}
+  local is_root = type(root) == "function"
+  local way = {
+    from = name or is_root and place(root) or "the value",
+    is_named = false, -- `from` is a word of the user's own
+    holder = false, before = {}, path = {},
+  }
   for _, at in ipairs(frames) do
-    local parent = at.parent.value
+    local parent, origin = at.parent.value, origin_of(at)
     if type(parent) == "function" and at.parent.parent then
-      holder = place(parent)
-      before[#before + 1] = joined(path, "")
-      path = {}
+      way.holder = parent
+      way.before[#way.before + 1] = joined(way.path, "")
+      way.path = {}
     end
-    path[#path + 1] = step_text(at)
+    way.path[#way.path + 1] = step_text(at)
+    if origin then
+      way.from, way.is_named, way.holder = origin, true, false
+      way.before, way.path = {}, {}
+    end
   end
-  path = joined(path, "")
-  local text = ("cannot send %s to a worker: %s is %s"):format(
-    holder, path == "" and "it" or "its " .. path, what)
-  if #before > 0 then
-    text = ("%s; that function is reached from %s by its %s"):format(
-      text, name, joined(before, ", "))
+  return way
+end
+
+-- How the function is reached that holds what cannot travel.
+local function before_text(way)
+  local before, from = way.before, way.from
+  if #before == 0 then
+    return ""
+  elseif not way.is_named then
+    return ("; that function is reached from %s by its %s"):format(from,
+      joined(before, ", "))
   end
-  error(text, 0)
+  local first = from == "on_start" and from
+    or (from:find("^" .. MODULE) and "a" or "the") .. " function of " .. from
+  if #before == 1 then
+    return ("; that is %s"):format(first)
+  end
+  return ("; that function is reached from %s by its %s"):format(first,
+    joined({ unpack(before, 2) }, ", "))
+end
+
+local function raise(way, why, help)
+  error(("cannot send %s to a worker: %s%s%s"):format(
+    way.holder and place(way.holder) or way.from, why, before_text(way),
+    help and "\nhelp: " .. help or ""), 0)
+end
+
+--- Raises that the frame's value cannot travel; `what` it is, `name` the root.
+function refusal.raise(frame, what, name, help)
+  local way = way_to(frame, name)
+  local path = joined(way.path, "")
+  raise(way, ("%s is %s"):format(path == "" and "it" or "its " .. path, what),
+    help)
+end
+
+--- Raises that the frame's value belongs to this process.
+function refusal.raise_own(frame, name)
+  refusal.raise(frame, refusal.describe(frame.value), name,
+    "let each worker make its own: neap.per_worker(function() return ... end)")
+end
+
+--- Raises why the frame's value, a function, cannot do its work in a worker.
+function refusal.raise_function(frame, why, name, help)
+  local own = { value = false, parent = frame, step = PLAIN }
+  raise(way_to(own, name), why, help)
 end
 
 --- Whether a cdata is a ctype object, which is no instance of its ctype though
@@ -105,11 +168,11 @@ function refusal.describe(value)
   elseif kind == "function" then
     return "a C function that no module names"
   elseif kind == "userdata" and io.type(value) then
-    return ("a userdata (%s)"):format(io.type(value))
+    return "a " .. io.type(value)
   elseif kind == "userdata"
     and rawequal(debug.getmetatable(value), C_LIBRARY)
   then
-    return "a userdata (C library)"
+    return "a C library"
   elseif kind == "cdata" then
     local is_ctype, text = refusal.ctype(value)
     return ("a %s (%s)"):format(is_ctype and "ctype" or kind, text)

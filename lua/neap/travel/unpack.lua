@@ -9,6 +9,7 @@ local bit = require("bit")
 local ffi = require("ffi")
 local class = require("neap.base.class")
 local format = require("neap.travel.format")
+local merge = require("neap.travel.merge")
 
 local TAG = format.tags
 local u8, u32 = format.pointers.uint8_t, format.pointers.uint32_t
@@ -176,6 +177,13 @@ end
 complete[TAG.join] = function(reader)
   local fn, which = get_made(reader, TAG.closure), get_u8(reader)
   debug.upvaluejoin(fn, which, get_made(reader, TAG.closure), get_u8(reader))
+end
+
+complete[TAG.patch] = function(reader)
+  local module = get_made(reader, TAG.named)
+  if type(module) ~= "table" or not merge(module, get(reader)) then
+    damaged()
+  end
 end
 
 local function run(reader)

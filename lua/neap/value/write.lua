@@ -5,10 +5,13 @@
 -- @module neap.value.write
 
 local ffi = require("ffi")
+local check = require("neap.base.check")
 local errors = require("neap.base.errors")
 local lib = require("neap.base.lib")
 local array = require("neap.tensor.array")
 local generation = require("neap.tensor.generation")
+local guess = require("neap.value.guess")
+local memory = require("neap.tensor.memory")
 local traverse = require("neap.base.traverse")
 
 local C = lib.C
@@ -31,13 +34,9 @@ local function raise_room()
 end
 
 --- Allocates memory for a tensor in the item's slot.
--- @treturn cdata void *
+-- @treturn cdata void *; NULL if there is no room
 function write.allocate(item, nbytes)
-  local data = C.neap_writer_allocate(item.writer, nbytes, failed)
-  if data == nil then
-    raise_room()
-  end
-  return data
+  return (C.neap_writer_allocate(item.writer, nbytes, failed))
 end
 
 -- item.image.loader[2]
@@ -52,9 +51,12 @@ local function path_text(path, depth)
   return table.concat(parts)
 end
 
-local function refuse(item, depth, what)
-  error(("cannot send the item: %s %s"):format(path_text(item.path, depth),
-    what), 0)
+local PLAIN = "return plain values: numbers, strings, booleans, tensors, and "
+  .. "tables of these"
+
+local function refuse(item, depth, what, help)
+  error(check.with_help(("cannot send the item: %s %s"):format(
+    path_text(item.path, depth), what), help), 0)
 end
 
 local function put_string(item, cell, x)
@@ -66,11 +68,16 @@ end
 local function put_tensor(item, cell, t, depth)
   if t.counter[0] ~= t.generation then
     refuse(item, depth, "is a tensor of an earlier item, whose slot has been "
-      .. "handed over: keep it with neap.keep(tensor) when it is made")
+      .. "handed over", "keep it with neap.keep(tensor) when it is made")
   end
   if C.neap_writer_put_tensor(item.writer, cell, t.d, failed) < 0 then
     raise_room()
   end
+end
+
+-- A light userdata, which libraries use for a null that is a value.
+local function is_null(x)
+  return type(x) == "userdata" and tostring(x):find("NULL", 1, true) ~= nil
 end
 
 local put
@@ -84,7 +91,8 @@ end
 
 local function put_table(item, cell, x, depth, kind)
   if getmetatable(x) ~= nil then
-    refuse(item, depth, "is a table with a metatable")
+    refuse(item, depth, "is a table with a metatable",
+      "return a plain table with its fields")
   elseif depth >= DEPTH_MAX then
     refuse(item, 8, ("... contains itself, or tables nested more than %d deep")
       :format(DEPTH_MAX))
@@ -122,11 +130,12 @@ local function put_cdata(item, cell, x, depth)
   else
     for k = 1, #converters do
       if converters[k].matches(x) then
+        item.is_converted = true
         put(item, cell, converters[k].convert(x), depth)
         return
       end
     end
-    refuse(item, depth, "is a cdata (" .. tostring(ffi.typeof(x)) .. ")")
+    refuse(item, depth, "is a cdata (" .. tostring(ffi.typeof(x)) .. ")", PLAIN)
   end
 end
 
@@ -144,8 +153,45 @@ function put(item, cell, x, depth)
     put_table(item, cell, x, depth, TABLE)
   elseif kind == "cdata" then
     put_cdata(item, cell, x, depth)
+  elseif is_null(x) then
+    refuse(item, depth, "is a null pointer, as cjson.null and ngx.null are",
+      "put nil or false in its place, or leave the field out")
   else
-    refuse(item, depth, "is a " .. kind)
+    refuse(item, depth, "is a " .. kind, PLAIN)
+  end
+end
+
+-- Moves the tensors of a value out of the slot.
+local function take_out(_, x, item)
+  if not array.is(x) then
+    if type(x) == "table" then
+      traverse.each(x, take_out, item)
+    end
+  elseif x.counter == item.counter then
+    memory.detach(x)
+  end
+end
+
+-- Writes an item anew, without the tensors in the slot that it does not
+-- deliver. All tensors in the slot end, but for the item's.
+local function put_anew(item, cell, x)
+  take_out(nil, x, item)
+  C.neap_writer_undo_item(item.writer)
+  generation.bump(item.counter)
+  put(item, cell, x, 0)
+end
+
+-- To write a converted value again would compute it again.
+local function check_guess(item, cell, x)
+  local writer, state = item.writer, item.guess
+  if state.births == state.first then
+    return -- its tensors were there before
+  end
+  local wasted, delivered = writer.allocated - writer.in_place, writer.delivered
+  guess.learn(state, x, item.counter, wasted)
+  if wasted > (delivered + wasted) * guess.WASTE_MAX
+    and not item.is_converted then
+    put_anew(item, cell, x)
   end
 end
 
@@ -157,8 +203,21 @@ function write.item(item, k, x)
   if type(x) == "number" then
     cell.type, cell.count, cell.number = NUMBER, 0, x
   else
+    item.is_converted = false
     put(item, cell, x, 0)
+    local in_place = writer.in_place
+    if writer.allocated ~= in_place or writer.delivered ~= in_place then
+      check_guess(item, cell, x)
+    end
     C.neap_writer_end_item(writer)
+  end
+end
+
+--- Drops the tensors in the slot of the numbers that a run ends with.
+function write.end_numbers(item)
+  if item.writer.allocated > 0 then
+    guess.forget(item.guess)
+    C.neap_writer_undo_item(item.writer)
   end
 end
 

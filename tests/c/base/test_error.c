@@ -39,6 +39,16 @@ static void appends_the_meaning_of_errno(void **state) {
                       "cannot open /nowhere: No such file or directory");
 }
 
+static void puts_the_meaning_of_errno_before_the_help(void **state) {
+  (void)state;
+  neap_error error;
+  neap__error_set(&error, NEAP_ESYSTEM, ENOENT, "cannot open %s\nhelp: look",
+                  "/nowhere");
+  assert_string_equal(
+      error.text,
+      "cannot open /nowhere: No such file or directory\nhelp: look");
+}
+
 static void cuts_a_text_that_is_too_long(void **state) {
   (void)state;
   neap_error error;
@@ -60,7 +70,7 @@ static void names_each_status(void **state) {
   (void)state;
   assert_string_equal(neap_status_name(NEAP_OK), "NEAP_OK");
   assert_string_equal(neap_status_name(NEAP_AGAIN), "NEAP_AGAIN");
-  for (int status = NEAP_EROOM; status <= NEAP_AGAIN; status++) {
+  for (int status = NEAP_EINTERRUPTED; status <= NEAP_AGAIN; status++) {
     assert_memory_equal(neap_status_name(status), "NEAP_", 5);
   }
   assert_string_equal(neap_status_name(99), "not a status of neap");
@@ -97,6 +107,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(fills_status_and_text),
       cmocka_unit_test(appends_the_meaning_of_errno),
+      cmocka_unit_test(puts_the_meaning_of_errno_before_the_help),
       cmocka_unit_test(cuts_a_text_that_is_too_long),
       cmocka_unit_test(answers_the_status_where_nobody_listens),
       cmocka_unit_test(names_each_status),

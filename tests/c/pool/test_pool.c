@@ -502,6 +502,29 @@ static void a_slot_that_is_not_held_is_refused(void **state) {
   neap_pool_close(pool);
 }
 
+static void a_read_is_interrupted_once(void **state) {
+  const host *h = *state;
+  neap_run run;
+  neap_error error = {0};
+  neap_pool *pool = open_loader(*state);
+  read_in_order(h, pool, 1, 0, 16);
+  neap_interrupt();
+  assert_int_equal(neap_pool_next(pool, &run, &error), NEAP_EINTERRUPTED);
+  assert_string_equal(error.text, "interrupted!");
+  assert_int_equal(run.slot, -1);
+  next_run(pool, &run); /* where the iteration was */
+  assert_int_equal(run.first, 16);
+  neap_pool_release(pool, run.slot);
+  neap_interrupt();
+  assert_int_equal(neap_pool_get(pool, 1, 3, &run, NULL), NEAP_EINTERRUPTED);
+  get(h, pool, 1, 3);
+  neap_interrupt();
+  assert_int_equal(neap_interrupt_take(), 1);
+  assert_int_equal(neap_interrupt_take(), 0);
+  get(h, pool, 1, 4);
+  neap_pool_close(pool);
+}
+
 static void held_items_outlive_their_pool(void **state) {
   host *h = *state;
   h->program.kind = STRINGS;
@@ -638,6 +661,25 @@ static void memory_of_idle_slots_falls(void **state) {
   neap_pool_close(pool);
 }
 
+static void closing_frees_the_slots_that_are_not_held(void **state) {
+  host *h = *state;
+  neap_run held[20];
+  h->program.kind = HEAPS;
+  h->program.at = 20;
+  h->options.chunk = 1;
+  h->options.buffered = 2;
+  h->options.length = 1000;
+  neap_pool *pool = open_loader(h);
+  for (int k = 0; k < 20; k++)
+    next_run(pool, &held[k]);
+  for (int k = 1; k < 20; k++)
+    neap_pool_release(pool, held[k].slot);
+  neap_pool_close(pool);
+  assert_in_range(bytes_in_slots(), 1, 24 << 20);
+  check_run(h, &held[0]);
+  neap_pool_release(pool, held[0].slot);
+}
+
 /* A seal by one worker would keep its successors from mapping a segment. */
 static void no_worker_seals_or_sizes_a_segment(void **state) {
   neap_pool *pool = open_loader(*state);
@@ -685,9 +727,10 @@ static void wrong_options_are_named(void **state) {
   refuse_option(h, chunk, -1, NEAP_EINVAL, "chunk must be 0 or more");
   refuse_option(h, span, -1, NEAP_EINVAL, "span must be 0 or more");
   refuse_option(h, retries, -1, NEAP_EINVAL, "retries must be 0 or more");
-  refuse_option(h, slot_bytes, 0, NEAP_EINVAL, "slot_bytes must be");
+  refuse_option(h, slot_bytes, 1, NEAP_EINVAL, "slot_bytes must be");
   refuse_option(h, slot_bytes, UINT64_MAX, NEAP_EINVAL, "slot_bytes must be");
-  refuse_option(h, slot_bytes, 1ull << 46, NEAP_EMEMORY, "smaller slot_bytes");
+  refuse_option(h, slot_bytes, 1ull << 46, NEAP_EMEMORY,
+                "help: raise the limit (ulimit -v), or set slot_bytes, ");
   refuse_option(h, length, -2, NEAP_EINVAL, "length must be 0 or more");
   refuse_option(h, chain, NULL, NEAP_EINVAL, "chain must not be NULL");
   refuse_option(h, chain_bytes, UINT64_MAX, NEAP_EINVAL, "chain_bytes must");
@@ -779,6 +822,8 @@ static void statistics_add_up(void **state) {
   neap_pool_read_stats(pool, &all);
   assert_int_equal(all.items, 0);
   assert_int_equal(all.workers, 2);
+  assert_int_equal(all.slots, 16 / 4 + 2 + 32);
+  assert_int_equal(all.slot_bytes, h->options.slot_bytes);
   neap_run run;
   next_run(pool, &run);
   neap_pool_read_stats(pool, &all);
@@ -954,11 +999,13 @@ int main(int argc, char **argv) {
       test(held_items_have_a_limit),
       test(a_slot_is_held_until_its_last_release),
       test(a_slot_that_is_not_held_is_refused),
+      test(a_read_is_interrupted_once),
       test(held_items_outlive_their_pool),
       test(items_may_have_any_size),
       test(memory_falls_after_a_large_item),
       test(memory_falls_after_a_cancelled_item),
       test(memory_of_idle_slots_falls),
+      test(closing_frees_the_slots_that_are_not_held),
       test(no_worker_seals_or_sizes_a_segment),
       test(wrong_options_are_named),
       test(an_executable_is_found_by_the_environment),

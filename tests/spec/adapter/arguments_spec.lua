@@ -124,8 +124,8 @@ describe("a monitor's methods", function()
     }) do
       local _, e = pcall(call)
       assert.truthy(e:find(("^tests/spec/adapter/"
-        .. "arguments_spec.lua:%%d+: bad argument "
-        .. "#1 to '%s' %%(monitor expected, got "):format(name)), e)
+        .. "arguments_spec.lua:%%d+: calling '%s' on "
+        .. "bad self %%(monitor expected, got "):format(name)), e)
     end
   end)
 end)

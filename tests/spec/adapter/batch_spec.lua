@@ -47,6 +47,29 @@ describe("neap.batch", function()
     assert.equal(3, calls)
   end)
 
+  it("stacks to a dtype, in workers too", function()
+    local s = neap.range(5):map(function(i)
+      return { image = neap.tensor("u8", { 2 }, i), label = i }
+    end):batch(2, { dtype = { image = "f32", label = "i64" } })
+    local p = s:prefetch({ workers = 1 })
+    for _, b in ipairs({ s[2], p[2] }) do
+      assert.equal("tensor f32 2x2 {3, 3, 4, 4}", tostring(b.image))
+      assert.equal("tensor i64 2 {3, 4}", tostring(b.label))
+    end
+    p:close()
+    local padded = neap.range(3):batch(2, { dtype = "i32", pad = -1 })
+    assert.equal("tensor i32 2 {3, -1}", tostring(padded[2]))
+  end)
+
+  it("refuses a dtype for a function that collates", function()
+    local ok, e = pcall(neap.batch, { 1 }, 2, { dtype = "i64",
+      collate = function(list) return list end })
+    assert.is_false(ok)
+    assert.equal("option 'dtype' goes with collate = neap.stack, got a "
+      .. "function)\nhelp: call neap.stack(items, { dtype = ... }) in the "
+      .. "function", e:match("%((.*)$"))
+  end)
+
   it("collates padded batches, complete", function()
     local s = neap.range(5):batch(3, { pad = 0, collate = table.concat })
     assert.same({ "123", "450" }, s:totable())
@@ -123,7 +146,8 @@ describe("neap.batch", function()
       ["#2 to 'batch' (option 'drop_last': boolean expected, got 1)"] =
         { 2, { drop_last = 1 } },
       ["#2 to 'batch' (unknown option 'droplast'; known are collate, drop_last,"
-        .. " pad)"] = { 2, { droplast = true } },
+        .. " dtype, pad)\nhelp: did you mean 'drop_last'?"] =
+        { 2, { droplast = true } },
     }) do
       assert.equal("bad argument " .. message,
         support.message(function() local _ = s:batch(unpack(words)) end))
@@ -148,6 +172,44 @@ describe("neap.batch", function()
       assert.truthy(e.message:find("has been released", 1, true))
     end)
 
+  it("nor where a batch within that item failed", function()
+    local kept
+    local rescued = neap.range(6):map(function(i)
+      return i == 4 and error("four") or i
+    end):batch(2, { collate = neap.stack }):rescue(function() return 0 end)
+    local p = neap.zip(neap.range(3):map(function(i)
+      local t = neap.tensor("i32", { 3 }, i)
+      kept = i == 2 and t or kept
+      return t
+    end), rescued):map(function(pair)
+      local ok, e = true, nil
+      if pair[1][1] == 3 then
+        ok, e = pcall(kept.fill, kept, -1)
+      end
+      return { x = pair[1], refusal = ok and "" or tostring(e) }
+    end):batch(3, { collate = neap.stack }):prefetch({ workers = 1 })
+    local x = p[1]
+    assert.same({ { 1, 1, 1 }, { 2, 2, 2 }, { 3, 3, 3 } }, x.x:totable())
+    assert.truthy(x.refusal[3]:find("has been released", 1, true))
+    p:close()
+  end)
+
+  it("stacks batches where one is the first item of another", function()
+    local function check(k)
+      local s = neap.range(8):map(function(i)
+        return neap.tensor("f64", { 2 }, i)
+      end):batch(2, { collate = neap.stack })
+        :batch(k, { collate = neap.stack })
+      local p = s:prefetch({ workers = 1, chunk = 1 })
+      for i = 1, #s do
+        assert.same(s[i]:totable(), p[i]:totable())
+      end
+      p:close()
+    end
+    check(1)
+    check(2)
+  end)
+
   it("places batches of batches in their rows", function()
     local function image(i)
       return neap.tensor("f32", { 1000 }, i)
@@ -167,6 +229,22 @@ describe("neap.batch", function()
       end
     end
     p:close()
+  end)
+
+  it("asks about the map whose item it cannot stack, a nil", function()
+    local line = debug.getinfo(1, "l").currentline + 1
+    local mapped = neap.range(4):map(function(x)
+      return x ~= 2 and x or nil
+    end)
+    for _, s in ipairs({ mapped, mapped:slice(2):cache() }) do
+      local e = support.raised(function()
+        return s:batch(2, { collate = neap.stack })[1]
+      end)
+      assert.truthy(e.message:find("^cannot stack: item %d is nil"))
+      assert.truthy(tostring(e):find(("\nhelp: does the function of map "
+        .. "(tests/spec/adapter/batch_spec.lua:%d) return a value?"):format(
+        line), 1, true), tostring(e))
+    end
   end)
 
   it("is taken apart where its first item is nil", function()

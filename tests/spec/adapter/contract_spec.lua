@@ -11,9 +11,9 @@ local N = cases.N
 
 -- What neap offers besides functions that make sequences.
 local OTHERS = {
-  _VERSION = true, errors = true, tensor = true, empty = true, stack = true,
-  keep = true, release = true, each = true, decode = true, save_image = true,
-  contact_sheet = true,
+  _VERSION = true, errors = true, warnings = true, tensor = true, empty = true,
+  stack = true, keep = true, release = true, each = true,
+  per_worker = true, decode = true, save_image = true, contact_sheet = true,
 }
 
 -- Other names for what is covered under its first one.
@@ -63,7 +63,6 @@ end)
 it("another name is the same function", function()
   for alias, name in pairs(ALIASES) do
     assert.equal(neap[name], neap[alias])
-    assert.equal(neap.range(1)[name], neap.range(1)[alias])
   end
 end)
 
@@ -234,7 +233,9 @@ local function check_contract(key, entry)
 
   it("it is a function of neap, and a method of sequences", function()
     assert.truthy(neap[name])
-    assert.equal(entry.is_method, neap.range(1)[name] ~= nil)
+    assert.equal(entry.is_method, (pcall(function()
+      return neap.range(1)[name]
+    end)))
   end)
 
   it("it has a length, both ways", function()
@@ -268,7 +269,8 @@ local function check_contract(key, entry)
       assert.is_false(ok)
       assert.equal(("tests/spec/adapter/"
         .. "contract_spec.lua:%d: index %d is out of "
-        .. "range 1..%d"):format(line, i, count), e)
+        .. "range 1..%d%s"):format(line, i, count,
+        i == 0 and "\nhelp: indexes count from 1" or ""), e)
     end
     for _, i in ipairs({ 1.5, -0.5, 0 / 0, 1 / 0, -1 / 0 }) do
       local _, e = pcall(function() return s[i] end)
@@ -323,7 +325,8 @@ for key, case in pairs(cases.ADAPTERS) do
         return x == 3 and error("no three") or x
       end, neap.range(N))
       local e = support.raised(function()
-        local _ = case.make(source):totable()
+        local made = case.make(source)
+        return case.leaves_out and made[3] or made:totable()
       end)
       assert.equal(3, e.index)
       assert.equal(("map (tests/spec/adapter/"
@@ -400,14 +403,15 @@ local function check_endless(case)
   it("it has no length, and says so where one is wanted", function()
     local s = case.make()
     assert.equal(math.huge, s:len())
-    assert.equal("cannot count: the sequence is endless (s:len() is math.huge)",
+    assert.equal("cannot count: the sequence is endless\n"
+      .. "help: s:len() returns math.huge, and s:slice(1, n) has n items",
       support.message(function() return #s end))
     assert.equal("index -1 counts from the end, and there is none",
       support.message(function() return s[-1] end))
-    assert.equal("index 0 is out of range 1..inf",
+    assert.equal("index 0 is out of range 1..inf\nhelp: indexes count from 1",
       support.message(function() return s[0] end))
     assert.equal("calling 'totable' on bad self (sequence with an end "
-      .. "expected, got an endless one)",
+      .. "expected, got an endless one)\nhelp: s:slice(1, n) has an end",
       support.message(function() s:totable() end))
     assert.truthy(tostring(s):find(": endless$"))
   end)
@@ -436,7 +440,7 @@ for key, case in pairs(cases.ENDLESS) do
   if case and case.refuse then
     it(key .. " refuses what has no end", function()
       assert.equal(("bad argument #1 to '%s' (sequence with an end expected, "
-        .. "got an endless one)"):format(key),
+        .. "got an endless one)\nhelp: s:slice(1, n) has an end"):format(key),
         support.message(case.refuse, neap.rep(0)))
     end)
   elseif case then

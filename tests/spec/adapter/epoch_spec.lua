@@ -55,7 +55,8 @@ describe("neap.epoch", function()
   it("wants a positive whole number", function()
     for _, n in ipairs({ 0, -1, 1.5 }) do
       assert.equal("bad argument #1 to 'epoch' (positive integer expected, got "
-        .. n .. ")", support.message(function()
+        .. n .. ")" .. (n == 0 and "\nhelp: epochs count from 1" or ""),
+        support.message(function()
         local _ = neap.range(3):epoch(n)
       end))
     end

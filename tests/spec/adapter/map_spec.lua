@@ -44,11 +44,13 @@ describe("neap.map", function()
 
   it("refuses lengths that differ, when it is made", function()
     assert.equal("bad argument #3 to 'map' (2 items expected, got 3: lengths "
-      .. "must agree)", support.message(function()
+      .. "must agree)\n"
+      .. "help: s:slice(1, n) cuts the longer one", support.message(function()
       local _ = neap.map(math.max, { 1, 2 }, { 1, 2, 3 })
     end))
     assert.equal("bad argument #2 to 'map' (2 items expected, got 3: lengths "
-      .. "must agree)", support.message(function()
+      .. "must agree)\n"
+      .. "help: s:slice(1, n) cuts the longer one", support.message(function()
       local _ = neap.range(2):map(math.max, { 1, 2, 3 })
     end))
   end)

@@ -248,6 +248,32 @@ describe("a prefetch", function()
       assert.truthy(refusals > 0)
     end)
 
+    it("items that stay in memory where a finalizer closes it", function()
+      local function make(i)
+        local list = {}
+        for j = 1, 50 do
+          list[j] = i .. ("x"):rep(200) .. j
+        end
+        return { list = list, t = neap.tensor("f64", { 50, 20 }, 7) }
+      end
+      local function loop(p, uses)
+        local guard = newproxy(true)
+        getmetatable(guard).__gc = function() p:close() end
+        guard = nil -- luacheck: ignore
+        for _, x in p:each() do
+          for _ = 1, uses do
+            assert(x.t:totable()[50][20] == 7 and x.t:clone():get(50, 20) == 7)
+          end
+        end
+      end
+      for k = 1, 12 do
+        local p = prefetch(neap.from(make), { workers = 1 })
+        local e = support.raised(loop, p, k % 2 == 0 and 2 ^ 20 or 0)
+        assert.truthy(e.kind == "closed"
+          or tostring(e):find("has been released", 1, true))
+      end
+    end)
+
     it("lists for sequences, by any number of workers", function()
       local pieces = neap.range(6):split(1)
       local fields = neap.zip({ piece = pieces, n = { 7, 8 } })
@@ -420,13 +446,11 @@ describe("a prefetch", function()
 
     it("past items that a worker writes over", function()
       local function scribble(i)
-        local t = neap.tensor("u8", { 1 })
         if i % 4 == 0 then -- the run's second cell, as of no known type
-          local ffi = require("ffi")
-          local page = ffi.cast("uintptr_t", t:ptr()) / 4096 * 4096
-          ffi.cast("uint32_t *", page)[4] = 99
+          local slot = require("neap.value.context").now.writer.base
+          require("ffi").cast("uint32_t *", slot)[4] = 99
         end
-        return { i, t }
+        return { i, neap.tensor("u8", { 1 }) }
       end
       local p = prefetch(neap.range(12):map(scribble), { workers = 2,
         chunk = 4 })
@@ -445,11 +469,9 @@ describe("a prefetch", function()
 
     it("past items whose strings a worker writes over", function()
       local function scribble(i)
-        local t = neap.tensor("u8", { 1 })
         if i % 4 == 0 then -- the run's second cell, beyond the slot
-          local ffi = require("ffi")
-          local page = ffi.cast("uintptr_t", t:ptr()) / 4096 * 4096
-          ffi.cast("uint64_t *", page)[3] = 2 ^ 40
+          local slot = require("neap.value.context").now.writer.base
+          require("ffi").cast("uint64_t *", slot)[3] = 2 ^ 40
         end
         return ("text"):rep(i)
       end
@@ -493,7 +515,9 @@ describe("a prefetch", function()
       end
       assert.equal(50, count)
       assert.equal("cannot go on: another loop has begun, and this prefetch is "
-        .. "read as completed (order = false)", support.message(step, one))
+        .. "read as completed (order = false)\n"
+        .. "help: end a loop before the next one, or leave order as it is",
+        support.message(step, one))
     end)
 
     it("while single items are read", function()
@@ -829,8 +853,9 @@ describe("a prefetch", function()
       for i, x in p:each() do
         if before then
           for _, t in ipairs({ before, row }) do
-            assert.equal("this tensor's item has been released: keep it with "
-              .. "neap.keep(item) or item:clone() before the loop goes on",
+            assert.equal("this tensor's item has been released\n"
+              .. "help: keep it with neap.keep(item) or item:clone() before "
+              .. "the loop goes on",
               support.message(function() return t[1] end))
             assert.truthy(tostring(t):find("released", 1, true))
           end
@@ -915,8 +940,7 @@ describe("a prefetch", function()
           kept[i] = x:keep()
         end
       end)
-      assert.equal("cannot read on: all 32 slots that may be held are held; "
-        .. "release some items, clone what is to be kept, or raise buffered",
+      assert.equal("cannot read on: all 32 slots that may be held are held",
         message)
       assert.truthy(#kept >= 31)
       local e = support.raised(function() return p[500] end)
@@ -984,9 +1008,11 @@ describe("a prefetch", function()
 
     it("for no more slots than there are addresses, and says so", function()
       local p = prefetch({ 1 }, { workers = 1, slot_bytes = 2 ^ 45 })
-      assert.truthy(support.message(function() return p[1] end):find(
-        "^cannot reserve %d+ slots of slot_bytes = 35184372088832: a smaller "
-        .. "slot_bytes or buffered may fit"))
+      local text = tostring(support.raised(function() return p[1] end))
+      assert.truthy(text:find(
+        "cannot reserve %d+ slots of 35184372088832 bytes of address space: "
+        .. "[^\n]+\nhelp: raise the limit %(ulimit %-v%), or set slot_bytes, "
+        .. "buffered or workers lower"), text)
     end)
   end)
 
@@ -1027,10 +1053,12 @@ describe("a prefetch", function()
                 for _ in s:each({ on_error = mode }) do end -- luacheck: ignore
               end)
               assert.equal("closed", e.kind)
-              assert.equal(e.message, tostring(e))
+              assert.equal(e.message .. "\nhelp: make a prefetch of the same "
+                .. "chain anew", tostring(e))
             end
           end
-          assert.equal("cannot seek: the prefetch is closed",
+          assert.equal("cannot seek: the prefetch is closed\nhelp: make a "
+            .. "prefetch of the same chain anew",
             support.message(function() p:seek(1) end))
           assert.equal(9, #p)
           assert.truthy(tostring(p):find("^prefetch%("))
@@ -1150,6 +1178,14 @@ describe("a prefetch", function()
     assert.truthy(stats.busy > 0 and stats.wait >= 0)
     assert.equal(0, stats.restarts)
     assert.equal(0, stats.retries)
+    assert.equal(16 + 2 + 32, stats.slots)
+    assert.equal(2 ^ 30, stats.slot_bytes)
+  end)
+
+  it("computes two items ahead for each of many workers", function()
+    local p = prefetch(neap.range(10), { workers = 12 })
+    local _ = p[1]
+    assert.equal(2 * 12 + 12 + 32, p:stats().slots)
   end)
 
   describe("with NEAP_DEBUG=1", function()

@@ -185,7 +185,7 @@ describe("neap.random_map", function()
 
   it("refuses what it does not know", function()
     assert.equal("bad argument #3 to 'random_map' (unknown option 'sed'; known "
-      .. "are seed)", support.message(function()
+      .. "are seed)\nhelp: did you mean 'seed'?", support.message(function()
       local _ = neap.random_map(draw, { 1 }, { sed = 1 })
     end))
     assert.equal("bad argument #2 to 'random_map' (option 'seed': whole number "

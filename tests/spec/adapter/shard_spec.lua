@@ -29,6 +29,13 @@ local function each_size(f)
 end
 
 describe("shard", function()
+  it("shows the rank that was asked for, of an empty share too", function()
+    assert.equal("shard(range(1, 3), 4, 4, keep): 0 items",
+      tostring(neap.range(3):shard(4, 4)))
+    assert.equal("shard(range(1, 9), 4, 4, keep): 2 items",
+      tostring(neap.range(9):shard(4, 4)))
+  end)
+
   it("gives every rank the same, and drops less than one each", function()
     each_size(function(n, world)
       local seen, lengths = shares(n, world, "drop")

@@ -73,7 +73,8 @@ describe("neap.shuffle", function()
 
   it("wants an end and a whole seed", function()
     assert.equal("calling 'shuffle' on bad self (sequence with an end expected,"
-      .. " got an endless one)", support.message(function()
+      .. " got an endless one)\n"
+      .. "help: s:slice(1, n) has an end", support.message(function()
       local _ = neap.from(print):shuffle()
     end))
     assert.equal("bad argument #2 to 'shuffle' (whole number expected, got "

@@ -68,11 +68,13 @@ describe("neap.zip", function()
 
   it("refuses lengths that differ, when it is made", function()
     assert.equal("bad argument #2 to 'zip' (2 items expected, got 3: lengths "
-      .. "must agree)", support.message(function()
+      .. "must agree)\n"
+      .. "help: s:slice(1, n) cuts the longer one", support.message(function()
       local _ = neap.zip({ 1, 2 }, { 1, 2, 3 })
     end))
     assert.equal("bad argument #1 to 'zip' (field 'label': 2 items expected, "
-      .. "got 3: lengths must agree)", support.message(function()
+      .. "got 3: lengths must agree)\n"
+      .. "help: s:slice(1, n) cuts the longer one", support.message(function()
       local _ = neap.zip({ image = { 1, 2 }, label = { 1, 2, 3 } })
     end))
   end)

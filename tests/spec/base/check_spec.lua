@@ -6,6 +6,8 @@ local neap = require("neap")
 local check = require("neap.base.check")
 local support = dofile("tests/spec/support.lua")
 
+local FILE = "tests/spec/base/check_spec.lua"
+
 -- Code with `s` (three items), `e` (endless), `p` (a prefetch) -> the error.
 local CASES = {
   ["neap.map(1, s)"] = "#1 to 'map' (function expected, got 1)",
@@ -40,10 +42,12 @@ local CASES = {
   ["neap.cycle(s, -1)"] =
     "#2 to 'cycle' (whole number, 0 or more, expected, got -1)",
   ["neap.cycle(e)"] =
-    "#1 to 'cycle' (sequence with an end expected, got an endless one)",
+    "#1 to 'cycle' (sequence with an end expected, got an endless one)\n"
+    .. "help: s:slice(1, n) has an end",
   ["neap.switch(s, s)"] = "#3 to 'switch' (sequence expected, got no value)",
   ["neap.switch(s, s, {1})"] =
-    "#3 to 'switch' (3 items expected, got 1: lengths must agree)",
+    "#3 to 'switch' (3 items expected, got 1: lengths must agree)\n"
+    .. "help: s:slice(1, n) cuts the longer one",
   ["neap.case(s)"] = "#2 to 'case' (sequence expected, got no value)",
   ["neap.split(s)"] =
     "#2 to 'split' (number or table of edges expected, got no value)",
@@ -63,7 +67,8 @@ local CASES = {
   ["neap.window(s)"] =
     "#2 to 'window' (positive integer expected, got no value)",
   ["neap.where(s)"] = "#2 to 'where' (function expected, got no value)",
-  ["neap.epoch(s, 0)"] = "#2 to 'epoch' (positive integer expected, got 0)",
+  ["neap.epoch(s, 0)"] = "#2 to 'epoch' (positive integer expected, got 0)\n"
+    .. "help: epochs count from 1",
   ["s:epoch()"] = "#1 to 'epoch' (positive integer expected, got no value)",
   ["neap.zip({a = s, {1}})"] =
     "#1 to 'zip' (names of fields must be strings, got 1)",
@@ -90,15 +95,27 @@ local CASES = {
     "#2 to 'rep' (whole number, 0 or more, expected, got -1)",
   ["neap.from_iter(1)"] = "#1 to 'from_iter' (function expected, got 1)",
   ["neap.range('x')"] = "#1 to 'range' (number expected, got \"x\")",
+  ["s:map(require('neap.base.lib').C.neap_abi)"] =
+    "#1 to 'map' (function expected, got cdata)\n"
+    .. "help: wrap a C function: function(x) return f(x) end",
   ["neap.from(5)"] = "#1 to 'from' (sequence expected, got 5)",
   ["neap.idx(1)"] = "#1 to 'idx' (string expected, got 1)",
   ["neap.errors('x')"] =
     "#1 to 'errors' (\"wrap\" or \"passthrough\" expected, got \"x\")",
   ["neap.each(1)"] = "#1 to 'each' (sequence expected, got 1)",
+  ["s:each('skip')"] = "#1 to 'each' (table of options expected, got "
+    .. "\"skip\")\nhelp: write s:each({ on_error = \"skip\" })",
+  ["neap.map(print, print)"] = "#2 to 'map' (sequence expected, got function)\n"
+    .. "help: neap.from(f, n) is the sequence of f(1) to f(n)",
   ["s:each({on_error = 1})"] =
     "#1 to 'each' (option 'on_error': \"raise\" or \"skip\" expected, got 1)",
   ["s:each({onerror = 1})"] =
-    "#1 to 'each' (unknown option 'onerror'; known are on_error)",
+    "#1 to 'each' (unknown option 'onerror'; known are on_error)\n"
+    .. "help: did you mean 'on_error'?",
+  ["s:epoch(0)"] = "#1 to 'epoch' (positive integer expected, got 0)\n"
+    .. "help: epochs count from 1",
+  ["s:shard(0, 2)"] = "#1 to 'shard' (positive integer expected, got 0)\n"
+    .. "help: ranks count from 1",
   ["s:each({1})"] = "#1 to 'each' (unknown option 1; known are on_error)",
   ["neap.prefetch(3)"] = "#1 to 'prefetch' (sequence expected, got 3)",
   ["neap.prefetch(s, 3)"] =
@@ -120,9 +137,19 @@ local CASES = {
   ["p:seek(0)"] = "#1 to 'seek' (index 0 is out of range 1..4)",
   ["p:seek(5)"] = "#1 to 'seek' (index 5 is out of range 1..4)",
   ["p:seek()"] = "#1 to 'seek' (whole number expected, got no value)",
-  ["p.seek(s, 1)"] = "#1 to 'seek' (prefetch expected, got cdata)",
-  ["p.close()"] = "#1 to 'close' (prefetch expected, got no value)",
-  ["p.position(s)"] = "#1 to 'position' (prefetch expected, got cdata)",
+}
+
+-- The same for a method that is called without its self, or on another value.
+local SELVES = {
+  ["p.seek(s, 1)"] = "'seek' on bad self (prefetch expected, got range)",
+  ["p.close()"] = "'close' on bad self (prefetch expected, got no value)",
+  ["p.position(s)"] = "'position' on bad self (prefetch expected, got range)",
+  ["s.map(print)"] = "'map' on bad self (sequence expected, got function)\n"
+    .. "help: write s:map(...), with a colon",
+  ["s.batch(3)"] = "'batch' on bad self (sequence expected, got 3)\n"
+    .. "help: write s:batch(...), with a colon",
+  ["s.each()"] = "'each' on bad self (sequence expected, got no value)\n"
+    .. "help: write s:each(...), with a colon",
 }
 
 local function run(code)
@@ -141,34 +168,47 @@ describe("a bad argument", function()
     end)
   end
 
+  for code, message in pairs(SELVES) do
+    it("is self: " .. code, function()
+      local ok, e = run(code)
+      assert.is_false(ok)
+      assert.equal("user.lua:2: calling " .. message, e)
+    end)
+  end
+
   it("of prefetch lists the options that are known", function()
     local _, e = run("s:prefetch({worker = 2})")
     assert.truthy(e:find("^user.lua:2: bad argument #1 to 'prefetch' %(unknown "
-      .. "option 'worker'; known are [%a_, ]*workers%)$"), e)
+      .. "option 'worker'; known are [%a_, ]*workers%)\n"
+      .. "help: did you mean 'workers'%?$"), e)
     for _, name in ipairs({ "workers", "buffered", "chunk", "order", "on_start",
       "retries", "slot_bytes" }) do
       assert.truthy(e:find(name, 1, true))
     end
   end)
 
-  it("is counted as it is in a call under another name", function()
-    local make = neap.batch
-    local line = debug.getinfo(1, "l").currentline + 1
-    local _, e = pcall(function() local _ = make({ 1 }, 0) end)
-    assert.equal(("tests/spec/base/"
-      .. "check_spec.lua:%d: bad argument #2 to 'make' "
-      .. "(positive integer expected, got 0)"):format(line), e)
+  it("has the function's own name, however it is called", function()
+    local make, s = neap.batch, neap.range(3)
+    local each = s.each
+    for wanted, f in pairs({
+      ["#2 to 'batch'"] = function() local _ = make({ 1 }, 0) end,
+      ["#1 to 'batch'"] = function() return s:batch(0) end,
+      ["#1 to 'each'"] = function() return each(s, "skip") end,
+      ["#1 to 'take'"] = function() return s:take({ 7 }) end,
+    }) do
+      local _, e = pcall(function() local _ = f() end)
+      assert.truthy(e:find("bad argument " .. wanted .. " (", 1, true), e)
+    end
   end)
 
-  it("is told where a tail call hides the line", function()
+  it("is told at the line of the call that a tail call hides", function()
     local function build()
       return neap.batch({ 1 }, 0)
     end
     local line = debug.getinfo(1, "l").currentline + 1
     local _, e = pcall(function() local _ = build() end)
-    assert.truthy(e:find(("^tests/spec/base/"
-      .. "check_spec.lua:%d: bad argument #2 to "
-      .. "'.-' %%(positive integer expected, got 0%%)$"):format(line)), e)
+    assert.equal(("%s:%d: bad argument #2 to 'batch' (positive integer "
+      .. "expected, got 0)"):format(FILE, line), e)
   end)
 end)
 
@@ -181,6 +221,64 @@ describe("a function that is called without its name", function()
       local _, e = pcall(neap[name], unpack(arguments))
       assert.truthy(e:find(("bad argument #%%d to '%s' %%("):format(name)), e)
     end
+  end)
+
+  it("has that of its method", function()
+    local p = neap.prefetch({ 1, 2, 3 }, { workers = 0 })
+    local _, e = pcall(p.seek, p, 12)
+    assert.truthy(e:find("bad argument #1 to 'seek' (index 12", 1, true), e)
+  end)
+end)
+
+-- Code -> what is raised.
+local UNKNOWN = {
+  ["s:shufle()"] = "a sequence (range) has no method 'shufle'\n"
+    .. "help: did you mean 'shuffle'?",
+  ["s['frist']"] = "a sequence (range) has no method 'frist'",
+  ["s:stats()"] = "a sequence (range) has no method 'stats'\n"
+    .. "help: only a prefetch has it",
+  ["s:mix()"] = "a sequence (range) has no method 'mix'\n"
+    .. "help: write neap.mix(...)",
+  ["s[0]"] = "index 0 is out of range 1..3\nhelp: indexes count from 1",
+  ["p:positon()"] = "a sequence (prefetch) has no method 'positon'\n"
+    .. "help: did you mean 'position'?",
+  ["neap.decode.imag(s)"] = "neap.decode has no function 'imag'\n"
+    .. "help: did you mean 'image'?",
+  ["neap.shufle(s)"] = "neap has no function 'shufle'\n"
+    .. "help: did you mean 'shuffle'?",
+  ["neap.tensor('f32', {2}).shap"] = "a tensor has no field or method 'shap'\n"
+    .. "help: did you mean 'shape'?",
+  ["neap.tensor('f32', {2}):clon()"] = "a tensor has no field or method "
+    .. "'clon'\nhelp: did you mean 'clone'?",
+  ["neap.tensor('f32', {2}).x"] = "a tensor has no field or method 'x'",
+  ["neap.tensor('f32', {2})[true]"] =
+    "cannot index a tensor: number expected, got boolean",
+  ["neap.tensor('f31', {2})"] = "unknown dtype 'f31', known are u8 i8 i16 u16 "
+    .. "i32 u32 i64 u64 f16 bf16 f32 f64 bool\nhelp: did you mean 'f32'?",
+  ["s()"] = "cannot call a sequence: it is no function\n"
+    .. "help: write `for i, x in s:each() do`",
+  ["ipairs(s)"] = "cannot use ipairs() on a sequence\n"
+    .. "help: write `for i, x in s:each() do`",
+  ["pairs(s)"] = "cannot use pairs() on a sequence\n"
+    .. "help: write `for i, x in s:each() do`",
+  ["(function() for x in s do return x end end)()"] =
+    "cannot call a sequence: it is no function\n"
+    .. "help: write `for i, x in s:each() do`",
+  ["#e"] = "cannot count: the sequence is endless\n"
+    .. "help: s:len() returns math.huge, and s:slice(1, n) has n items",
+}
+
+describe("an unknown name, or a sequence in the wrong place,", function()
+  for code, message in pairs(UNKNOWN) do
+    it("is refused: " .. code, function()
+      local ok, e = run(code)
+      assert.is_false(ok)
+      assert.equal("user.lua:2: " .. message, e)
+    end)
+  end
+
+  it("may be looked for by rawget", function()
+    assert.is_nil(rawget(neap, "shufle"))
   end)
 end)
 

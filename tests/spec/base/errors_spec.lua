@@ -527,6 +527,45 @@ describe("an error from a status of C", function()
   end)
 end)
 
+describe("the help of an error", function()
+  before_each(support.remember)
+  after_each(support.check_leaks)
+
+  -- What a map returns or does, and what to do about it.
+  local HELPS = {
+    ["return plain values: numbers, strings, booleans, tensors, and tables of "
+      .. "these"] = function() return print end,
+    ["return a plain table with its fields"] = function()
+      return setmetatable({}, {})
+    end,
+    ["put nil or false in its place, or leave the field out"] = function()
+      return { n = require("string.buffer").decode("\3") }
+    end,
+    ["compute it in the script, where a debugger shows the cause: prefetch({ "
+      .. "workers = 0 })"] = function() os.exit(3) end,
+    ["what the script says"] = function()
+      error("no luck\nhelp: what the script says", 0)
+    end,
+  }
+
+  for help, f in pairs(HELPS) do
+    it("is a field, and its last line: " .. help, function()
+      local p = neap.range(1):map(f):prefetch({ workers = 1, retries = 0 })
+      local e = support.raised(function() return p[1] end)
+      assert.equal(help, e.help)
+      assert.falsy(e.message:find("help: ", 1, true))
+      assert.truthy((tostring(e) .. "\nstack"):find("\nhelp: " .. help
+        .. "\nstack", 1, true), tostring(e))
+      p:close()
+    end)
+  end
+
+  it("is none where there is no remedy", function()
+    local e = support.raised(function() return neap.range(1):map(error)[1] end)
+    assert.is_nil(e.help)
+  end)
+end)
+
 describe("the kinds of errors", function()
   it("are those that the reference lists, in this order", function()
     local page = support.read("docs/reference/lua.md")

@@ -196,7 +196,7 @@ describe("neap.decode.image", function()
     local line = debug.getinfo(1, "l").currentline + 1
     local _, e = pcall(function() decode("", { size = 224 }) end)
     assert.equal(("tests/spec/codec/image_spec.lua:%d: bad argument #2 to "
-      .. "'decode' (option 'size': {height, width} of positive integers "
+      .. "'decode.image' (option 'size': {height, width} of positive integers "
       .. "expected, got 224)"):format(line), e)
     assert.matches("mean and std need a float", message("", { mean = 0.5,
       dtype = "u8" }))

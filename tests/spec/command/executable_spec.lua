@@ -60,7 +60,7 @@ describe("the neap executable", function()
         local run = support.run([[
           local p = require("neap").range(3):prefetch({ workers = 1 })
           local ok, e = pcall(p.totable, p)
-          print((e.message:gsub("^[^\n:]+:%d+: ", "")))
+          print((tostring(e):gsub("^[^\n:]+:%d+: ", "")))
           p:close()
         ]], { env = "env NEAP_WORKER=" .. quote(worker) })
         assert.equal(refused(by), run.out)
@@ -114,7 +114,7 @@ describe("the neap executable", function()
       local place = support.folder()
       local run = ("setpriv --reuid=65534 --clear-groups env LUA_PATH='%s' "
         .. "LUA_CPATH='%s' NEAP_LUA='%s' %s/bin/neap - <<'END'\n"
-        .. "print(package.path, package.cpath, require('neap').version)\nEND")
+        .. "print(package.path, package.cpath, require('neap')._VERSION)\nEND")
         :format("/evil/?.lua", "/evil/?.so", "/evil", place)
       local _, status = shell(("cd %s && chmod 755 . && mkdir bin "
         .. "&& cp -r %s/lua . && cp %s bin/neap && chmod 4755 bin/neap")
@@ -205,6 +205,25 @@ describe("the neap executable", function()
       assert.equal(1, status)
     end)
 
+    it("with one stack, of the worker, for an item's error", function()
+      local path = write("worker.lua", "local neap = require('neap')\n"
+        .. "local function f(x)\n  error('no ' .. x)\nend\n"
+        .. "local p = neap.map(f, {1}):prefetch({ workers = 1 })\n"
+        .. "for _ in p:each() do end\n")
+      assert.equal((("neap: PATH:3: no 1\n  item 1 of map (PATH:5)\n"
+        .. "  in worker 1\nstack traceback:\n\tPATH:3: in function <PATH:2>\n")
+        :gsub("PATH", path)), (neap(path)))
+    end)
+
+    it("with no function of neap, and none of C that it calls", function()
+      local path = write("argument.lua", "local s = require('neap').range(3)\n"
+        .. "local function f()\n  local _ = s:batch(0)\nend\nf()\n")
+      assert.equal((("neap: PATH:3: bad argument #1 to 'batch' (positive "
+        .. "integer expected, got 0)\nstack traceback:\n"
+        .. "\tPATH:3: in function 'f'\n\tPATH:5: in main chunk\n")
+        :gsub("PATH", path)), (neap(path)))
+    end)
+
     it("with an error object's own words", function()
       local said, status = neap("-e", [[
         error(setmetatable({}, { __tostring = function() return "oh" end }))
@@ -236,13 +255,6 @@ describe("the neap executable", function()
         assert.equal(2, status)
       end
     end)
-
-    it("at once and silently at Ctrl-C", function()
-      local said, status = neap("-e",
-        "io.popen('kill -INT $PPID'):close() while true do end")
-      assert.equal("", said)
-      assert.equal(130, status)
-    end)
   end)
 
   describe("as a worker", function()
@@ -254,5 +266,124 @@ describe("the neap executable", function()
       assert.equal("hi\n", said)
       assert.equal(7, status)
     end)
+  end)
+end)
+
+-- What a script sees of Ctrl-C: SIGINT to it and its workers, which `press`
+-- sends, in the script or in a worker.
+local PRESS = [[
+  local ffi, neap = require("ffi"), require("neap")
+  local function press()
+    local ffi = require("ffi")
+    pcall(ffi.cdef, "int kill(int pid, int signal);")
+    ffi.C.kill(0, 2)
+  end
+  local function press_in_worker() -- once the script waits
+    require("ffi").cdef("int getppid(void);")
+    local path = ("/proc/%d/stat"):format(require("ffi").C.getppid())
+    repeat
+      local file = io.open(path)
+      local is_asleep = file:read("*a"):find(") S ", 1, true)
+      file:close()
+    until is_asleep
+    press()
+  end
+]]
+
+describe("Ctrl-C", function()
+  local folder
+
+  -- A group of its own; SIGINT may be ignored where the tests run.
+  local function run(code)
+    local path = support.write(folder .. "/script.lua", PRESS .. code)
+    local said, status = shell("timeout -s KILL 20 setsid -w env "
+      .. "--default-signal=INT " .. NEAP .. " " .. path)
+    return said:gsub(path:gsub("%p", "%%%0"), "script.lua"), status
+  end
+
+  setup(function()
+    folder = support.folder()
+  end)
+
+  teardown(function()
+    shell("rm -r " .. folder)
+  end)
+
+  it("ends a wait for workers, and the script can save its position", function()
+    local said, status = run([[
+      local p = neap.range(9):map(function(x)
+        return x == 4 and press_in_worker() or x
+      end):prefetch({ workers = 1, chunk = 1, buffered = 1 })
+      local ok, e = pcall(function()
+        for i in p:each() do print(i) end
+      end)
+      print(ok, e.kind, e.message, e.index, p:position())
+    ]])
+    assert.equal("1\n2\n3\nfalse\tinterrupted\tscript.lua:21: interrupted!\t"
+      .. "nil\t4\n", said)
+    assert.equal(0, status)
+  end)
+
+  it("ends a script by the signal, with one line", function()
+    local said, status = run([[
+      local p = neap.range(9):map(function(x)
+        return x == 4 and press_in_worker() or x
+      end):prefetch({ workers = 1 })
+      for _ in p:each() do end
+    ]])
+    assert.equal("neap: script.lua:20: interrupted!\n", said)
+    assert.equal(130, status)
+  end)
+
+  it("ends compiled loops over workers and in place", function()
+    for _, s in ipairs({
+      "neap.range(2^40):prefetch({ workers = 1 })", "neap.range(2^40)",
+      "neap.range(2^40):map(function(x) return x end)",
+      "neap.range(2^40):map(function(x) return { x } end)",
+      "neap.range(2^40):batch(2)",
+    }) do
+      local said = run(([[
+        local s = %s
+        print(select(2, pcall(function()
+          for i in s:each() do
+            if i == 1e6 then press() end
+          end
+        end)))
+      ]]):format(s))
+      assert.equal("script.lua:6: interrupted!\n", said, s)
+    end
+  end)
+
+  it("is no item's error, which could be skipped", function()
+    local said = run([[
+      local function f(x)
+        if x == 3 then press() end
+        for _ = 1, 10 do x = x + 1 end
+        return x
+      end
+      local s = neap.range(9):map(f):rescue(print):retry(2)
+      print(select(2, pcall(function()
+        for i in s:each({ on_error = "skip" }) do print(i) end
+      end)))
+    ]])
+    assert.equal("1\n2\nscript.lua:6: interrupted!\n", said)
+  end)
+
+  it("kills at the second time", function()
+    local said, status = run([[
+      io.stdout:setvbuf("no")
+      print(pcall(press))
+      press()
+      print("never")
+    ]])
+    assert.equal("false\tscript.lua:6: interrupted!\n", said)
+    assert.equal(130, status)
+  end)
+
+  it("stays ignored in the background", function()
+    local path = support.write(folder .. "/script.lua", PRESS
+      .. "press() print('on')")
+    assert.equal("on\n", (shell("setsid -w env --ignore-signal=INT " .. NEAP
+      .. " " .. path)))
   end)
 end)

@@ -169,7 +169,8 @@ describe("a worker", function()
             return list
           end,
           [("the function at %s:%d to a worker: its upvalue 'handle' is a "
-            .. "userdata (file)"):format(FILE, line)] = function()
+            .. "file; that function is reached from the function of map (")
+            :format(FILE, line)] = function()
             return reader()
           end,
         }) do
@@ -617,7 +618,7 @@ describe("a worker", function()
       assert.not_equal("", output)
     end)
 
-    it("that is ended by Ctrl-C, quietly", function()
+    it("that is ended by Ctrl-C, with the host's line alone", function()
       local run = support.run(ENDLESS_WORK .. [[
         local ffi = require("ffi")
         ffi.cdef("int kill(int, int);")
@@ -627,7 +628,7 @@ describe("a worker", function()
       local pids = pids_in(run.out)
       assert.equal(3, #pids)
       assert.is_true(all_gone(pids))
-      assert.equal("", run.err)
+      assert.truthy(run.err:find("^neap: [^\n]+: interrupted!\n$"), run.err)
       assert.truthy(run.status ~= 0)
     end)
   end)
@@ -718,18 +719,30 @@ describe("a worker", function()
     end)
 
     if not support.is_asan then
-      it("with too little address space, or says so", function()
+      it("with little address space, in smaller slots", function()
         local run = support.run([[
           local neap = require("neap")
           local p = neap.range(20):prefetch({ workers = 1 })
+          print(#p:totable(), p:stats().slot_bytes >= 2 ^ 22,
+            p:stats().slot_bytes < 2 ^ 30, p:stats().slots)
+        ]], { shell = "ulimit -v 1500000;" })
+        assert.equal("20\ttrue\ttrue\t49\n", run.out, run.err)
+      end)
+
+      it("with too little address space for any, and says so", function()
+        local run = support.run([[
+          local neap = require("neap")
+          local p = neap.range(20):prefetch({ workers = 1, buffered = 500 })
           print(select(2, pcall(p.totable, p)))
-          p:close()
-          p = neap.range(20):prefetch({ workers = 1, slot_bytes = 2 ^ 20 })
-          print(#p:totable())
-        ]], { shell = "ulimit -v 2000000;" })
-        assert.truthy(run.out:find("^[^\n]+: cannot reserve %d+ slots of "
-          .. "slot_bytes = 1073741824: a smaller slot_bytes or buffered may fit"
-          .. "[^\n]*\n20\n$"), run.out .. run.err)
+          p = neap.range(20):prefetch({ workers = 1, slot_bytes = 2 ^ 30 })
+          print(select(2, pcall(p.totable, p)))
+        ]], { shell = "ulimit -v 1500000;" })
+        local cannot = "[^\n]+: cannot reserve %d+ slots of %d+ bytes of "
+          .. "address space: Cannot allocate memory\n"
+          .. "help: raise the limit %(ulimit %-v%), or set "
+        assert.truthy(run.out:find("^" .. cannot .. "buffered or workers "
+          .. "lower\n" .. cannot .. "slot_bytes, buffered or workers lower\n$"),
+          run.out .. run.err)
       end)
     end
   end)

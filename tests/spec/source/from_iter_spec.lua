@@ -580,6 +580,23 @@ describe("from_iter", function()
       end
     end)
 
+    it("fails an item that reads another iterator past its end", function()
+      for workers = 0, 1 do
+        local other = neap.from_iter(counting(2), { cache = 4 })
+        local s = source():map(function(i)
+          return other[i > 2 and i + 1 or i]
+        end)
+        local p = support.close_later(s:prefetch({ workers = workers }))
+        local e = support.raised(support.items, p)
+        assert.same({ "end", 4 }, { e.kind, e.index })
+        assert.same({ n = 2, 1, 2 }, support.items(p, { on_error = "skip" }))
+        assert.equal(2, #p:skipped())
+        local rescued = s:rescue(function() return 0 end)
+        assert.same({ n = 4, 1, 2, 0, 0 }, support.items(rescued))
+        p:close()
+      end
+    end)
+
     it("raises where items would be lost, or others go on", function()
       for _, s in ipairs({
         source():batch(3), source():window(2), source():batch(3):map(print),

@@ -74,11 +74,12 @@ describe("neap.from", function()
     local s = neap.from(function(i) return -i end)
     assert.equal(math.huge, s:len())
     assert.equal(-2 ^ 50, s[2 ^ 50])
-    assert.equal("cannot count: the sequence is endless (s:len() is math.huge)",
+    assert.equal("cannot count: the sequence is endless\nhelp: s:len() returns "
+      .. "math.huge, and s:slice(1, n) has n items",
       support.message(function() return #s end))
     assert.equal("index -1 counts from the end, and there is none",
       support.message(function() return s[-1] end))
-    assert.equal("index 0 is out of range 1..inf",
+    assert.equal("index 0 is out of range 1..inf\nhelp: indexes count from 1",
       support.message(function() return s[0] end))
     assert.truthy(tostring(s):find(": endless$"))
     local sum = 0
@@ -93,7 +94,8 @@ describe("neap.from", function()
 
   it("refuses to put an endless sequence into a table", function()
     assert.equal("calling 'totable' on bad self (sequence with an end expected,"
-      .. " got an endless one)", support.message(function()
+      .. " got an endless one)\n"
+      .. "help: s:slice(1, n) has an end", support.message(function()
       local _ = neap.from(math.abs):totable()
     end))
   end)
@@ -124,20 +126,23 @@ describe("neap.from", function()
       end):find("bad argument #2 to 'from' (whole number, 0 or more,", 1, true))
     end
     assert.equal("bad argument #2 to 'from' (no length expected: only a "
-      .. "function takes one)", support.message(function()
+      .. "function takes one)\n"
+      .. "help: s:slice(1, n) has n items", support.message(function()
       local _ = neap.from({ 1 }, 1)
     end))
   end)
 
   it("refuses what has no items to count", function()
-    local function refuses(what, value)
+    local function refuses(what, value, help)
       assert.equal("bad argument #1 to 'from' (sequence expected, got "
-        .. what .. ")", support.message(function()
+        .. what .. ")" .. (help or ""), support.message(function()
         local _ = neap.from(value)
       end))
     end
     refuses("a tensor without dimensions", neap.tensor("f32", {}, 1))
-    refuses("a table of fields", { image = 1 })
+    refuses("a table of fields", { image = 1 }, "\n"
+      .. "help: neap.zip(fields) joins "
+      .. "the sequences in a table of fields")
     refuses("a table with a metatable", setmetatable({ 1 }, {}))
   end)
 end)

@@ -29,7 +29,6 @@ describe("a tensor", function()
     assert.equal(2, #t)
     assert.equal(6, t.size)
     assert.equal(24, t.nbytes)
-    assert.is_nil(t.nothing)
     assert.is_true(array.is(t))
     assert.is_false(array.is({}))
     assert.is_false(array.is(1LL))
@@ -84,7 +83,8 @@ describe("a tensor", function()
 
   it("refuses dtypes and shapes that are none", function()
     raises("unknown dtype 'f33', known are u8 i8 i16 u16 i32 u32 i64 u64 f16 "
-      .. "bf16 f32 f64 bool", array.new, "f33", { 1 })
+      .. "bf16 f32 f64 bool\nhelp: did you mean 'f32'?", array.new,
+      "f33", { 1 })
     raises("a shape is a table of sizes, got number", array.new, "u8", 3)
     raises("size 2 of a shape must be a whole number from 0, got -1",
       array.empty, "u8", { 3, -1 })
@@ -164,7 +164,8 @@ describe("an element", function()
         raises(("%.14g is out of range for %s"):format(value, name),
           t.set, t, 1, value)
       end
-      raises("0.5 is a fraction, and " .. name .. " holds integers",
+      raises("0.5 is a fraction, and " .. name .. " holds integers\n"
+        .. "help: round it, or use a tensor of f32 or f64",
         t.fill, t, 0.5)
       assert.same(range, t:totable())
     end
@@ -275,7 +276,7 @@ describe("a row", function()
     assert.equal(4, t:totable())
     t:set(5)
     assert.equal(5, t:get())
-    raises("a scalar tensor has no rows: use t:get() and t:set(v)",
+    raises("a scalar tensor has no rows\nhelp: use t:get() and t:set(v)",
       function() local _ = t[1] end)
     raises("a scalar tensor has no length", function() local _ = #t end)
   end)
@@ -396,7 +397,7 @@ describe("a generation", function()
     local first, flat = t[1], t:reshape(6)
     assert.same({ { 1, 2, 3 }, { 4, 5, 6 } }, t:totable())
     generation.bump(counter)
-    local stale = "this tensor's item has been released: keep it with "
+    local stale = "this tensor's item has been released\nhelp: keep it with "
       .. "neap.keep(item) or item:clone() before the loop goes on"
     for _, f in ipairs({
       function() local _ = t[1] end, function() local _ = first[1] end,

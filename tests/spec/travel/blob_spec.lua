@@ -7,6 +7,8 @@ local ffi = require("ffi")
 local blob = require("neap.travel.blob")
 local class = require("neap.base.class")
 local format = require("neap.travel.format")
+local neap = require("neap")
+local support = dofile("tests/spec/support.lua")
 
 -- Where this run finds modules, made absolute for a process elsewhere.
 local folder
@@ -50,10 +52,12 @@ local function travels(value, check)
   assert.equals("ok true", far(value, check))
 end
 
+-- The message, and the help below it.
 local function refused(value, name)
   local ok, message = pcall(blob.pack, value, name)
   assert.is_false(ok)
-  return message
+  local first, help = message:match("^(.-)\nhelp: (.*)$")
+  return first or message, help
 end
 
 -- "the function at <here>:<line>"
@@ -565,13 +569,16 @@ describe("what cannot travel", function()
     local log = io.tmpfile()
     local function train() return log end
     assert.equals("cannot send " .. at(train)
-      .. " to a worker: its upvalue 'log' is a userdata (file)",
+      .. " to a worker: its upvalue 'log' is a file",
       refused(train))
     assert.equals("cannot send the function of map at train.lua:30"
-      .. " to a worker: its upvalue 'log' is a userdata (file)",
+      .. " to a worker: its upvalue 'log' is a file",
       refused(train, "the function of map at train.lua:30"))
     log:close()
-    assert.truthy(refused(train):find("is a userdata (closed file)", 1, true))
+    local message, help = refused(train)
+    assert.truthy(message:find("is a closed file", 1, true))
+    assert.equals("let each worker make its own: "
+      .. "neap.per_worker(function() return ... end)", help)
   end)
 
   it("is named with the path to it", function()
@@ -591,9 +598,39 @@ describe("what cannot travel", function()
     local tools = { helper = helper }
     local function map() return tools end
     assert.equals("cannot send " .. at(helper) .. " to a worker: its upvalue "
-      .. "'log' is a userdata (file); that function is reached from the chain "
+      .. "'log' is a file; that function is reached from the chain "
       .. "by its source.f, upvalue 'tools'.helper",
       refused({ source = { f = map } }, "the chain"))
+  end)
+
+  it("is named with the stage that leads to it", function()
+    local log = io.tmpfile()
+    local function helper() return log end
+    local tools = { helper = helper }
+    local function map() return tools end
+    local function message(f, on_start)
+      return support.message(function()
+        local _ = neap.range(3):map(f):batch(2):prefetch({
+          workers = 1, on_start = on_start,
+        })
+      end):match("^(.-)\n")
+    end
+    local line = debug.getinfo(message, "S").linedefined + 2
+    local stage = ("the function of map (%s:%d)"):format(
+      debug.getinfo(1, "S").short_src, line)
+    local what = "cannot send " .. at(helper) .. " to a worker: its upvalue "
+      .. "'log' is a file; that "
+    assert.equals(what .. "is " .. stage, message(helper))
+    assert.equals(what .. "function is reached from " .. stage
+      .. " by its upvalue 'tools'.helper", message(map))
+    assert.equals(what .. "is on_start", message(math.abs, helper))
+    assert.equals(what .. "function is reached from on_start by its upvalue "
+      .. "'tools'.helper", message(math.abs, map))
+    assert.matches("^cannot send from %(.*%) to a worker: its %a+%[1%] is a "
+      .. "file\n", support.message(function()
+        local _ = neap.from({ log }):prefetch({ workers = 1 })
+      end))
+    log:close()
   end)
 
   it("may be the root", function()
@@ -621,7 +658,7 @@ describe("what cannot travel", function()
     local function what(value)
       return refused({ value }):match("its %[1%] is (.*)$")
     end
-    assert.equals("a userdata (C library)", what(ffi.load("m")))
+    assert.equals("a C library", what(ffi.load("m")))
     assert.equals("a cdata (int *)", what(ffi.new("int *")))
     assert.equals("a cdata (int [3])", what(ffi.new("int[3]")))
     assert.truthy(what(ffi.new("struct { int x; }")):find(

@@ -167,6 +167,32 @@ describe("a tensor in a slot that a worker fills", function()
   end)
 end)
 
+describe("a kept tensor of a closed prefetch", function()
+  before_each(support.remember)
+  after_each(support.check_leaks)
+
+  it("stays in memory where a finalizer releases it", function()
+    local function use_up(t)
+      local guard = newproxy(true)
+      getmetatable(guard).__gc = function() neap.release(t) end
+      guard = nil -- luacheck: ignore
+      for _ = 1, 2 ^ 20 do
+        assert(t:totable()[50][20] == 7 and t:clone():get(50, 20) == 7)
+      end
+    end
+    for _ = 1, 8 do
+      local p = neap.range(1):map(function()
+        return neap.tensor("f64", { 50, 20 }, 7)
+      end):prefetch({ workers = 1 })
+      local t = p[1]
+      local row = t[1]
+      p:close()
+      assert.matches("has been released", support.raised(use_up, t))
+      assert.matches("has been released", support.message(row.get, row, 1))
+    end
+  end)
+end)
+
 describe("a tensor in an error that is too large to copy", function()
   before_each(support.remember)
   after_each(support.check_leaks)
