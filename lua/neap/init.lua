@@ -37,6 +37,11 @@ local ADAPTERS = {
   "skip", "retry", "debug", "monitor", "progress",
 }
 
+-- Files of the room codec, whose descriptors are those of sources: functions in
+-- neap.decode, and in neap.
+local DECODERS = { "image", "audio", "json", "npy", "gzip", "zstd" }
+local ENCODERS = { "save_image", "contact_sheet" }
+
 local neap = {
   _VERSION = "neap " .. require("neap.base.version"),
   errors = errors.mode,
@@ -78,6 +83,27 @@ neap.open = require("neap.loader.open")
 check.register("loader", neap.loader)
 check.register("open", neap.open)
 
+-- A codec's function, of up to three arguments, by the name that users know.
+-- The first call loads its file: most processes need none of these files.
+local function codec(name, known_as)
+  local make
+  return function(a, b, c)
+    if not make then
+      make = require("neap.codec." .. name).make
+      check.register(known_as, make)
+    end
+    return make(a, b, c)
+  end
+end
+
+neap.decode = traverse.copy(require("neap.codec.limits"))
+for _, name in ipairs(DECODERS) do
+  neap.decode[name] = codec(name, "decode." .. name)
+end
+for _, name in ipairs(ENCODERS) do
+  neap[name] = codec(name, name)
+end
+
 -- A script of a plain LuaJIT. (`neap` has done so for its own; workers have no
 -- script.)
 if type(arg) == "table" and type(arg[0]) == "string" then
@@ -114,5 +140,10 @@ local function find(_, name)
   end
   return found
 end
+
+setmetatable(neap.decode, { __index = function(decode, name)
+  check.raise(("neap.decode has no function '%s'"):format(tostring(name)),
+    suggest(tostring(name), decode))
+end })
 
 return setmetatable(neap, { __index = find })

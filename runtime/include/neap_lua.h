@@ -270,6 +270,43 @@ int neap_tensor_colour(const neap_tensor *from, int is_planes,
                        const neap_colour *colour, neap_tensor *to,
                        neap_error *error);
 
+/* ---- Images -------------------------------------------------------------- */
+
+/* What is done with an image of another shape than the result's. */
+enum { NEAP_FIT_CROP, NEAP_FIT_PAD, NEAP_FIT_STRETCH };
+
+/* Decoded pixels, and what becomes of them. */
+typedef struct neap_image {
+  const uint8_t *pixels; /* rows without gaps, of bytes */
+  int64_t height;
+  int64_t width;
+  int32_t channels;    /* of the pixels: 1, 3 or 4 */
+  int32_t orientation; /* of the pixels, as EXIF counts: 1 to 8 */
+  int32_t fit;         /* NEAP_FIT_ */
+  int32_t is_planar;   /* the result is {channels, height, width} */
+  float region[4];     /* what is wanted of the upright image, in parts of its
+                          size: top, left, height, width; all: 0, 0, 1, 1 */
+  float scale[4];      /* a result is a sample times scale plus offset */
+  float offset[4];
+  float pad; /* the sample around an image that does not fill the result */
+} neap_image;
+
+/*
+ * Fills a tensor of shape {height, width, channels} or {channels, height,
+ * width} with the image: upright, resized (bilinear, antialiased where it
+ * shrinks), scaled and converted. The tensor has the image's channels, or 1
+ * for the brightness of 3; it is contiguous. Bytes are rounded and saturate.
+ *
+ * Returns: NEAP_OK; NEAP_EINVAL if the two do not fit; NEAP_EMEMORY.
+ */
+int neap_image_fit(const neap_image *image, const neap_tensor *to,
+                   neap_error *error);
+/*
+ * Turns `count` pixels of four bytes, CMYK as Adobe inverts it, into pixels of
+ * three, in place.
+ */
+void neap_image_from_cmyk(uint8_t *pixels, int64_t count);
+
 /* ---- Writing items ------------------------------------------------------- */
 
 /*

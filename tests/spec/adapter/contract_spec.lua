@@ -14,6 +14,7 @@ local OTHERS = {
   _VERSION = true, errors = true, warnings = true, tensor = true, empty = true,
   stack = true, keep = true, release = true, each = true,
   per_worker = true, loader = true, open = true,
+  decode = true, save_image = true, contact_sheet = true,
 }
 
 -- Other names for what is covered under its first one.
