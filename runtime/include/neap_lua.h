@@ -141,6 +141,44 @@ neap_value *neap_writer_put_table(neap_writer *writer, neap_value *cell,
                                   uint32_t type, uint32_t list_count,
                                   uint32_t pair_count, neap_error *error);
 
+/* ---- Files --------------------------------------------------------------- */
+
+/*
+ * A regular file that is read by position, and what tells it from another one.
+ * Reading never maps the file: one that shrinks gives an error, not SIGBUS.
+ *
+ * Owns:    the caller closes it.
+ * Threads: any number may read at the same time, in forked children too.
+ * Returns: NEAP_OK; NEAP_ESYSTEM; NEAP_EFORMAT for a file that is not what it
+ *          was; NEAP_EMEMORY. Errors name the path.
+ */
+typedef struct neap_file neap_file;
+
+typedef struct neap_identity {
+  int64_t nbytes;
+  int64_t mtime_ns;
+  uint64_t inode;
+  uint64_t device;
+} neap_identity;
+
+/*
+ * Opens a file. It must have the identity `expected` unless that is NULL. The
+ * path is kept for messages.
+ */
+int neap_file_open(const char *path, const neap_identity *expected,
+                   neap_file **out, neap_error *error);
+/* As it was opened; valid until close. */
+const neap_identity *neap_file_identity(const neap_file *file);
+/* The size as it was opened. */
+int64_t neap_file_bytes(const neap_file *file);
+/* The path that it was opened by; valid until close. */
+const char *neap_file_path(const neap_file *file);
+/* Reads exactly nbytes from offset on. */
+int neap_file_read(const neap_file *file, int64_t offset, void *to,
+                   int64_t nbytes, neap_error *error);
+/* NULL is fine. */
+void neap_file_close(neap_file *file);
+
 /* ---- The worker's side --------------------------------------------------- */
 
 /* For the process that neap_pool_open() starts. */
