@@ -37,6 +37,7 @@ describe("a file", function()
     local path = write("twice", "x")
     local a, b = File.open(path), File.open(path)
     assert.equal(a:handle(), b:handle())
+    assert.equal("x", b:text(0, 1))
   end)
 
   it("is opened by each worker, at its first read", function()
@@ -51,11 +52,11 @@ describe("a file", function()
   it("is refused where it is another one than it was", function()
     local path = write("changed", "before")
     local file = File.open(path)
-    file.here = nil
+    write("behind", "behind")
+    os.rename(folder .. "/behind", path)
+    file.here = nil -- as in a worker
     collectgarbage()
     collectgarbage()
-    os.remove(path)
-    write("changed", "behind")
     local read = neap.range(1):map(function() return file:text(0, 6) end)
     assert.equal(("cannot read %s: the file has changed since the sequence "
       .. "was made"):format(path), support.message(function() return read[1]
@@ -68,6 +69,7 @@ describe("a file", function()
   it("that has shrunk fails the item, not the process", function()
     local path = write("shrinks", ("x"):rep(10000))
     local file = File.open(path)
+    file:read(0, ffi.new("char[10]"), 10)
     os.execute("truncate -s 100 " .. path)
     assert.equal(("cannot read %s: it ends at byte 100, it is shorter than it "
       .. "was"):format(path), support.message(file.text, file, 90, 20))
@@ -88,6 +90,30 @@ describe("a file", function()
     end
     assert.equal([[cannot open "a\0b": a path has no NUL]],
       support.message(File.open, "a\0b"))
+  end)
+
+  it("is read ahead where it is read in order", function()
+    local text = {}
+    for k = 1, 20000 do
+      text[k] = ("%05d"):format(k)
+    end
+    local file = File.open(write("ordered", table.concat(text)))
+    for k = 1, 20000 do
+      assert.equal(text[k], file:text(5 * k - 5, 5))
+    end
+    for k = 20000, 1, -7 do
+      assert.equal(text[k], file:text(5 * k - 5, 5))
+    end
+  end)
+
+  it("is closed where many are open, and opened again", function()
+    local files = {}
+    for k = 1, 1500 do
+      files[k] = File.open(write("many" .. k, "file " .. k))
+    end
+    for _, k in ipairs({ 1, 1500, 700, 1 }) do
+      assert.equal("file " .. k, files[k]:text(0, files[k].nbytes))
+    end
   end)
 
   it("of any size is read into memory of the caller", function()
