@@ -87,6 +87,21 @@ function tools.idx_of_images()
   return s
 end
 
+-- What read(path) makes of a file with that text, which stays open.
+local function of_file(read, text, ...)
+  local path = os.tmpname()
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+  local s = read(path, ...)
+  os.remove(path)
+  return s
+end
+
+function tools.lines_of_poem()
+  return of_file(neap.lines, "a rose\nis a rose\nis a rose\n")
+end
+
 local function first_items(s, n)
   local list = {}
   for i, x in s:each() do
@@ -180,6 +195,7 @@ local PICTURES = {
   from_iter = { "neap.from_iter(('to be or not'):gmatch('%a+'))" },
   rep = { "neap.rep('x', 3)", "neap.rep('x')" },
   idx = { { "neap.idx('images.gz')", "idx_of_images()" } },
+  lines = { { "neap.lines('poem.txt')", "lines_of_poem()" } },
 
   map = { a = 3, b = 3, "neap.map(f, a)", "neap.map(f, a, b)" },
   starmap = {

@@ -179,6 +179,78 @@ int neap_file_read(const neap_file *file, int64_t offset, void *to,
 /* NULL is fine. */
 void neap_file_close(neap_file *file);
 
+/* ---- Files of records: text, CSV ------------------------------------------
+ */
+
+/*
+ * One pass over the text of a file, plain or gzipped, that finds where records
+ * begin: lines, or records of RFC 4180, where a quoted field may contain line
+ * ends. The caller keeps the file open. The pass stops whenever the caller's
+ * array is full.
+ */
+typedef struct neap_scan neap_scan;
+
+typedef struct neap_scan_rules {
+  int32_t quote;       /* a byte; -1: nothing is quoted */
+  int32_t delimiter;   /* a byte; after it a quote begins a quoted field */
+  int32_t skips_blank; /* lines without anything are no records, nor is a byte
+                          order mark at the start of one */
+} neap_scan_rules;
+
+int neap_scan_open(const neap_file *file, const neap_scan_rules *rules,
+                   neap_scan **out, neap_error *error);
+/* Bytes for an element of `starts`: 4 if the text is below 4 GiB, or 8. */
+int32_t neap_scan_width(const neap_scan *scan);
+/*
+ * Elements that `starts` should have for the whole text, or, after NEAP_AGAIN,
+ * that it must have for the pass to go on.
+ */
+int64_t neap_scan_room(const neap_scan *scan);
+/*
+ * Writes where records begin, in bytes of the text, and after the last one the
+ * size of the text.
+ *
+ * Returns: NEAP_OK at the end; NEAP_AGAIN if `starts` is full: call it again
+ *          with a copy that has more room; NEAP_EFORMAT for damaged gzip data
+ *          and for a quote that is not closed; NEAP_ESYSTEM; NEAP_EMEMORY.
+ */
+int neap_scan_run(neap_scan *scan, void *starts, int64_t room,
+                  neap_error *error);
+/* What was found so far: records, bytes of text, entry points of gzip data. */
+int64_t neap_scan_count(const neap_scan *scan);
+int64_t neap_scan_bytes(const neap_scan *scan);
+int64_t neap_scan_points(const neap_scan *scan);
+/*
+ * Copies the entry points, for neap_gzip_open(): 4 numbers each, and a window
+ * of NEAP_GZIP_WINDOW bytes each.
+ */
+void neap_scan_copy_points(const neap_scan *scan, int64_t *points,
+                           uint8_t *windows);
+/* NULL is fine. */
+void neap_scan_close(neap_scan *scan);
+
+/* ---- Gzipped files, by position ------------------------------------------ */
+
+enum { NEAP_GZIP_WINDOW = 32768 };
+
+/*
+ * Reads the text of a gzipped file by position. It unpacks from the entry point
+ * before the position on, or goes on from where it stands.
+ *
+ * Owns:    the caller keeps points and windows until close.
+ * Threads: one at a time on a reader.
+ */
+typedef struct neap_gzip neap_gzip;
+
+int neap_gzip_open(const char *path, const neap_identity *expected,
+                   const int64_t *points, const uint8_t *windows, int64_t count,
+                   neap_gzip **out, neap_error *error);
+/* Reads exactly nbytes of the text, from offset on. */
+int neap_gzip_read(neap_gzip *gzip, int64_t offset, void *to, int64_t nbytes,
+                   neap_error *error);
+/* NULL is fine. */
+void neap_gzip_close(neap_gzip *gzip);
+
 /* ---- The worker's side --------------------------------------------------- */
 
 /* For the process that neap_pool_open() starts. */

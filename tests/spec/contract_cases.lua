@@ -421,6 +421,27 @@ local function idx_of(...)
   return s
 end
 
+-- Files that a case reads are there until the tests end.
+local folder
+local cleaner = newproxy(true)
+getmetatable(cleaner).__gc = function()
+  if folder then
+    os.execute("rm -r " .. folder)
+  end
+end
+
+local function file_of(name, text)
+  if not folder then
+    folder = os.tmpname()
+    os.execute(("rm %s && mkdir %s"):format(folder, folder))
+  end
+  local path = folder .. "/" .. name
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+  return path
+end
+
 local function tens()
   local t = {}
   for k = 1, N do
@@ -461,6 +482,16 @@ local function counters(tick, last)
     end
   end
 end
+
+local function lines_from(first)
+  local list = {}
+  for i = first, N do
+    list[#list + 1] = "line " .. i
+  end
+  return table.concat(list, "\r\n")
+end
+
+local LINES = file_of("lines", lines_from(1))
 
 local SOURCES = {
   range = {
@@ -540,6 +571,19 @@ local SOURCES = {
     item = function(i) return { i * 10 } end,
     shows = "map(f, from(tensor u8 12x1))",
   },
+  lines = {
+    make = function() return neap.lines(LINES) end,
+    item = function(i) return "line " .. i end,
+    shows = ("lines(%s)"):format(LINES),
+  },
+  ["lines: of two files"] = {
+    make = function()
+      return neap.lines({ file_of("one", "line 1\nline 2"),
+        file_of("rest", lines_from(3)) })
+    end,
+    item = function(i) return "line " .. i end,
+    shows = "lines(2 files)",
+  },
 }
 
 -- -- Endless sequences -------------------------------------------------------
@@ -571,6 +615,7 @@ local ENDLESS = {
     item = function() return "x" end,
   },
   idx = false,
+  lines = false,
 
   map = {
     make = function() return neap.map(times_ten, naturals) end,
@@ -664,5 +709,5 @@ local ENDLESS = {
 
 return {
   N = N, ADAPTERS = ADAPTERS, SOURCES = SOURCES, ENDLESS = ENDLESS,
-  tens = tens, shuffled = shuffled, mixed = mixed,
+  tens = tens, shuffled = shuffled, mixed = mixed, cleaner = cleaner,
 }

@@ -200,6 +200,14 @@ function memory.set_allocator(f)
   allocator = f
 end
 
+-- Makes a tensor, not described yet, with memory of its own.
+local function make_own(nbytes)
+  if nbytes < LARGE then
+    return memory.inline(nbytes), true
+  end
+  return memory.in_heap(nbytes)
+end
+
 --- Makes a tensor whose elements are still to be written.
 -- @treturn tensor
 -- @treturn boolean whether it is known to be all zeros
@@ -211,13 +219,19 @@ function memory.make(kind, ndim, dims, count)
   end
   if data ~= nil then
     t, is_zero = borrowed(data, counter, current), false
-  elseif nbytes < LARGE then
-    t, is_zero = memory.inline(nbytes), true
   else
-    t, is_zero = memory.in_heap(nbytes)
+    t, is_zero = make_own(nbytes)
   end
   describe(t, kind, ndim, dims)
   return t, is_zero
+end
+
+--- The same with memory of its own in any case: for what outlives the item
+-- that is in work, as a source's index does.
+function memory.make_lasting(kind, ndim, dims, count)
+  local t = make_own(count * kind.size)
+  describe(t, kind, ndim, dims)
+  return t
 end
 
 return memory
