@@ -98,6 +98,20 @@ local function of_file(read, text, ...)
   return s
 end
 
+function tools.pets()
+  local folder = os.tmpname()
+  os.execute(("rm %s && mkdir -p %s/cat %s/dog"):format(folder, folder, folder))
+  for _, name in ipairs({ "cat/1.jpg", "cat/2.jpg", "dog/1.jpg" }) do
+    assert(io.open(folder .. "/" .. name, "wb")):close()
+  end
+  local s = neap.files(folder, { labels = "folder", read = false })
+  local list = s:map(function(item)
+    return ("%s, %d"):format(item.path:sub(#folder + 2), item.label)
+  end):totable()
+  os.execute("rm -r " .. folder)
+  return neap.from(list)
+end
+
 function tools.lines_of_poem()
   return of_file(neap.lines, "a rose\nis a rose\nis a rose\n")
 end
@@ -195,6 +209,9 @@ local PICTURES = {
   from_iter = { "neap.from_iter(('to be or not'):gmatch('%a+'))" },
   rep = { "neap.rep('x', 3)", "neap.rep('x')" },
   idx = { { "neap.idx('images.gz')", "idx_of_images()" } },
+  files = {
+    { "neap.files('pets', { labels = 'folder' })    path, label", "pets()" },
+  },
   lines = { { "neap.lines('poem.txt')", "lines_of_poem()" } },
 
   map = { a = 3, b = 3, "neap.map(f, a)", "neap.map(f, a, b)" },

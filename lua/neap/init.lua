@@ -27,7 +27,7 @@ local array = require("neap.tensor.array")
 local suggest = require("neap.base.suggest")
 local traverse = require("neap.base.traverse")
 
-local SOURCES = { "range", "from", "from_iter", "rep", "idx", "lines" }
+local SOURCES = { "range", "from", "from_iter", "rep", "idx", "files", "lines" }
 local ADAPTERS = {
   "map", "starmap", "random_map", "zip", "gather", "concat", "interleave",
   "cycle", "switch", "case", "split", "batch", "unbatch", "shuffle", "shard",

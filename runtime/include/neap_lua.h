@@ -251,6 +251,40 @@ int neap_gzip_read(neap_gzip *gzip, int64_t offset, void *to, int64_t nbytes,
 /* NULL is fine. */
 void neap_gzip_close(neap_gzip *gzip);
 
+/* ---- Folders ------------------------------------------------------------- */
+
+/*
+ * The files under a folder, in the order of the bytes of their paths, as one
+ * block of text. What begins with a dot is left out. A symbolic link counts as
+ * what it leads to; one that leads back to a folder above it is an error.
+ */
+typedef struct neap_listing neap_listing;
+
+/*
+ * Lists a folder. `patterns`: for paths below the folder, each ending in NUL;
+ * pattern_count 0: all files. In a pattern * and ? stand for any characters but
+ * a slash, [a-z] and [!a-z] for one of a set, and a component ** for any
+ * number of folders.
+ */
+int neap_listing_open(const char *folder, const char *patterns,
+                      int32_t pattern_count, neap_listing **out,
+                      neap_error *error);
+/* Files; bytes of their paths below the folder, one after another. */
+int64_t neap_listing_count(const neap_listing *listing);
+int64_t neap_listing_bytes(const neap_listing *listing);
+/*
+ * Copies the paths; where each begins, and after the last one the bytes of all;
+ * and for each the number (from 1) of the folder right below `folder` that it
+ * is in, or 0.
+ */
+void neap_listing_copy(const neap_listing *listing, char *paths,
+                       int64_t *starts, int32_t *groups);
+/* The folders right below `folder`: how many, and the name of one, from 0. */
+int32_t neap_listing_group_count(const neap_listing *listing);
+const char *neap_listing_group(const neap_listing *listing, int32_t k);
+/* NULL is fine. */
+void neap_listing_close(neap_listing *listing);
+
 /* ---- The worker's side --------------------------------------------------- */
 
 /* For the process that neap_pool_open() starts. */

@@ -491,6 +491,11 @@ local function lines_from(first)
   return table.concat(list, "\r\n")
 end
 
+for i = 1, N do
+  file_of(("photo%02d"):format(i), "photo " .. i)
+end
+
+local PHOTOS = folder .. "/photo*"
 local LINES = file_of("lines", lines_from(1))
 
 local SOURCES = {
@@ -571,6 +576,14 @@ local SOURCES = {
     item = function(i) return { i * 10 } end,
     shows = "map(f, from(tensor u8 12x1))",
   },
+  files = {
+    make = function() return neap.files(PHOTOS) end,
+    item = function(i)
+      local path = ("%s/photo%02d"):format(folder, i)
+      return { path = path, bytes = "photo " .. i }
+    end,
+    shows = ("files(%s)"):format(PHOTOS),
+  },
   lines = {
     make = function() return neap.lines(LINES) end,
     item = function(i) return "line " .. i end,
@@ -615,6 +628,7 @@ local ENDLESS = {
     item = function() return "x" end,
   },
   idx = false,
+  files = false,
   lines = false,
 
   map = {

@@ -168,4 +168,15 @@ function File:text(offset, nbytes)
   return (ffi.string(self:at(offset, nbytes), nbytes))
 end
 
+--- Reads a whole file that no index was made of, as a string.
+function File.load(path)
+  local handle = open(path)
+  local nbytes = tonumber(C.neap_file_bytes(handle))
+  local to = File.scratch(nbytes)
+  local status = C.neap_file_read(handle, 0, to, nbytes, lib.error)
+  C.neap_file_close(ffi.gc(handle, nil))
+  lib.check(status)
+  return (ffi.string(to, nbytes))
+end
+
 return File
