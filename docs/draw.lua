@@ -282,6 +282,9 @@ local PICTURES = {
   rescue = {
     a = 4, "a:map(decode)", "a:map(decode):rescue(blank)",
   },
+  skip = {
+    a = 4, "a:map(decode)", "a:map(decode):skip():batch(2)",
+  },
   retry = {
     a = 3, "a:map(flaky):retry(1)", { "what flaky was called for", "tried" },
   },

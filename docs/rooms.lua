@@ -27,6 +27,7 @@ rooms.houses = {
     { "base", "libneap by the FFI, checks, classes, errors" },
     { "tensor", "arrays, dtypes, stacking" },
     { "value", "items in slots, and how long they are valid" },
+    { "codec", "decoders and encoders, one file per format" },
     { "travel", "how chains are packed for other processes" },
     { "sequence", "handles, nodes, iteration, compilation" },
     { "source", "one file per source" },

@@ -16,10 +16,10 @@ for word in "$@"; do
   case $word in
   --seconds=*) seconds=${word#*=} ;;
   --long) runs=500000 ;;
-  value | value_lua | blob) names="$names $word" ;;
+  value | value_lua | blob | npy) names="$names $word" ;;
   *)
     echo "tests/fuzz/run.sh: usage: [--seconds=N | --long]" \
-      "[value|value_lua|blob]..." >&2
+      "[value|value_lua|blob|npy]..." >&2
     exit 2 ;;
   esac
 done
@@ -43,7 +43,7 @@ fuzz() {
   value) set -- build/fuzz/tests/fuzz_value "$@" ;;
   value_lua)
     set -- build/fuzz/tests/fuzz_lua --script=tests/fuzz/value.lua "$@" ;;
-  blob) set -- build/fuzz/tests/fuzz_lua --script=tests/fuzz/blob.lua "$@" ;;
+  *) set -- build/fuzz/tests/fuzz_lua "--script=tests/fuzz/$target.lua" "$@" ;;
   esac
   $fixed "$@" -timeout=30 -print_final_stats=1 \
     -seed="${NEAP_TEST_SEED:-0}" 2>&1
@@ -90,7 +90,7 @@ fuzz_for_long() {
   tell $? "$1: the input is in build/fuzz/$1-*"
 }
 
-for name in ${names:-value value_lua blob}; do
+for name in ${names:-value value_lua blob npy}; do
   echo "== $name"
   find_inputs "$name"
   if [ -n "$seconds" ]; then

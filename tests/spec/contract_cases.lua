@@ -243,6 +243,11 @@ local ADAPTERS = {
     end,
     item = function(t, i) return t[i] end,
   },
+  skip = {
+    stores = true, leaves_out = true, -- of loops
+    make = function(s) return neap.skip(s) end,
+    item = function(t, i) return t[i] end,
+  },
   retry = {
     stores = true,
     make = function(s) return neap.retry(s, 2) end,
@@ -706,6 +711,7 @@ local ENDLESS = {
   cache = same(function() return naturals:cache(3) end),
   prefetch = same(function() return naturals:prefetch({ workers = 0 }) end),
   rescue = same(function() return naturals:rescue(error) end),
+  skip = same(function() return naturals:skip() end),
   retry = same(function() return naturals:retry(2) end),
   debug = same(function() return naturals:debug(nothing) end),
   monitor = same(function() return naturals:monitor() end),
