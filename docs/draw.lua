@@ -116,6 +116,13 @@ function tools.lines_of_poem()
   return of_file(neap.lines, "a rose\nis a rose\nis a rose\n")
 end
 
+function tools.table_of_houses()
+  local s = of_file(neap.csv, "rooms,street\n3,Elm\n4,\"Oak, N\"\n")
+  return s:map(function(row)
+    return ("{ rooms = %d, street = '%s' }"):format(row.rooms, row.street)
+  end)
+end
+
 local function first_items(s, n)
   local list = {}
   for i, x in s:each() do
@@ -212,6 +219,7 @@ local PICTURES = {
   files = {
     { "neap.files('pets', { labels = 'folder' })    path, label", "pets()" },
   },
+  csv = { { "neap.csv('houses.csv')", "table_of_houses()" } },
   lines = { { "neap.lines('poem.txt')", "lines_of_poem()" } },
 
   map = { a = 3, b = 3, "neap.map(f, a)", "neap.map(f, a, b)" },

@@ -291,6 +291,58 @@ int neap_gzip_read(neap_gzip *gzip, int64_t offset, void *to, int64_t nbytes,
 /* NULL is fine. */
 void neap_gzip_close(neap_gzip *gzip);
 
+/* ---- CSV ----------------------------------------------------------------- */
+
+/* A field: its bytes, without the quotes around it. */
+typedef struct neap_csv_text {
+  const uint8_t *start;
+  int64_t nbytes;
+  int32_t is_quoted;
+  int32_t has_pairs; /* of quotes, each of which stands for one */
+} neap_csv_text;
+
+enum { NEAP_CSV_TEXT = 255 }; /* the code of a column of neap_csv_text */
+
+/*
+ * A column: its dtype as in neap_tensor, where its elements go, one for each
+ * row, and what stands for a missing one. Without has_missing that is NaN, or
+ * an error in a column of integers or booleans.
+ */
+typedef struct neap_csv_column {
+  const char *name;
+  void *data;
+  double missing;
+  int32_t has_missing;
+  int32_t code;
+  int32_t bits;
+} neap_csv_column;
+
+typedef struct neap_csv {
+  const char *path; /* for messages */
+  neap_csv_column *columns;
+  const int32_t *column_of; /* of each field: number of its column, or -1 */
+  int32_t field_count;      /* of each record */
+  int32_t delimiter;
+  int32_t quote; /* -1: none */
+} neap_csv;
+
+/*
+ * Parses `rows` whole records in memory. `first`: the number of the first one,
+ * from 1, for messages. Blank lines between them are skipped.
+ *
+ * Threads: any number at a time, on columns of their own.
+ * Returns: NEAP_OK; NEAP_EFORMAT, whose text names row and column.
+ */
+int neap_csv_parse(const neap_csv *csv, const uint8_t *text, int64_t nbytes,
+                   int64_t first, int64_t rows, neap_error *error);
+/*
+ * Takes a record apart; *count fields, of which `room` are written at most.
+ * Of `csv` only path, delimiter and quote are used.
+ */
+int neap_csv_split(const neap_csv *csv, const uint8_t *text, int64_t nbytes,
+                   int64_t row, neap_csv_text *fields, int32_t room,
+                   int32_t *count, neap_error *error);
+
 /* ---- Folders ------------------------------------------------------------- */
 
 /*

@@ -501,6 +501,15 @@ for i = 1, N do
 end
 
 local PHOTOS = folder .. "/photo*"
+local function table_of(field)
+  local list = { "a,b" }
+  for i = 1, N do
+    list[#list + 1] = field:format(i, i)
+  end
+  return table.concat(list, "\n")
+end
+
+local TABLE = file_of("table.csv", table_of('%d,"b\n%d"'))
 local LINES = file_of("lines", lines_from(1))
 
 local SOURCES = {
@@ -581,6 +590,11 @@ local SOURCES = {
     item = function(i) return { i * 10 } end,
     shows = "map(f, from(tensor u8 12x1))",
   },
+  csv = {
+    make = function() return neap.csv(TABLE) end,
+    item = function(i) return { a = i, b = "b\n" .. i } end,
+    shows = ("csv(%s: a i64, b string)"):format(TABLE),
+  },
   files = {
     make = function() return neap.files(PHOTOS) end,
     item = function(i)
@@ -633,6 +647,7 @@ local ENDLESS = {
     item = function() return "x" end,
   },
   idx = false,
+  csv = false,
   files = false,
   lines = false,
 

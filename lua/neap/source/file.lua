@@ -155,7 +155,7 @@ function File:at(offset, nbytes)
     read_ahead(self, entry, offset)
   end
   entry.follows = stop
-  if offset >= entry.first and stop <= entry.stop then
+  if offset >= entry.first and stop <= entry.stop and entry.window then
     return entry.window + (offset - entry.first)
   end
   local to = File.scratch(nbytes)
