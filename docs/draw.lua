@@ -123,6 +123,36 @@ function tools.table_of_houses()
   end)
 end
 
+function tools.comments()
+  local s = of_file(neap.jsonl, '{"stars": 5}\n{"stars": 2}\n')
+  return s:map(function(x)
+    return ("{ stars = %d }"):format(x.stars)
+  end)
+end
+
+-- An npy file of three images, 5 by 5; rows of the same numbers without it.
+local function pixels_of_images()
+  return (IMAGES:gsub(".", { ["#"] = "\255", ["."] = "\0" }))
+end
+
+function tools.npy_of_images()
+  local header = "{'descr': '|u1', 'fortran_order': False, "
+    .. "'shape': (3, 5, 5), }"
+  header = header .. (" "):rep(117 - #header) .. "\n"
+  return of_file(neap.npy, "\147NUMPY\1\0\118\0" .. header
+    .. pixels_of_images())
+end
+
+function tools.of_arrays(labels)
+  return neap.map(function(label)
+    return ("{ image = tensor u8 5x5, label = %d }"):format(label)
+  end, labels)
+end
+
+function tools.raw_of_images()
+  return of_file(neap.raw, pixels_of_images(), "u8", { 5, 5 })
+end
+
 local function first_items(s, n)
   local list = {}
   for i, x in s:each() do
@@ -220,6 +250,12 @@ local PICTURES = {
     { "neap.files('pets', { labels = 'folder' })    path, label", "pets()" },
   },
   csv = { { "neap.csv('houses.csv')", "table_of_houses()" } },
+  jsonl = { { "neap.jsonl('comments.jsonl')", "comments()" } },
+  npy = { { "neap.npy('images.npy')", "npy_of_images()" } },
+  npz = {
+    { "neap.npz('train.npz')", "of_arrays({ 1, 7, 4 })" },
+  },
+  raw = { { "neap.raw('images.bin', 'u8', { 5, 5 })", "raw_of_images()" } },
   lines = { { "neap.lines('poem.txt')", "lines_of_poem()" } },
 
   map = { a = 3, b = 3, "neap.map(f, a)", "neap.map(f, a, b)" },

@@ -30,7 +30,7 @@ local warnings = require("neap.base.warnings")
 
 local SOURCES = {
   "range", "from", "from_iter", "rep", "idx", "files", "lines",
-  "csv",
+  "csv", "jsonl", "npy", "npz", "raw",
 }
 local ADAPTERS = {
   "map", "starmap", "random_map", "zip", "gather", "concat", "interleave",
