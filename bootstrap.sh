@@ -12,7 +12,7 @@ BUILD="gcc libc6-dev libffi-dev libluajit-5.1-dev make pkg-config premake4
 DEMO="dataset-fashion-mnist"
 TEST="clang clang-format cppcheck libclang-rt-dev libcmocka-dev libsndfile1
   libspng0 libturbojpeg0 libwebp7 libzstd1 lua-argparse lua-busted lua-check
-  lua-cjson luajit spin"
+  lua-cjson luajit python3-numpy spin"
 
 what=${1:-demo}
 [ $# -eq 0 ] || shift

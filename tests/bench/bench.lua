@@ -27,7 +27,7 @@ local measure = require("measure")
 
 local FILES = {
   "numbers", "tensors", "slots", "slow", "reads", "counters", "workers",
-  "chains", "memory", "fashion_mnist", "images",
+  "chains", "memory", "fashion_mnist", "images", "text",
 }
 
 local HEAD = "%-48s %9s %21s %6s  %s\n"
