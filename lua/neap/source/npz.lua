@@ -71,7 +71,10 @@ local function arrays_by_name(file)
   local by_name, names = {}, {}
   for _, entry in ipairs(zip.entries(file)) do
     local name = entry.name:match("^(.*)%.npy$")
-    if name then
+    if name and by_name[name] then
+      check.raise(("cannot read %s: it has two arrays '%s'"):format(file.path,
+        name))
+    elseif name then
       names[#names + 1] = name
       by_name[name] = entry
     end

@@ -46,6 +46,35 @@ local function refusal(f, name, ...)
     "%%%0") .. ": ", ""))
 end
 
+local function le(n, bytes)
+  local list = {}
+  for k = 1, bytes do
+    list[k] = string.char(math.floor(n / 256 ^ (k - 1)) % 256)
+  end
+  return table.concat(list)
+end
+
+local WIDE = ("\255"):rep(4)
+
+-- An archive as one of more than 4 GiB is: sizes and offsets in 64 bits.
+local function wide_zip(names, data)
+  local entries, directory = "", ""
+  for _, name in ipairs(names) do
+    local extra = le(1, 2) .. le(24, 2) .. le(#data, 8) .. le(#data, 8)
+      .. le(#entries, 8)
+    directory = directory .. "PK\1\2\45\0\45\0" .. ("\0"):rep(8) .. le(0, 4)
+      .. WIDE .. WIDE .. le(#name, 2) .. le(#extra, 2) .. ("\0"):rep(10) .. WIDE
+      .. name .. extra
+    entries = entries .. "PK\3\4" .. ("\0"):rep(14) .. WIDE .. WIDE
+      .. le(#name, 2) .. "\0\0" .. name .. data
+  end
+  local count = le(#names, 8)
+  return entries .. directory .. "PK\6\6" .. le(44, 8) .. ("\0"):rep(12)
+    .. count .. count .. le(#directory, 8) .. le(#entries, 8)
+    .. "PK\6\7" .. le(0, 4) .. le(#entries + #directory, 8) .. le(1, 4)
+    .. "PK\5\6" .. ("\0"):rep(4) .. WIDE .. WIDE .. WIDE .. "\0\0"
+end
+
 local function setup_folder()
   folder = support.folder()
   local script = support.write(of("make.py"), MAKE)
@@ -135,6 +164,16 @@ describe("neap.npz", function()
     assert.same(ROWS[3], all[3].f:totable())
     assert.equal(("npz(%s: a, b, f): 4 items"):format(of("plain.npz")),
       tostring(all))
+  end)
+
+  it("may be larger than 4 GiB", function()
+    local data = support.read(of("a.npy"))
+    support.write(of("wide.npz"), wide_zip({ "x.npy", "y.npy" }, data))
+    local s = neap.npz(of("wide.npz"))
+    assert.same(ROWS[2], s[2].x:totable())
+    assert.same(ROWS[3], s[3].y:totable())
+    support.write(of("twice.npz"), wide_zip({ "x.npy", "x.npy" }, data))
+    assert.equal("it has two arrays 'x'", refusal(neap.npz, "twice.npz"))
   end)
 
   it("refuses arrays that do not go together, and bad archives", function()
