@@ -29,7 +29,10 @@ local suggest = require("neap.base.suggest")
 local traverse = require("neap.base.traverse")
 local warnings = require("neap.base.warnings")
 
-local SOURCES = { "range", "from", "from_iter", "rep", "idx" }
+local SOURCES = {
+  "range", "from", "from_iter", "rep", "idx", "files", "lines",
+  "csv", "jsonl", "npy", "npz", "raw",
+}
 local ADAPTERS = {
   "map", "starmap", "random_map", "zip", "gather", "concat", "interleave",
   "cycle", "switch", "case", "split", "batch", "unbatch", "shuffle", "shard",

@@ -504,6 +504,200 @@ int32_t neap_pool_read_worker(const neap_pool *pool, int32_t worker,
  */
 void neap_pool_close(neap_pool *pool);
 
+/* ---- Files --------------------------------------------------------------- */
+
+/*
+ * A regular file that is read by position, and what tells it from another one.
+ * Reading never maps the file: one that shrinks gives an error, not SIGBUS.
+ *
+ * Owns:    the caller closes it.
+ * Threads: any number may read at the same time, in forked children too.
+ * Returns: NEAP_OK; NEAP_ESYSTEM; NEAP_EFORMAT for a file that is not what it
+ *          was; NEAP_EMEMORY. Errors name the path.
+ */
+typedef struct neap_file neap_file;
+
+typedef struct neap_identity {
+  int64_t nbytes;
+  int64_t mtime_ns;
+  uint64_t inode;
+  uint64_t device;
+} neap_identity;
+
+/*
+ * Opens a file. It must have the identity `expected` unless that is NULL. The
+ * path is kept for messages.
+ */
+int neap_file_open(const char *path, const neap_identity *expected,
+                   neap_file **out, neap_error *error);
+/* As it was opened; valid until close. */
+const neap_identity *neap_file_identity(const neap_file *file);
+/* The size as it was opened. */
+int64_t neap_file_bytes(const neap_file *file);
+/* The path that it was opened by; valid until close. */
+const char *neap_file_path(const neap_file *file);
+/* Reads exactly nbytes from offset on. */
+int neap_file_read(const neap_file *file, int64_t offset, void *to,
+                   int64_t nbytes, neap_error *error);
+/* NULL is fine. */
+void neap_file_close(neap_file *file);
+
+/* ---- Files of records ---------------------------------------------------- */
+
+/*
+ * One pass over the text of a file, plain or gzipped, that finds where records
+ * begin: lines, or records of RFC 4180, where a quoted field may contain line
+ * ends. The caller keeps the file open. The pass stops whenever the caller's
+ * array is full.
+ */
+typedef struct neap_scan neap_scan;
+
+typedef struct neap_scan_rules {
+  int32_t quote;       /* a byte; -1: nothing is quoted */
+  int32_t delimiter;   /* a byte; after it a quote begins a quoted field */
+  int32_t skips_blank; /* lines without anything are no records, nor is a byte
+                          order mark at the start of one */
+} neap_scan_rules;
+
+int neap_scan_open(const neap_file *file, const neap_scan_rules *rules,
+                   neap_scan **out, neap_error *error);
+/* Bytes for an element of `starts`: 4 if the text is below 4 GiB, or 8. */
+int32_t neap_scan_width(const neap_scan *scan);
+/*
+ * Elements that `starts` should have for the whole text, or, after NEAP_AGAIN,
+ * that it must have for the pass to go on.
+ */
+int64_t neap_scan_room(const neap_scan *scan);
+/*
+ * Writes where records begin, in bytes of the text, and after the last one the
+ * size of the text.
+ *
+ * Returns: NEAP_OK at the end; NEAP_AGAIN if `starts` is full: call it again
+ *          with a copy that has more room; NEAP_EFORMAT for damaged gzip data
+ *          and for a quote that is not closed; NEAP_ESYSTEM; NEAP_EMEMORY.
+ */
+int neap_scan_run(neap_scan *scan, void *starts, int64_t room,
+                  neap_error *error);
+/* What was found so far: records, bytes of text, entry points of gzip data. */
+int64_t neap_scan_count(const neap_scan *scan);
+int64_t neap_scan_bytes(const neap_scan *scan);
+int64_t neap_scan_points(const neap_scan *scan);
+/*
+ * Copies the entry points, for neap_gzip_open(): 4 numbers each, and a window
+ * of NEAP_GZIP_WINDOW bytes each.
+ */
+void neap_scan_copy_points(const neap_scan *scan, int64_t *points,
+                           uint8_t *windows);
+/* NULL is fine. */
+void neap_scan_close(neap_scan *scan);
+
+/* ---- Gzipped files, by position ------------------------------------------ */
+
+enum { NEAP_GZIP_WINDOW = 32768 };
+
+/*
+ * Reads the text of a gzipped file by position. It unpacks from the entry point
+ * before the position on, or goes on from where it stands.
+ *
+ * Owns:    the caller keeps points and windows until close.
+ * Threads: one at a time on a reader.
+ */
+typedef struct neap_gzip neap_gzip;
+
+int neap_gzip_open(const char *path, const neap_identity *expected,
+                   const int64_t *points, const uint8_t *windows, int64_t count,
+                   neap_gzip **out, neap_error *error);
+/* Reads exactly nbytes of the text, from offset on. */
+int neap_gzip_read(neap_gzip *gzip, int64_t offset, void *to, int64_t nbytes,
+                   neap_error *error);
+/* NULL is fine. */
+void neap_gzip_close(neap_gzip *gzip);
+
+/* ---- CSV ----------------------------------------------------------------- */
+
+/* A field: its bytes, without the quotes around it. */
+typedef struct neap_csv_text {
+  const uint8_t *start;
+  int64_t nbytes;
+  int32_t is_quoted;
+  int32_t has_pairs; /* of quotes, each of which stands for one */
+} neap_csv_text;
+
+enum { NEAP_CSV_TEXT = 255 }; /* the code of a column of neap_csv_text */
+
+/*
+ * A column: its dtype as in neap_tensor, where its elements go, one for each
+ * row, and what stands for a missing one. Without has_missing that is NaN, or
+ * an error in a column of integers or booleans.
+ */
+typedef struct neap_csv_column {
+  const char *name;
+  void *data;
+  double missing;
+  int32_t has_missing;
+  int32_t code;
+  int32_t bits;
+} neap_csv_column;
+
+typedef struct neap_csv {
+  const char *path; /* for messages */
+  neap_csv_column *columns;
+  const int32_t *column_of; /* of each field: number of its column, or -1 */
+  int32_t field_count;      /* of each record */
+  int32_t delimiter;
+  int32_t quote; /* -1: none */
+} neap_csv;
+
+/*
+ * Parses `rows` whole records in memory. `first`: the number of the first one,
+ * from 1, for messages. Blank lines between them are skipped.
+ *
+ * Threads: any number at a time, on columns of their own.
+ * Returns: NEAP_OK; NEAP_EFORMAT, whose text names row and column.
+ */
+int neap_csv_parse(const neap_csv *csv, const uint8_t *text, int64_t nbytes,
+                   int64_t first, int64_t rows, neap_error *error);
+/*
+ * Takes a record apart; *count fields, of which `room` are written at most.
+ * Of `csv` only path, delimiter and quote are used.
+ */
+int neap_csv_split(const neap_csv *csv, const uint8_t *text, int64_t nbytes,
+                   int64_t row, neap_csv_text *fields, int32_t room,
+                   int32_t *count, neap_error *error);
+
+/* ---- Folders ------------------------------------------------------------- */
+
+/*
+ * The files under a folder, in the order of the bytes of their paths, as one
+ * block of text. What begins with a dot is left out. A symbolic link counts as
+ * what it leads to; one that leads back to a folder above it is an error.
+ */
+typedef struct neap_listing neap_listing;
+
+/*
+ * Lists a folder. `patterns`: for paths below the folder, each ending in NUL;
+ * pattern_count 0: all files. In a pattern * and ? stand for any characters but
+ * a slash, [a-z] and [!a-z] for one of a set, and a component ** for any
+ * number of folders.
+ */
+int neap_listing_open(const char *folder, const char *patterns,
+                      int32_t pattern_count, neap_listing **out,
+                      neap_error *error);
+/* Files; bytes of their paths below the folder, one after another. */
+int64_t neap_listing_count(const neap_listing *listing);
+int64_t neap_listing_bytes(const neap_listing *listing);
+/*
+ * Copies the paths; where each begins, and after the last one the bytes of all;
+ * and for each the number (from 1) of the folder right below `folder` that it
+ * is in, or 0.
+ */
+void neap_listing_copy(const neap_listing *listing, char *paths,
+                       int64_t *starts, int32_t *groups);
+/* The folders right below `folder`: how many, and the name of one, from 0. */
+int32_t neap_listing_group_count(const neap_listing *listing);
+const char *neap_listing_group(const neap_listing *listing, int32_t k);
+/* NULL is fine. */
+void neap_listing_close(neap_listing *listing);
 /* ---- Where the time goes ------------------------------------------------- */
 
 /*

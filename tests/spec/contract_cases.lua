@@ -426,6 +426,27 @@ local function idx_of(...)
   return s
 end
 
+-- Files that a case reads are there until the tests end.
+local folder
+local cleaner = newproxy(true)
+getmetatable(cleaner).__gc = function()
+  if folder then
+    os.execute("rm -r " .. folder)
+  end
+end
+
+local function file_of(name, text)
+  if not folder then
+    folder = os.tmpname()
+    os.execute(("rm %s && mkdir %s"):format(folder, folder))
+  end
+  local path = folder .. "/" .. name
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+  return path
+end
+
 local function tens()
   local t = {}
   for k = 1, N do
@@ -466,6 +487,62 @@ local function counters(tick, last)
     end
   end
 end
+
+local function lines_from(first)
+  local list = {}
+  for i = first, N do
+    list[#list + 1] = "line " .. i
+  end
+  return table.concat(list, "\r\n")
+end
+
+for i = 1, N do
+  file_of(("photo%02d"):format(i), "photo " .. i)
+end
+
+local PHOTOS = folder .. "/photo*"
+local function table_of(field)
+  local list = { "a,b" }
+  for i = 1, N do
+    list[#list + 1] = field:format(i, i)
+  end
+  return table.concat(list, "\n")
+end
+
+local TENS = file_of("tens.bin", string.char(unpack(tens())))
+local JSON = file_of("values.jsonl", (table_of('{"a": %d}'):gsub("^a,b\n", "")))
+
+-- An npy file of the numbers 10, 20, ... as bytes.
+local function npy_of(sizes)
+  local header = "{'descr': '|u1', 'fortran_order': False, 'shape': (" .. sizes
+    .. "), }"
+  header = header .. (" "):rep(117 - #header) .. "\n"
+  return "\147NUMPY\1\0\118\0" .. header .. string.char(unpack(tens()))
+end
+
+local NPY = file_of("tens.npy", npy_of(N .. ","))
+
+local function le(n, bytes)
+  local list = {}
+  for k = 1, bytes do
+    list[k] = string.char(math.floor(n / 256 ^ (k - 1)) % 256)
+  end
+  return table.concat(list)
+end
+
+-- A zip archive of one entry, not packed.
+local function zip_of(name, data)
+  local about = "\0\0\0\0\0\0\0\0\0\0\0\0" .. le(#data, 4) .. le(#data, 4)
+    .. le(#name, 2) .. "\0\0"
+  local entry = "PK\3\4\20\0" .. about .. name .. data
+  local directory = "PK\1\2\20\0\20\0" .. about .. ("\0"):rep(14) .. name
+  return entry .. directory .. "PK\5\6\0\0\0\0\1\0\1\0" .. le(#directory, 4)
+    .. le(#entry, 4) .. "\0\0"
+end
+
+local NPZ = file_of("tens.npz", zip_of("x.npy", npy_of(N .. ", 1")))
+local TABLE = file_of("table.csv", table_of('%d,"b\n%d"'))
+local LINES = file_of("lines", lines_from(1))
 
 local SOURCES = {
   range = {
@@ -545,6 +622,63 @@ local SOURCES = {
     item = function(i) return { i * 10 } end,
     shows = "map(f, from(tensor u8 12x1))",
   },
+  csv = {
+    make = function() return neap.csv(TABLE) end,
+    item = function(i) return { a = i, b = "b\n" .. i } end,
+    shows = ("csv(%s: a i64, b string)"):format(TABLE),
+  },
+  jsonl = {
+    make = function() return neap.jsonl(JSON) end,
+    item = function(i) return { a = i } end,
+    shows = ("jsonl(%s)"):format(JSON),
+  },
+  npy = {
+    make = function() return neap.npy(NPY) end,
+    item = times_ten,
+    shows = ("npy(%s: u8)"):format(NPY),
+  },
+  npz = {
+    make = function()
+      return neap.npz(NPZ):map(function(item) return item.x:totable() end)
+    end,
+    item = function(i) return { i * 10 } end,
+    shows = ("map(f, npz(%s: x))"):format(NPZ),
+  },
+  ["raw: numbers"] = {
+    make = function() return neap.raw(TENS, "u8", {}) end,
+    item = times_ten,
+    shows = ("raw(%s: u8)"):format(TENS),
+  },
+  ["raw: rows"] = {
+    make = function()
+      return neap.raw(TENS, "u8", { 1 }):map(function(row)
+        return row:totable()
+      end)
+    end,
+    item = function(i) return { i * 10 } end,
+    shows = ("map(f, raw(%s: u8 1))"):format(TENS),
+  },
+  files = {
+    make = function() return neap.files(PHOTOS) end,
+    item = function(i)
+      local path = ("%s/photo%02d"):format(folder, i)
+      return { path = path, bytes = "photo " .. i }
+    end,
+    shows = ("files(%s)"):format(PHOTOS),
+  },
+  lines = {
+    make = function() return neap.lines(LINES) end,
+    item = function(i) return "line " .. i end,
+    shows = ("lines(%s)"):format(LINES),
+  },
+  ["lines: of two files"] = {
+    make = function()
+      return neap.lines({ file_of("one", "line 1\nline 2"),
+        file_of("rest", lines_from(3)) })
+    end,
+    item = function(i) return "line " .. i end,
+    shows = "lines(2 files)",
+  },
 }
 
 -- -- Endless sequences -------------------------------------------------------
@@ -576,6 +710,13 @@ local ENDLESS = {
     item = function() return "x" end,
   },
   idx = false,
+  csv = false,
+  jsonl = false,
+  npy = false,
+  npz = false,
+  raw = false,
+  files = false,
+  lines = false,
 
   map = {
     make = function() return neap.map(times_ten, naturals) end,
@@ -670,5 +811,5 @@ local ENDLESS = {
 
 return {
   N = N, ADAPTERS = ADAPTERS, SOURCES = SOURCES, ENDLESS = ENDLESS,
-  tens = tens, shuffled = shuffled, mixed = mixed,
+  tens = tens, shuffled = shuffled, mixed = mixed, cleaner = cleaner,
 }

@@ -30,9 +30,10 @@ function traverse.keys(x)
   return keys
 end
 
--- What a call of keys_beside() wants. A finalizer that runs meanwhile may make
--- a call of its own.
-local wanted, wanted_n, wanted_keys
+-- What a call of keys_beside() wants; these between calls, so that no table is
+-- kept alive. A finalizer that runs meanwhile may make a call of its own.
+local NOTHING, NOWHERE = {}, {}
+local wanted, wanted_n, wanted_keys = NOTHING, 0, NOWHERE
 
 local function write_keys()
   local n, keys, count = wanted_n, wanted_keys, 0
@@ -55,6 +56,7 @@ function traverse.keys_beside(x, n, keys)
   keys[0] = false
   wanted, wanted_n, wanted_keys = x, n, keys
   gsub("x", "x", write_keys)
+  wanted, wanted_keys = NOTHING, NOWHERE
   return keys[0] or traverse.keys_beside(x, n, keys)
 end
 

@@ -158,6 +158,13 @@ function array.empty(name, sizes)
   return (memory.make(kind, ndim, dims, count))
 end
 
+--- The same in memory that is no slot's: for what outlives the item in work.
+function array.lasting(name, sizes)
+  local kind = dtype.find(name)
+  local ndim, count, dims = shape.read(sizes)
+  return (memory.make_lasting(kind, ndim, dims, count))
+end
+
 --- The same, with the dtype and shape of a neap_tensor.
 function array.empty_like(about)
   local kind = dtype.of(about.code, about.bits)

@@ -255,4 +255,12 @@ function memory.make(kind, ndim, dims, count)
   return t, is_zero
 end
 
+--- The same with memory of its own in any case: for what outlives the item
+-- that is in work, as a source's index does.
+function memory.make_lasting(kind, ndim, dims, count)
+  local t = memory.own(count * kind.size)
+  describe(t, kind, ndim, dims)
+  return t
+end
+
 return memory

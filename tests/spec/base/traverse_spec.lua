@@ -225,6 +225,19 @@ describe("a LuaJIT with bug 829", function()
     assert.equal("", ran.out)
   end)
 
+  it("keeps no table alive", function()
+    local alive = setmetatable({}, { __mode = "k" })
+    local function sort_keys()
+      local t = { 1, x = 2 }
+      alive[t] = true
+      return traverse.keys_beside(t, 1, {})
+    end
+    assert.equal(1, sort_keys())
+    collectgarbage()
+    collectgarbage()
+    assert.is_true(traverse.is_empty(alive))
+  end)
+
   it("is told of by --version", function()
     local path = os.tmpname()
     local said = support.shell(support.NEAP .. " --version 2>" .. path)
