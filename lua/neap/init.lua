@@ -22,6 +22,7 @@ local add_folder = require("neap.base.beside")
 local check = require("neap.base.check")
 local errors = require("neap.base.errors")
 local borrow = require("neap.value.borrow")
+local elsewhere = require("neap.sequence.elsewhere")
 local handle = require("neap.sequence.handle")
 local array = require("neap.tensor.array")
 local suggest = require("neap.base.suggest")
@@ -88,7 +89,8 @@ check.register("each", neap.each)
 -- For a name that is not there; to look whether it is, use rawget().
 local function raise_unknown(_, name)
   check.raise(("neap has no function '%s'"):format(tostring(name)),
-    suggest(tostring(name), neap))
+    elsewhere[name] and "write " .. elsewhere[name]
+      or suggest(tostring(name), neap))
 end
 
 return setmetatable(neap, { __index = raise_unknown })

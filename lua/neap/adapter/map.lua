@@ -3,7 +3,6 @@
 -- @module neap.adapter.map
 
 local arguments = require("neap.sequence.arguments")
-local check = require("neap.base.check")
 local class = require("neap.base.class")
 local Node = require("neap.sequence.node")
 local handle = require("neap.sequence.handle")
@@ -28,7 +27,7 @@ end
 -- @tparam Sequence ... of equal lengths; endless ones end with the others
 -- @treturn Sequence
 local function map(f, ...)
-  check.func(1, f)
+  handle.check_function(f)
   if select("#", ...) == 0 then
     handle.check(2, nil)
   end

@@ -195,6 +195,10 @@ end
 -- @treturn Sequence with the methods close, stats, report, position, seek
 local function prefetch(source, options)
   source = handle.check(1, source)
+  if type(options) == "number" then
+    check.fail(2, "table of options expected, got " .. check.got(options),
+      ("write { workers = %.14g }"):format(options))
+  end
   options = check.options(2, options, OPTIONS)
   check_limits(options)
   if source.ends_early then

@@ -53,7 +53,7 @@ local OPTIONS = { seed = check.kinds.integer }
 --   one for each random_map of a chain
 -- @treturn Sequence
 local function random_map(f, source, options)
-  check.func(1, f)
+  handle.check_function(f)
   source = handle.check(2, source)
   options = check.options(3, options, OPTIONS)
   return handle.wrap(RandomMap:make({

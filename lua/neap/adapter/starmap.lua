@@ -46,7 +46,7 @@ end
 -- @tparam Sequence source its items are Lua arrays
 -- @treturn Sequence
 local function starmap(f, source)
-  check.func(1, f)
+  handle.check_function(f)
   source = handle.check(2, source)
   return handle.wrap(StarMap:make({
     f = f, source = source, length = source.length,

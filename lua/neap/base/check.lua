@@ -36,14 +36,17 @@ end
 -- @treturn table what is registered of the function that it called, or nil. The
 --   names in the stack are not used: it has none where pcall called, and that
 --   of another function where a tail call did.
+-- @return the first argument of that function
 function check.caller()
-  local level, called = 2, nil
+  local level, called, first = 2, nil, nil
   while true do
     local info = debug.getinfo(level, "Slf")
     if not info or (info.what ~= "C" and not check.is_ours(info)) then
-      return info, called
+      return info, called, first
     end
-    called = registered[info.func] or called
+    if registered[info.func] then
+      called, first = registered[info.func], select(2, debug.getlocal(level, 1))
+    end
     level = level + 1
   end
 end
@@ -78,9 +81,16 @@ function check.split_help(message)
   return text or message, help
 end
 
+-- What to do where neap:map(f, s) was called for neap.map(f, s), or nil.
+local function help_colon()
+  local _, called, first = check.caller()
+  return called and first ~= nil and rawequal(first, package.loaded.neap)
+    and ("write neap.%s(...), with a dot"):format(called.name) or nil
+end
+
 --- Raises a message at the line that called neap.
 function check.raise(message, help)
-  error(check.located(check.with_help(message, help)), 0)
+  error(check.located(check.with_help(message, help_colon() or help)), 0)
 end
 
 --- Checks a status of C in a function that users call: raises one below 0 as
@@ -110,6 +120,17 @@ function check.fail(narg, message, help)
     or ("bad argument #%d to '%s' (%s)"):format(number, name, message), help)
 end
 
+--- Raises that a method was called with a dot, and so without its self.
+-- @param value that it got instead
+-- @tparam string what its self is
+-- @tparam string self what messages call it, as in "s:map(...)"
+-- @tparam[opt=1] int narg
+function check.fail_self(value, what, self, narg)
+  local _, called = check.caller()
+  check.fail(narg or 1, ("%s expected, got %s"):format(what, check.got(value)),
+    ("write %s:%s(...), with a colon"):format(self, called.name))
+end
+
 local function got(value)
   if type(value) == "number" then
     return tostring(value)
@@ -130,8 +151,8 @@ end
 -- -- Kinds of values ---------------------------------------------------------
 --
 -- A kind is a function of a value: it returns whether the value is of the kind,
--- and what messages call the kind. A kind that one function needs is kept
--- there.
+-- what messages call the kind, and perhaps what to do. A kind that one function
+-- needs is kept there.
 
 local kinds = {}
 check.kinds = kinds
@@ -218,10 +239,10 @@ function check.options(narg, options, known)
     if not kind then
       fail_unknown(narg, name, known)
     end
-    local fits, what = kind(value)
+    local fits, what, advised = kind(value)
     if not fits then
       check.fail(narg, ("option '%s': %s expected, got %s"):format(
-        name, what, got(value)))
+        name, what, got(value)), advised or nil)
     end
     kept[name] = value
   end

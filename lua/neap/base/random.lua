@@ -9,6 +9,7 @@ local ffi = require("ffi")
 
 local check = require("neap.base.check")
 local lib = require("neap.base.lib")
+local suggest = require("neap.base.suggest")
 
 local floor = math.floor
 local C = lib.C
@@ -17,10 +18,10 @@ local INTEGER_MAX = 2 ^ 53 - 1  -- so that a double holds all between
 
 local Random = {}
 
--- r.uniform() for r:uniform(): C would read what nil points to.
+-- rng.uniform() for rng:uniform(): C would read what nil points to.
 local function check_self(rng)
-  if rng == nil then
-    check.fail(1, "random generator expected, got nil: call it with a colon")
+  if type(rng) ~= "cdata" then
+    check.fail_self(rng, "random generator", "rng")
   end
 end
 
@@ -101,6 +102,14 @@ end
 for _, name in ipairs({ "uniform", "integer", "normal", "shuffle" }) do
   check.register(name, Random[name], { is_method = true })
 end
+
+setmetatable(Random, {
+  __index = function(_, name)
+    check.raise(("a random generator has no method '%s'"):format(
+      tostring(name)), suggest(tostring(name), Random)
+      or "it has uniform, integer, normal and shuffle")
+  end,
+})
 
 local Generator = ffi.metatype("neap_random", { __index = Random })
 

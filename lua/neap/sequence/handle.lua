@@ -9,6 +9,7 @@ local ffi = require("ffi")
 local format = require("neap.travel.format")
 local check = require("neap.base.check")
 local compiler = require("neap.sequence.compile")
+local elsewhere = require("neap.sequence.elsewhere")
 local errors = require("neap.base.errors")
 local exact = require("neap.base.exact")
 local iteration = require("neap.sequence.iteration")
@@ -69,25 +70,24 @@ local methods = setmetatable({}, {
 local makers = setmetatable({}, { __index = load_missing }) -- the functions
 
 -- A method that is called with a dot lacks its self, argument `narg`.
-local function check_called(narg, s, name)
+local function check_called(narg, s)
   if not handle.is(s) then
-    check.fail(narg, "sequence expected, got " .. check.got(s),
-      ("write s:%s(...), with a colon"):format(name))
+    check.fail_self(s, "sequence", "s", narg)
   end
 end
 
 -- Methods are functions of their own, so that the stack tells s:batch(0) from
 -- neap.batch(s, 0), whose arguments are counted otherwise.
-local function method_of(name, make)
+local function method_of(make)
   return function(s, ...)
-    check_called(1, s, name)
+    check_called(1, s)
     return (make(s, ...))
   end
 end
 
-local function swapped_of(name, make)
+local function swapped_of(make)
   return function(s, f, ...)
-    check_called(2, s, name)
+    check_called(2, s)
     return (make(f, s, ...))
   end
 end
@@ -97,7 +97,7 @@ end
 -- @tparam function make its method is make(s, ...), and returns one value
 -- @tparam[opt] boolean is_swapped the method is make(f, s, ...)
 function handle.method(name, make, is_swapped)
-  local method = (is_swapped and swapped_of or method_of)(name, make)
+  local method = (is_swapped and swapped_of or method_of)(make)
   makers[name] = make
   rawset(methods, name, method)
   check.register(name, method, { is_method = true, is_swapped = is_swapped })
@@ -172,6 +172,16 @@ function handle.check(narg, value)
   return node
 end
 
+--- Checks a function that comes before the sequences, as in neap.map(f, s).
+function handle.check_function(f)
+  if type(f) ~= "function" then
+    local _, called = check.caller()
+    local is_swapped = called and not called.is_method and handle.node(f)
+    check.func(1, f, is_swapped and ("the function comes first: neap.%s(f, s)")
+      :format(called.name) or nil)
+  end
+end
+
 --- Checks an argument that must be a sequence with an end.
 function handle.check_finite(narg, value)
   local node = handle.check(narg, value)
@@ -185,9 +195,10 @@ end
 --- Checks the self of a method that only one class has; returns its node.
 function handle.check_self(s, class_name)
   local node = handle.is(s) and handle.node(s)
-  if not node or node.class_name ~= class_name then
-    check.fail(1, ("%s expected, got %s"):format(class_name,
-      node and node.class_name or check.got(s)))
+  if not node then
+    check.fail_self(s, class_name, "s")
+  elseif node.class_name ~= class_name then
+    check.fail(1, ("%s expected, got %s"):format(class_name, node.class_name))
   end
   return node
 end
@@ -214,7 +225,8 @@ end
 
 -- For a method that a node does not have.
 local function raise_unknown(node, name)
-  local help = helps[name] or suggest(name, methods)
+  local help = helps[name] or elsewhere[name] and "write " .. elsewhere[name]
+    or suggest(name, methods)
     or node.methods and suggest(name, node.methods)
   check.raise(("a sequence (%s) has no method '%s'"):format(node.class_name,
     name), help)
@@ -380,7 +392,7 @@ end
 
 -- It returns three values; see handle.method.
 function methods.each(s, options)
-  check_called(1, s, "each")
+  check_called(1, s)
   local step, state, start = handle.each(s, options)
   return step, state, start
 end

@@ -107,10 +107,29 @@ local function length(t)
   return (tonumber(t.dims[0]))
 end
 
-ffi.metatype(memory.ctype, {
+local meta = {
   __index = get_index, __newindex = set_index,
   __len = length, __tostring = show,
-})
+}
+
+-- Without these, LuaJIT's messages call a tensor a "struct".
+local function refuse(names, message, help)
+  for name in names:gmatch("%S+") do
+    meta[name] = function()
+      check.raise(message, help)
+    end
+  end
+end
+
+refuse("__add __sub __mul __div __mod __pow __unm",
+  "cannot compute with a tensor by operators",
+  "t:to(dtype, scale, offset) multiplies and adds; for all else write a loop "
+    .. "over the elements of t:ptr()")
+refuse("__concat", "cannot join a tensor to a string", "write tostring(t)")
+refuse("__call", "cannot call a tensor: it is no function",
+  "t[i] is a row or an element, t:get(i, j, ...) an element")
+
+ffi.metatype(memory.ctype, meta)
 
 local array = { is = memory.is, view = memory.view }
 

@@ -213,6 +213,25 @@ for index, entry in ipairs(LIST) do
   by_code[code * 256 + bits] = kind
 end
 
+-- What C, Lua and other libraries call a dtype, and its name here.
+local ELSEWHERE = {
+  float = "f32", double = "f64", half = "f16", byte = "u8", char = "i8",
+  short = "i16", int = "i32", long = "i64", boolean = "bool",
+}
+
+--- Returns what to do about a dtype that is not known, or nil.
+function dtype.advice(name)
+  if type(name) ~= "string" then
+    return nil
+  end
+  local short = name:lower():gsub("^%l+%.", ""):gsub("_t$", "")
+    :gsub("^(b?f)loat%f[%d]", "%1"):gsub("^int%f[%d]", "i")
+    :gsub("^uint%f[%d]", "u")
+  local known = ELSEWHERE[short] or by_name[short] and short
+  return known and ("did you mean '%s'?"):format(known)
+    or suggest(name, by_name)
+end
+
 --- Finds a dtype by name, or raises and lists the known ones.
 -- @treturn table with name, code, bits, size (bytes), pointer (a ctype),
 --  index (in `dtype.list`), `read(data, k)` and `write(data, k, value)`
@@ -226,7 +245,7 @@ function dtype.find(name)
     local is_text = type(name) == "string"
     check.raise(("unknown dtype %s, known are %s"):format(
       is_text and "'" .. name .. "'" or "of type " .. type(name),
-      table.concat(known, " ")), is_text and suggest(name, by_name) or nil)
+      table.concat(known, " ")), dtype.advice(name))
   end
   return kind
 end

@@ -9,14 +9,22 @@ local dtype = require("neap.tensor.dtype")
 local lib = require("neap.base.lib")
 local memory = require("neap.tensor.memory")
 local shape = require("neap.tensor.shape")
+local traverse = require("neap.base.traverse")
 
 local C = lib.C
 local kinds = dtype.list
-local check_valid = memory.check
 
 local out_managed = ffi.new("neap_managed_tensor *[1]")
 
 local methods = {}
+
+-- Raises for a tensor that is no longer valid, and for t.fill(x).
+local function check_valid(t)
+  if type(t) ~= "cdata" then
+    check.fail_self(t, "tensor", "t")
+  end
+  memory.check(t)
+end
 
 -- -- Elements ----------------------------------------------------------------
 
@@ -168,5 +176,9 @@ function methods.dlpack(t)
   check.status(C.neap_tensor_dlpack(t.d, out_managed, lib.error))
   return out_managed[0]
 end
+
+traverse.each(methods, function(name, method)
+  check.register(name, method, { is_method = true })
+end)
 
 return methods

@@ -40,7 +40,8 @@ end
 -- @treturn cdata the sizes, an `int64_t *`, until the next call
 function shape.read(sizes)
   if type(sizes) ~= "table" then
-    check.raise("a shape is a table of sizes, got " .. type(sizes))
+    check.raise("a shape is a table of sizes, got " .. type(sizes),
+      type(sizes) == "number" and ("write { %.14g }"):format(sizes) or nil)
   end
   local ndim = #sizes
   if ndim > DIMS then

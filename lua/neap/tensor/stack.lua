@@ -358,7 +358,7 @@ function stack.is_dtype(value)
       fits = fits and stack.is_dtype(value[key])
     end
   end
-  return fits, "dtype, or table of dtypes by field,"
+  return fits, "dtype, or table of dtypes by field,", dtype.advice(value)
 end
 
 local OPTIONS = { dtype = stack.is_dtype }

@@ -193,7 +193,8 @@ describe("neap.random_map", function()
       local _ = neap.range(2):random_map(draw, { seed = "x" })
     end))
     assert.equal("bad argument #1 to 'random_map' (function expected, got "
-      .. "table)", support.message(function()
+      .. "table)\nhelp: the function comes first: neap.random_map(f, s)",
+      support.message(function()
       local _ = neap.random_map({ 1 }, draw)
     end))
   end)
@@ -205,7 +206,7 @@ describe("neap.random_map", function()
         return x
       end, neap.range(1))
       assert.truthy(support.message(function() return s[1] end):find(
-        "random generator expected, got nil", 1, true))
+        "random generator expected, got no value", 1, true))
     end
   end)
 end)

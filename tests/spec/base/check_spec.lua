@@ -4,6 +4,7 @@
 
 local neap = require("neap")
 local check = require("neap.base.check")
+local random = require("neap.base.random")
 local support = dofile("tests/spec/support.lua")
 
 local FILE = "tests/spec/base/check_spec.lua"
@@ -14,6 +15,19 @@ local CASES = {
   ["neap.map(print)"] = "#2 to 'map' (sequence expected, got no value)",
   ["neap.map(print, s, 5)"] = "#3 to 'map' (sequence expected, got 5)",
   ["s:map({})"] = "#1 to 'map' (function expected, got table)",
+  ["neap.map(s, print)"] = "#1 to 'map' (function expected, got cdata)\n"
+    .. "help: the function comes first: neap.map(f, s)",
+  ["neap.random_map({ 1 }, print)"] = "#1 to 'random_map' (function expected, "
+    .. "got table)\nhelp: the function comes first: neap.random_map(f, s)",
+  ["neap:range(3)"] = "#1 to 'range' (number expected, got table)\n"
+    .. "help: write neap.range(...), with a dot",
+  ["neap:map(print, s)"] = "#1 to 'map' (function expected, got table)\n"
+    .. "help: write neap.map(...), with a dot",
+  ["s:prefetch(2)"] = "#1 to 'prefetch' (table of options expected, got 2)\n"
+    .. "help: write { workers = 2 }",
+  ["neap.stack({ 1 }, { dtype = 'int64' })"] = "#2 to 'stack' (option 'dtype': "
+    .. "dtype, or table of dtypes by field, expected, got \"int64\")\n"
+    .. "help: did you mean 'i64'?",
   ["s:map(print, 5)"] = "#2 to 'map' (sequence expected, got 5)",
   ["neap.starmap(1, s)"] = "#1 to 'starmap' (function expected, got 1)",
   ["neap.starmap(print, 1)"] = "#2 to 'starmap' (sequence expected, got 1)",
@@ -119,7 +133,8 @@ local CASES = {
   ["s:each({1})"] = "#1 to 'each' (unknown option 1; known are on_error)",
   ["neap.prefetch(3)"] = "#1 to 'prefetch' (sequence expected, got 3)",
   ["neap.prefetch(s, 3)"] =
-    "#2 to 'prefetch' (table of options expected, got 3)",
+    "#2 to 'prefetch' (table of options expected, got 3)\n"
+    .. "help: write { workers = 3 }",
   ["neap.prefetch(s, {workers = 'two'})"] = "#2 to 'prefetch' (option "
     .. "'workers': whole number expected, got \"two\")",
   ["s:prefetch({workers = 1.5})"] =
@@ -142,7 +157,8 @@ local CASES = {
 -- The same for a method that is called without its self, or on another value.
 local SELVES = {
   ["p.seek(s, 1)"] = "'seek' on bad self (prefetch expected, got range)",
-  ["p.close()"] = "'close' on bad self (prefetch expected, got no value)",
+  ["p.close()"] = "'close' on bad self (prefetch expected, got no value)\n"
+    .. "help: write s:close(...), with a colon",
   ["p.position(s)"] = "'position' on bad self (prefetch expected, got range)",
   ["s.map(print)"] = "'map' on bad self (sequence expected, got function)\n"
     .. "help: write s:map(...), with a colon",
@@ -150,13 +166,21 @@ local SELVES = {
     .. "help: write s:batch(...), with a colon",
   ["s.each()"] = "'each' on bad self (sequence expected, got no value)\n"
     .. "help: write s:each(...), with a colon",
+  ["neap.tensor('u8', {2}).fill(3)"] = "'fill' on bad self (tensor expected, "
+    .. "got 3)\nhelp: write t:fill(...), with a colon",
+  ["neap.tensor('u8', {2}).clone()"] = "'clone' on bad self (tensor expected, "
+    .. "got no value)\nhelp: write t:clone(...), with a colon",
+  ["r.uniform()"] = "'uniform' on bad self (random generator expected, got no "
+    .. "value)\nhelp: write rng:uniform(...), with a colon",
+  ["r.integer(1, 2)"] = "'integer' on bad self (random generator expected, got "
+    .. "1)\nhelp: write rng:integer(...), with a colon",
 }
 
 local function run(code)
-  local chunk = assert(loadstring("local neap, s, e, p = ...\nlocal x = "
+  local chunk = assert(loadstring("local neap, s, e, p, r = ...\nlocal x = "
     .. code .. "\nreturn x", "=user.lua"))
   return pcall(chunk, neap, neap.range(3), neap.from(print),
-    neap.prefetch({ 1, 2, 3 }, { workers = 0 }))
+    neap.prefetch({ 1, 2, 3 }, { workers = 0 }), random.new(1))
 end
 
 describe("a bad argument", function()
@@ -253,6 +277,27 @@ local UNKNOWN = {
     "cannot index a tensor: number expected, got boolean",
   ["neap.tensor('f31', {2})"] = "unknown dtype 'f31', known are u8 i8 i16 u16 "
     .. "i32 u32 i64 u64 f16 bf16 f32 f64 bool\nhelp: did you mean 'f32'?",
+  ["neap:tensor('f32', {2})"] = "unknown dtype of type table, known are u8 i8 "
+    .. "i16 u16 i32 u32 i64 u64 f16 bf16 f32 f64 bool\n"
+    .. "help: write neap.tensor(...), with a dot",
+  ["neap.tensor('f32', 2)"] = "a shape is a table of sizes, got number\n"
+    .. "help: write { 2 }",
+  ["neap.tensor('u8', {2}) + 1"] = "cannot compute with a tensor by operators\n"
+    .. "help: t:to(dtype, scale, offset) multiplies and adds; for all else "
+    .. "write a loop over the elements of t:ptr()",
+  ["neap.tensor('u8', {2})(1)"] = "cannot call a tensor: it is no function\n"
+    .. "help: t[i] is a row or an element, t:get(i, j, ...) an element",
+  ["'x' .. neap.tensor('u8', {2})"] = "cannot join a tensor to a string\n"
+    .. "help: write tostring(t)",
+  ["r:random()"] = "a random generator has no method 'random'\n"
+    .. "help: it has uniform, integer, normal and shuffle",
+  ["r:intger(1, 2)"] = "a random generator has no method 'intger'\n"
+    .. "help: did you mean 'integer'?",
+  ["s:filter(print)"] = "a sequence (range) has no method 'filter'\n"
+    .. "help: write s:gather(s:where(f))",
+  ["s.length"] = "a sequence (range) has no method 'length'\nhelp: write #s",
+  ["neap.filter(s)"] = "neap has no function 'filter'\n"
+    .. "help: write s:gather(s:where(f))",
   ["s()"] = "cannot call a sequence: it is no function\n"
     .. "help: write `for i, x in s:each() do`",
   ["ipairs(s)"] = "cannot use ipairs() on a sequence\n"
@@ -274,6 +319,17 @@ describe("an unknown name, or a sequence in the wrong place,", function()
       assert.equal("user.lua:2: " .. message, e)
     end)
   end
+
+  it("is a dtype's of another library", function()
+    for name, known in pairs({
+      float32 = "f32", uint8 = "u8", int64 = "i64", bfloat16 = "bf16",
+      ["torch.float16"] = "f16", int32_t = "i32", double = "f64",
+      byte = "u8", boolean = "bool",
+    }) do
+      local _, e = run(("neap.tensor(%q, { 2 })"):format(name))
+      assert.matches("\nhelp: did you mean '" .. known .. "'%?$", e)
+    end
+  end)
 
   it("may be looked for by rawget", function()
     assert.is_nil(rawget(neap, "shufle"))

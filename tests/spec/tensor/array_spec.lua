@@ -85,7 +85,8 @@ describe("a tensor", function()
     raises("unknown dtype 'f33', known are u8 i8 i16 u16 i32 u32 i64 u64 f16 "
       .. "bf16 f32 f64 bool\nhelp: did you mean 'f32'?", array.new,
       "f33", { 1 })
-    raises("a shape is a table of sizes, got number", array.new, "u8", 3)
+    raises("a shape is a table of sizes, got number\nhelp: write { 3 }",
+      array.new, "u8", 3)
     raises("size 2 of a shape must be a whole number from 0, got -1",
       array.empty, "u8", { 3, -1 })
     raises("size 1 of a shape must be a whole number from 0, got 1.5",

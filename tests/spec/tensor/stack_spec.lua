@@ -130,7 +130,7 @@ describe("stack", function()
     refused("unknown option 'type'; known are dtype)\nhelp: did you mean "
       .. "'dtype'?", { type = "i64" })
     refused("option 'dtype': dtype, or table of dtypes by field, expected, "
-      .. 'got "int")', { dtype = "int" })
+      .. "got \"int\")\nhelp: did you mean 'i32'?", { dtype = "int" })
     refused("option 'dtype': dtype, or table of dtypes by field, expected, "
       .. "got table)", { dtype = { x = { "f32", "int" } } })
   end)
