@@ -10,6 +10,8 @@ local array = require("neap.tensor.array")
 
 local From = class("source.from", Node)
 
+From.words = { stored = "items", values = "items" }
+
 From.is_timed = false -- but a function's is
 
 function From:emit(g, i)

@@ -13,6 +13,10 @@ local traverse = require("neap.base.traverse")
 
 local FromIter = class("source.from_iter", Node)
 
+FromIter.words = { f = "iterator", invariant = "state" }
+FromIter.own_help = "give a function that makes the iterator: "
+  .. "neap.from_iter(function() return ... end)"
+
 -- -- Stepping ----------------------------------------------------------------
 --
 -- A node's `here` has the iterator's `state`: its function, state and control

@@ -26,6 +26,15 @@ local function place(fn)
   return ("the function at %s:%d"):format(info.short_src, info.linedefined)
 end
 
+local function is_node(value)
+  return class.name_of(debug.getmetatable(value)) and value.stage_name ~= nil
+end
+
+-- What users call a field of a node.
+local function field_of(node, step)
+  return node.words and node.words[step] or step
+end
+
 local function step_text(frame)
   local step, parent = frame.step, frame.parent.value
   if rawequal(step, PLAIN) then
@@ -37,6 +46,8 @@ local function step_text(frame)
     return "<metatable>"
   elseif rawequal(step, KEY) then
     return "<key>"
+  elseif is_node(parent) then
+    return field_of(parent, step)
   elseif type(step) == "string" then
     return step:find("^[%a_][%w_]*$") and "." .. step or ("[%q]"):format(step)
   end
@@ -71,7 +82,7 @@ end
 -- What users call the object of a frame: a stage of a chain, on_start.
 local function origin_of(frame)
   local value, step = frame.value, frame.step
-  if class.name_of(debug.getmetatable(value)) and value.stage_name then
+  if is_node(value) then
     return value:stage_name()
   end
   local is_first = not frame.parent.parent and type(step) == "string"
@@ -139,8 +150,11 @@ end
 
 --- Raises that the frame's value belongs to this process.
 function refusal.raise_own(frame, name)
+  local parent = frame.parent and frame.parent.value
   refusal.raise(frame, refusal.describe(frame.value), name,
-    "let each worker make its own: neap.per_worker(function() return ... end)")
+    is_node(parent) and parent.own_help
+    or "let each worker make its own: neap.per_worker(function() return ... "
+    .. "end)")
 end
 
 --- Raises why the frame's value, a function, cannot do its work in a worker.

@@ -626,9 +626,14 @@ describe("what cannot travel", function()
     assert.equals(what .. "is on_start", message(math.abs, helper))
     assert.equals(what .. "function is reached from on_start by its upvalue "
       .. "'tools'.helper", message(math.abs, map))
-    assert.matches("^cannot send from %(.*%) to a worker: its %a+%[1%] is a "
+    assert.matches("^cannot send from %(.*%) to a worker: its items%[1%] is a "
       .. "file\n", support.message(function()
         local _ = neap.from({ log }):prefetch({ workers = 1 })
+      end))
+    assert.matches("^cannot send from_iter %(.*%) to a worker: its iterator is "
+      .. "a C function that no module names\nhelp: give a function that makes "
+      .. "the iterator", support.message(function()
+        local _ = neap.from_iter(log:lines()):prefetch({ workers = 1 })
       end))
     log:close()
   end)
