@@ -11,6 +11,7 @@
 local check = require("neap.base.check")
 local class = require("neap.base.class")
 local item_text = require("neap.base.item_text")
+local kinds = require("neap.base.kinds")
 local lib = require("neap.base.lib")
 
 local C = lib.C
@@ -21,60 +22,9 @@ local FRAMES_MAX = 10 -- of each end of the stack that a traceback shows
 local errors = { class = Error, NO_MEMORY = "not enough memory" }
 local mode = "wrap"
 
--- -- Kinds -------------------------------------------------------------------
-
---- Every kind of error, as docs/reference/lua.md lists them. `status` is the
--- status of C that means this kind. `is_of_all`: the error keeps all items from
--- being read; it has no index, and is never skipped, rescued or retried.
-errors.KINDS = {
-  { name = "item", text = "a function of the chain raised, or returned what "
-    .. "cannot be sent" },
-  { name = "end", text = "an iterator ended before this item" },
-  { name = "room", text = "the item is larger than a slot" },
-  { name = "death", status = C.NEAP_EDEATH,
-    text = "workers died of the item",
-    help = "compute it in the script, where a debugger shows the cause: "
-      .. "prefetch({ workers = 0 })" },
-  { name = "timeout", status = C.NEAP_ETIMEOUT,
-    text = "the item took longer than `timeout`",
-    help = "raise timeout, if an item may take that long" },
-  { name = "memory", status = C.NEAP_EMEMORY,
-    text = "workers found no memory for the item",
-    help = "raise memory, use fewer workers, or make the item of smaller "
-      .. "parts" },
-  { name = "damaged", status = C.NEAP_EDAMAGED,
-    text = "a worker wrote over the item",
-    help = "look for a write out of bounds by C or the FFI in the chain" },
-  { name = "worker", is_of_all = true, status = C.NEAP_EWORKER,
-    text = "workers cannot be started or kept" },
-  { name = "held", is_of_all = true, status = C.NEAP_EHELD,
-    text = "the script holds all slots that may be held" },
-  { name = "closed", is_of_all = true, status = C.NEAP_ECLOSED,
-    text = "the prefetch is closed, or is another process's",
-    help = "make a prefetch of the same chain anew" },
-  { name = "busy", is_of_all = true,
-    text = "a finalizer reads while an item is read",
-    help = "read outside of finalizers (ffi.gc, __gc)" },
-  { name = "interrupted", is_of_all = true, status = C.NEAP_EINTERRUPTED,
-    text = "the script was interrupted (Ctrl-C)" },
-  { name = "iterator", is_of_all = true,
-    text = "an iterator raises again and again" },
-}
-
-local is_of_all, helps = {}, {} -- name of a kind -> whether it is; its help
-local of_status = { [false] = {}, [true] = {} } -- is_of_all -> status -> name
-
-for _, kind in ipairs(errors.KINDS) do
-  is_of_all[kind.name] = kind.is_of_all or false
-  helps[kind.name] = kind.help
-  if kind.status then
-    of_status[is_of_all[kind.name]][kind.status] = kind.name
-  end
-end
-
 --- Whether an error is of one item alone, and may be skipped.
 function errors.is_of_item(e)
-  return not is_of_all[e.kind]
+  return not kinds.is_of_all[e.kind]
 end
 
 -- -- Stages ------------------------------------------------------------------
@@ -116,7 +66,7 @@ end
 local function new(fields)
   local text, help = check.split_help(fields.message)
   fields.message = text
-  fields.help = fields.help or help or helps[fields.kind]
+  fields.help = fields.help or help or kinds.helps[fields.kind]
   return Error:new(fields)
 end
 
@@ -221,6 +171,10 @@ end
 local function text_of(cause)
   if type(cause) == "string" then
     return cause
+  elseif cause == nil then
+    return "error() was called without a message"
+  elseif type(cause) == "table" and getmetatable(cause) == nil then
+    return "error() was called with a table: see e.cause"
   end
   local ok, text = pcall(tostring, cause)
   if ok and type(text) == "string" then
@@ -229,15 +183,27 @@ local function text_of(cause)
   return ("(a %s whose __tostring fails)"):format(type(cause))
 end
 
+-- Whether an error object needs no stage above its own. A worker knows those
+-- below the prefetch only, and a source that has ended knows none.
+local function knows_outer(e)
+  return e.outer_stage or not e.worker and e.kind ~= "end"
+end
+
+local function set_outer(e, found)
+  if found.outer_stage ~= e.stage or found.outer_index ~= e.index then
+    e.outer_stage, e.outer_index = found.outer_stage, found.outer_index
+  end
+end
+
 --- Makes an error object of a value that was raised, where it was raised.
 function errors.handler(cause)
   local is_error = errors.is(cause)
-  if is_error and (not cause.worker or cause.outer_stage) then
+  if is_error and knows_outer(cause) then
     return cause
   end
   local found = find_stages(2)
-  if is_error then -- a worker knows the stages below the prefetch only
-    cause.outer_stage, cause.outer_index = found.outer_stage, found.outer_index
+  if is_error then
+    set_outer(cause, found)
     return cause
   end
   local message, status = text_of(cause), lib.status_of(cause)
@@ -258,6 +224,7 @@ end
 -- a few calls, and for none while LuaJIT records a trace (see luajit.guard).
 for _, f in ipairs({
   errors.handler, text_of, traceback, name_of, find_stages, local_named,
+  knows_outer, set_outer,
   check.is_ours, check.split_help, new, lib.status_of,
 }) do
   jit.off(f)
@@ -327,7 +294,7 @@ errors.make = new
 --- Makes the error of item i from a failure of C; nil if no kind of error of a
 -- single item has the failure's status.
 function errors.of_failure(failure, i, stage)
-  local kind = of_status[false][lib.status_of(failure)]
+  local kind = kinds.of_status[false][lib.status_of(failure)]
   return kind and new({
     kind = kind, status = failure.status, message = failure.message,
     index = i, stage = stage,
@@ -344,7 +311,7 @@ function errors.refuse(why, kind)
     debug.sethook() -- which would raise the interruption once more
   end
   error(new({
-    kind = of_status[true][status] or kind or "worker", status = status,
+    kind = kinds.of_status[true][status] or kind or "worker", status = status,
     message = check.located(why),
   }), 0)
 end

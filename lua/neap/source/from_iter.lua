@@ -155,15 +155,21 @@ local function read_to(self, i)
   return state
 end
 
+local function raise_end(self, i, count)
+  local message = ("index %d is out of range: the iterator ended after %d "
+    .. "item%s"):format(i, count, count == 1 and "" or "s")
+  error(errors.make({
+    kind = "end", message = message, index = i, stage = self:stage_name(),
+    cause = message, help = (self.length == math.huge
+      and "from_iter does not know its length: { size = %d } tells it"
+      or "the size is too large: set { size = %d }"):format(count),
+  }), 0)
+end
+
 function FromIter:get(i)
   local state = read_to(self, i)
   if i > state.count then
-    local message = ("index %d is out of range: the iterator ended after %d "
-      .. "item%s"):format(i, state.count, state.count == 1 and "" or "s")
-    error(errors.make({
-      kind = "end", message = message, index = i, stage = self:stage_name(),
-      cause = message,
-    }), 0)
+    raise_end(self, i, state.count)
   end
   local x = state.kept[i % (self.cache + self.here.room)]
   if getmetatable(x) == Failed then

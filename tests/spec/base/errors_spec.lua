@@ -3,6 +3,7 @@
 
 local ffi = require("ffi")
 local errors = require("neap.base.errors")
+local kinds = require("neap.base.kinds")
 local lib = require("neap.base.lib")
 local neap = require("neap")
 local support = dofile("tests/spec/support.lua")
@@ -152,7 +153,7 @@ describe("an error of an item", function()
       end):prefetch({ workers = workers })
       local e = support.raised(function() return p[1] end)
       assert.same({ code = 7, list = { 1, "two" } }, e.cause)
-      assert.truthy(e.message:find("^table: "))
+      assert.equal("error() was called with a table: see e.cause", e.message)
       p:close()
     end
   end)
@@ -170,7 +171,7 @@ describe("an error of an item", function()
   it("is made even where there is no cause, or a broken one", function()
     for _, workers in ipairs({ 0, 1 }) do
       for message, f in pairs({
-        ["nil"] = function() error() end,
+        ["error() was called without a message"] = function() error() end,
         ["false"] = function() error(false) end,
         ["7"] = function() error(7, 0) end,
         ["(a table whose __tostring fails)"] = function()
@@ -243,6 +244,22 @@ describe("an error of an item", function()
       assert.equal(200, e.index)
       assert.equal(205, e.outer_index)
     end
+  end)
+
+  it("names the item that was read where an iterator has ended", function()
+    for workers = 0, 1 do
+      local s = neap.from_iter(function() return ("abcde"):gmatch("%a") end,
+        { size = 8 }):batch(2):prefetch({ workers = workers })
+      local e = support.raised(function() return s[3] end)
+      assert.same({ "end", 6, 3 }, { e.kind, e.index, e.outer_index })
+      assert.equal("the size is too large: set { size = 5 }", e.help)
+    end
+    local e = support.raised(function()
+      local s = neap.from_iter(("abc"):gmatch("%a"))
+      return s[4]
+    end)
+    assert.same({ 4, nil }, { e.index, e.outer_index })
+    assert.matches("{ size = 3 } tells it$", e.help)
   end)
 
   it("names the stages on both sides of workers", function()
@@ -571,7 +588,7 @@ describe("the kinds of errors", function()
     local page = support.read("docs/reference/lua.md")
     local table_of_kinds = page:match("\n| kind of error |[^\n]*\n(.-)\n\n")
     local rows = { "|---|---|---|" }
-    for _, kind in ipairs(errors.KINDS) do
+    for _, kind in ipairs(kinds.list) do
       rows[#rows + 1] = ("| `%s` | %s | %s |"):format(kind.name,
         kind.is_of_all and "all" or "one", kind.text)
     end
@@ -580,7 +597,7 @@ describe("the kinds of errors", function()
 
   it("are all that neap makes", function()
     local known = {}
-    for _, kind in ipairs(errors.KINDS) do
+    for _, kind in ipairs(kinds.list) do
       known[kind.name] = true
     end
     local found = support.shell(
