@@ -324,9 +324,14 @@ function Pool:stats()
   if self:has_workers() then
     return statistics.of_pool(self.opened.pool)
   end
+  if self.opened and self.opened.stats then
+    return self.opened.stats
+  elseif self.workers > 0 then
+    return statistics.of_none()
+  end
   local place = self.place
-  return self.opened and self.opened.stats
-    or statistics.of_place(self.count, place and place:mean() * self.count or 0)
+  return statistics.of_place(self.count, place and place:mean() * self.count
+    or 0)
 end
 
 local stage = ffi.new("neap_stage")

@@ -91,15 +91,34 @@ end
 
 -- -- Making ------------------------------------------------------------------
 
+-- Stages on one line of the script have one name: then their functions' lines
+-- tell them apart.
+local function names_of(nodes)
+  local counts, names = {}, {}
+  for k, node in ipairs(nodes) do
+    names[k] = node:stage_name()
+    counts[names[k]] = (counts[names[k]] or 0) + 1
+  end
+  for k, node in ipairs(nodes) do
+    local info = counts[names[k]] > 1 and type(node.f) == "function"
+      and debug.getinfo(node.f, "S")
+    if info and info.what ~= "C" then
+      names[k] = ("%s, %s:%d"):format(names[k], info.short_src,
+        info.linedefined)
+    end
+  end
+  return names
+end
+
 -- What was timed of each stage, scaled to all items and their time.
 local function stages_of(read, nodes, stats)
-  local timed, list, sum = read(0), {}, 0
+  local timed, list, sum, names = read(0), {}, 0, names_of(nodes)
   for k = 0, #nodes do
     local calls, seconds = read(k)
     if k == 0 or nodes[k].is_timed then
       sum = sum + seconds
       list[#list + 1] = {
-        name = k == 0 and OUTSIDE or nodes[k]:stage_name(),
+        name = k == 0 and OUTSIDE or names[k],
         calls = calls, seconds = seconds,
       }
     end

@@ -74,6 +74,12 @@ function Stats.__tostring(t)
   return table.concat(lines, "\n")
 end
 
+local NotBegun = {}
+
+function NotBegun.__tostring()
+  return "nothing was read yet: the workers have not started"
+end
+
 -- -- Reading -----------------------------------------------------------------
 
 local function table_of(stats)
@@ -111,13 +117,17 @@ function statistics.of_pool(pool)
   return finish(all, seconds, wait, start, workers)
 end
 
---- The statistics of items that are computed in the script, and of a pool that
--- has not begun.
+--- The statistics of items that are computed in the script.
 function statistics.of_place(count, seconds)
   return finish({
     items = count, runs = count, bytes = 0, busy = seconds, idle = 0,
     restarts = 0, retries = 0, held = 0, slots = 0, slot_bytes = 0,
   }, seconds, seconds, 0, {})
+end
+
+--- The statistics of workers that have not started.
+function statistics.of_none()
+  return setmetatable(statistics.of_place(0, 0), NotBegun)
 end
 
 return statistics

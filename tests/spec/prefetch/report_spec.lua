@@ -71,7 +71,9 @@ describe("the statistics of a prefetch", function()
     it(("print before the first read with workers = %d"):format(workers),
       function()
         local p = prefetch(neap.range(30), { workers = workers })
-        assert.truthy(tostring(p:stats()):find("^0 items in 0 s"))
+        assert.equal(0, p:stats().items)
+        assert.truthy(tostring(p:stats()):find(workers == 0
+          and "^0 items in 0 s" or "^nothing was read yet: the workers"))
         assert.truthy(tostring(p:report()):find("Too little was read"))
       end)
 
@@ -142,6 +144,22 @@ describe("the report of a prefetch", function()
       end
       assert.truthy(p:report().timed >= 20, p:report().timed)
     end
+  end)
+
+  it("tells stages of one line apart by their functions", function()
+    local s = neap.range(4):map(slow):map(quick):map(math.abs)
+    local report = run(prefetch(s, { workers = 1 })):report()
+    local name = "map (" .. FILE .. ":" .. line_here() - 2 .. ")"
+    local names = {}
+    for k, stage in ipairs(report.stages) do
+      names[k] = stage.name
+    end
+    local function named(f)
+      local info = debug.getinfo(f, "S")
+      return ("%s, %s:%d"):format(name, info.short_src, info.linedefined)
+    end
+    assert.same({ named(slow), named(quick), name, "(indexes, writing items)" },
+      names)
   end)
 
   it("counts the calls of a debug once", function()
