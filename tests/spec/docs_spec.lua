@@ -93,6 +93,65 @@ describe("docs/guide/coming-from.md", function()
   end)
 end)
 
+-- A page without its code.
+local function prose(path)
+  return (("\n" .. read(path)):gsub("\n```.-\n```", "\n")
+    :gsub("\n    [^\n]*", "\n"):gsub("`[^`\n]*`", "x"))
+end
+
+-- The anchors of a page's headings, as GitHub makes them.
+local anchors = setmetatable({}, { __index = function(known, path)
+  local found = {}
+  local text = ("\n" .. read(path)):gsub("\n```.-\n```", "\n")
+  for heading in text:gmatch("\n#+ ([^\n]+)") do
+    local anchor = heading:lower():gsub("[^%w _-]", ""):gsub(" ", "-")
+    found[anchor] = true
+  end
+  known[path] = found
+  return found
+end })
+
+-- Joins a folder and a relative path.
+local function join(folder, path)
+  path = (folder .. path):gsub("/%./", "/")
+  local count
+  repeat
+    path, count = path:gsub("[^/]+/%.%./", "", 1)
+  until count == 0
+  return path
+end
+
+local function exists(path)
+  local file = io.open(path)
+  return file ~= nil and file:close()
+end
+
+local PAGES = lines_of("ls *.md; find docs -name '*.md' | sort")
+
+describe("the links", function()
+  for _, page in ipairs(PAGES) do
+    it("of " .. page .. " lead somewhere", function()
+      local folder, lost = page:match("^(.*/)[^/]*$") or "", {}
+      for link in prose(page):gmatch("%]%(([^)\n]+)%)") do
+        local path, anchor = link:match("^([^#]*)#?(.*)$")
+        local target = path == "" and page or join(folder, path)
+        local is_known = link:find("^https?://")
+          or exists(target)
+          and (anchor == "" or anchors[target][anchor])
+        lost[#lost + 1] = not is_known and link or nil
+      end
+      assert.same({}, lost)
+    end)
+  end
+
+  it("of docs/README.md lead to all pages of the guide", function()
+    local index = read("docs/README.md")
+    for _, page in ipairs(lines_of("ls docs/guide")) do
+      assert.truthy(index:find("(guide/" .. page .. ")", 1, true), page)
+    end
+  end)
+end)
+
 -- The text that neap generates for a chain, in a process that has generated no
 -- other: names of functions are numbered in the order met.
 local GENERATE = [[
