@@ -9,6 +9,7 @@ local ffi = require("ffi")
 
 local check = require("neap.base.check")
 local lib = require("neap.base.lib")
+local refuse_operators = require("neap.base.operators")
 local suggest = require("neap.base.suggest")
 
 local floor = math.floor
@@ -111,7 +112,9 @@ setmetatable(Random, {
   end,
 })
 
-local Generator = ffi.metatype("neap_random", { __index = Random })
+local meta = { __index = Random }
+refuse_operators(meta, "a random generator", "rng:uniform() draws a number")
+local Generator = ffi.metatype("neap_random", meta)
 
 local random = {}
 

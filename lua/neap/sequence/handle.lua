@@ -14,6 +14,7 @@ local errors = require("neap.base.errors")
 local exact = require("neap.base.exact")
 local iteration = require("neap.sequence.iteration")
 local array = require("neap.tensor.array")
+local refuse_operators = require("neap.base.operators")
 local suggest = require("neap.base.suggest")
 local traverse = require("neap.base.traverse")
 local warnings = require("neap.base.warnings")
@@ -318,6 +319,8 @@ end
 mt.__call = raise_not_iterator("cannot call a sequence: it is no function")
 mt.__pairs = raise_not_iterator("cannot use pairs() on a sequence")
 mt.__ipairs = raise_not_iterator("cannot use ipairs() on a sequence")
+
+refuse_operators(mt, "a sequence", "s:map(f) computes with its items")
 
 function mt.__tostring(s)
   local node = nodes[s.id]

@@ -10,6 +10,7 @@ local dtype = require("neap.tensor.dtype")
 local lib = require("neap.base.lib")
 local memory = require("neap.tensor.memory")
 local methods = require("neap.tensor.methods")
+local refuse_operators = require("neap.base.operators")
 local shape = require("neap.tensor.shape")
 local suggest = require("neap.base.suggest")
 
@@ -112,22 +113,17 @@ local meta = {
   __len = length, __tostring = show,
 }
 
--- Without these, LuaJIT's messages call a tensor a "struct".
-local function refuse(names, message, help)
-  for name in names:gmatch("%S+") do
-    meta[name] = function()
-      check.raise(message, help)
-    end
-  end
+refuse_operators(meta, "a tensor", "t:to(dtype, scale, offset) multiplies and "
+  .. "adds; for all else write a loop over the elements of t:ptr()")
+
+function meta.__concat()
+  check.raise("cannot join a tensor to a string", "write tostring(t)")
 end
 
-refuse("__add __sub __mul __div __mod __pow __unm",
-  "cannot compute with a tensor by operators",
-  "t:to(dtype, scale, offset) multiplies and adds; for all else write a loop "
-    .. "over the elements of t:ptr()")
-refuse("__concat", "cannot join a tensor to a string", "write tostring(t)")
-refuse("__call", "cannot call a tensor: it is no function",
-  "t[i] is a row or an element, t:get(i, j, ...) an element")
+function meta.__call()
+  check.raise("cannot call a tensor: it is no function",
+    "t[i] is a row or an element, t:get(i, j, ...) an element")
+end
 
 ffi.metatype(memory.ctype, meta)
 

@@ -289,6 +289,12 @@ local UNKNOWN = {
     .. "help: t[i] is a row or an element, t:get(i, j, ...) an element",
   ["'x' .. neap.tensor('u8', {2})"] = "cannot join a tensor to a string\n"
     .. "help: write tostring(t)",
+  ["s + 1"] = "cannot compute with a sequence by operators\n"
+    .. "help: s:map(f) computes with its items",
+  ["s < 2"] = "cannot compute with a sequence by operators\n"
+    .. "help: s:map(f) computes with its items",
+  ["2 * r"] = "cannot compute with a random generator by operators\n"
+    .. "help: rng:uniform() draws a number",
   ["r:random()"] = "a random generator has no method 'random'\n"
     .. "help: it has uniform, integer, normal and shuffle",
   ["r:intger(1, 2)"] = "a random generator has no method 'intger'\n"
