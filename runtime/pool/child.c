@@ -207,6 +207,9 @@ void neap__child_describe_end(const neap__child *child, int status, char *text,
   else if (WIFSIGNALED(status))
     snprintf(text, size, "was ended by signal %d (%s)%s%.*s", WTERMSIG(status),
              strsignal(WTERMSIG(status)), link, (int)bytes, child->tail);
+  else if (WEXITSTATUS(status) == NEAP_EXIT_MEMORY)
+    snprintf(text, size, "found no memory%s%.*s", link, (int)bytes,
+             child->tail);
   else
     snprintf(text, size, "ended with exit status %d%s%.*s", WEXITSTATUS(status),
              link, (int)bytes, child->tail);

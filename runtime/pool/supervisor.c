@@ -292,11 +292,15 @@ static void give_up_starting(neap__supervisor *s, const neap__child *child,
                              int status) {
   char end[NEAP__TAIL_BYTES + 128];
   neap_error why = {0};
+  const bool had_no_memory =
+      WIFEXITED(status) && WEXITSTATUS(status) == NEAP_EXIT_MEMORY;
   neap__child_describe_end(child, status, end, sizeof end);
   neap__error_set(&why, NEAP_EWORKER, 0,
                   "cannot start workers: %d in a row died before they did "
-                  "anything; the last %s",
-                  child->vain_deaths, end);
+                  "anything; the last %s%s",
+                  child->vain_deaths, end,
+                  had_no_memory ? "\nhelp: raise memory, or use fewer workers"
+                                : "");
   give_up(s, &why);
 }
 
