@@ -142,7 +142,7 @@ describe("the report of a prefetch", function()
       for _, count in p:each() do
         assert.equal(1, count)
       end
-      assert.truthy(p:report().timed >= 20, p:report().timed)
+      assert.truthy(p:report().timed >= 10, p:report().timed)
     end
   end)
 
