@@ -41,6 +41,9 @@ static void workers_that_die_at_start_are_told(void **state) {
   assert_in_range(atomic_load(&h->tally->starts), 3, 6);
   plan(h, DIE, SIGKILL, ANY_INDEX);
   assert_fails(h, "the last was ended by signal 9 (Killed)");
+  plan(h, EXIT, NEAP_EXIT_MEMORY, ANY_INDEX);
+  assert_fails(h, "the last found no memory\nhelp: raise memory, or use fewer");
+  plan(h, DIE, SIGKILL, ANY_INDEX);
   h->options.workers = 1;
   h->program.detail = SIGTERM;
   forget(h);
