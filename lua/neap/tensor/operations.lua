@@ -74,10 +74,19 @@ local function add_row(usage, text)
   table.insert(operations.rows, ("| `%s` | %s |"):format(usage, text))
 end
 
+-- Methods do not count the tensor among their arguments.
+local function method_of(name, f)
+  local function method(t, a, b, c)
+    return (f(t, a, b, c))
+  end
+  check.register(name, method, { is_method = true })
+  return method
+end
+
 for _, entry in ipairs(LIST) do
   local name, f, usage, text, only = unpack(entry)
   if only ~= "function" then
-    operations.methods[name] = f
+    operations.methods[name] = method_of(name, f)
   end
   if only ~= "method" then
     operations.functions[name] = f
