@@ -50,8 +50,6 @@ local function explain(e, file)
   if type(cause) == "table"
     and not (type(meta) == "table" and meta.__tostring) then
     e.message = show_table(cause)
-  elseif cause == nil and e.message == "nil" then
-    e.message = "it raised nil"
   end
   local is_placed = e.message:find(":%d+: ") or e.stage
   return (is_placed and "" or file.where .. ": ") .. tostring(e)

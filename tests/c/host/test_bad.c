@@ -22,7 +22,7 @@ static void names_the_file_and_the_line(void **state) {
       {"x =", "loader.lua:1: unexpected symbol near '<eof>'"},
       {"\n\nerror('boom')", "loader.lua:3: boom\nstack traceback:\n"},
       {"error({code = 3})", "loader.lua: it raised a table {code = 3}"},
-      {"error(nil)", "it raised nil"},
+      {"error(nil)", "error() was called without a message"},
       {"return", "it returned nothing, not a loader\nhelp: return what"},
       {"return 3", "it returned 3, not a loader"},
       {"return require('none')", "module 'none' not found"},
