@@ -126,6 +126,12 @@ local LOADER = 'return require("neap").range(5)\n'
 local ENVIRONMENT = "NEAP_WORKER=" .. support.QUOTED_NEAP
 
 describe("libneap", function()
+  it("has the version of its Lua modules", function()
+    local lib = require("neap.base.lib")
+    assert.equal(require("neap.base.version"),
+      require("ffi").string(lib.C.neap_version()))
+  end)
+
   if not is_built then
     return
   end
