@@ -12,6 +12,9 @@ local SHOWN = 3 -- failures, and differences
 local OPTIONS = {
   { flag = "--limit", value = "N", reads = "count",
     help = ("items to read; default: %d"):format(COUNT) },
+  { flag = "--sheet", value = "PATH", reads = "text",
+    help = "save the images of these items as one picture: PATH ends in "
+      .. ".png, .jpg or .webp" },
   { flag = "--json", help = "print JSON" },
 }
 
@@ -48,6 +51,15 @@ local function look(loader, count)
   found.is_fine = not found.stays and #found.failures == 0
     and #found.differences == 0
   return found
+end
+
+-- Says on stderr what became of it: data are on stdout.
+local function save_sheet(loader, count, path)
+  local p = loader:prefetch({ workers = 0 })
+  local images = loader:within(require("neap.inspect.sheet"), p, count, path)
+  p:close()
+  io.stderr:write(images == 0 and "neap: no images in these items\n"
+    or ("neap: %d images of these items are in %s\n"):format(images, path))
 end
 
 -- -- As text -----------------------------------------------------------------
@@ -227,6 +239,9 @@ local function perform(words)
     print_json(loader, found)
   else
     print_all(loader, found)
+  end
+  if words.sheet and found.is_fine then
+    save_sheet(loader, found.count, words.sheet)
   end
   return found.is_fine and DONE or FAILED
 end

@@ -51,6 +51,11 @@ function readers.seconds(text)
   return nil, ("seconds expected, got '%s'"):format(text)
 end
 
+--- A text, as it is.
+function readers.text(text)
+  return text
+end
+
 local function name_of(flag)
   return (flag:match("^%-%-(.*)$"):gsub("-", "_"))
 end

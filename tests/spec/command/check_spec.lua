@@ -105,6 +105,20 @@ item
     assert.matches("\n    c +table or nil, list of %* +0 B to 16 B\n", r.out)
   end)
 
+  it("saves the images of the items as one picture", function()
+    local r = check([[
+      return neap.range(p.n):map(function(i)
+        return { image = neap.tensor("f32", { 3, 16, 24 }, i) }
+      end):batch(4, { collate = neap.stack })]], "", "--limit", "2",
+      "--sheet", "sheet.png")
+    assert.matches("8 images of these items are in sheet.png\n$", r.err)
+    local sheet = require("neap").decode.image({ path = folder
+      .. "/sheet.png" })
+    assert.truthy(sheet.shape[1] >= 48 and sheet.shape[2] >= 72)
+    assert.matches("no images in these items\n$",
+      (check("return neap.range(p.n)", "", "--sheet", "sheet.png")).err)
+  end)
+
   it("tells what cannot travel", function()
     local r, path = check(
       "return neap.range(p.n):map(function() return f:read(1) end)",
