@@ -43,6 +43,7 @@ local neap = {
   tensor = array.new,
   empty = array.empty,
   stack = require("neap.tensor.stack"),
+  pad = require("neap.tensor.pad").make,
   keep = borrow.keep,
   release = borrow.release,
   per_worker = require("neap.prefetch.per_worker").make,

@@ -26,8 +26,8 @@ package.path = folder .. "?.lua;" .. package.path
 local measure = require("measure")
 
 local FILES = {
-  "numbers", "tensors", "slots", "slow", "reads", "counters", "workers",
-  "chains", "memory", "hosts", "fashion_mnist",
+  "numbers", "tensors", "ragged", "slots", "slow", "reads", "counters",
+  "workers", "chains", "memory", "hosts", "fashion_mnist",
 }
 
 local HEAD = "%-48s %9s %21s %6s  %s\n"
