@@ -32,8 +32,9 @@ local SOURCES = { "range", "from", "from_iter", "rep", "idx" }
 local ADAPTERS = {
   "map", "starmap", "random_map", "zip", "gather", "concat", "interleave",
   "cycle", "switch", "case", "split", "batch", "unbatch", "shuffle", "shard",
-  "slice", "window", "mix", "where", "epoch", "cache", "prefetch", "rescue",
-  "skip", "retry", "debug", "monitor", "progress",
+  "slice", "window", "mix", "where", "epoch", "lengths", "bucket", "pack",
+  "cache", "prefetch", "rescue", "skip", "retry", "debug", "monitor",
+  "progress",
 }
 
 local neap = {
