@@ -69,6 +69,13 @@ function tools.slow(x)
   return x
 end
 
+-- A field of each row that pack made, as a list.
+function tools.field(s, name)
+  return s:map(function(row)
+    return row[name]:totable()
+  end)
+end
+
 -- An IDX file of three images, 5 by 5.
 local IMAGES = table.concat({
   "..#..", ".##..", "..#..", "..#..", ".###.",
@@ -307,6 +314,21 @@ local PICTURES = {
     numbers = { 5, 2, 9, 1, 7 }, "numbers",
     "large = neap.where(numbers, function(x) return x > 4 end)", "large",
     "neap.gather(numbers, large)",
+  },
+  lengths = {
+    words = { "the", "cat", "sat", "on", "it" }, "words", "neap.lengths(words)",
+  },
+  bucket = {
+    a = 8, lengths = { 5, 1, 2, 9, 1, 7, 2, 1 }, "lengths",
+    "s = a:bucket(lengths, { batch = 2, boundaries = { 3 } })", "s",
+    "s:epoch(2)",
+  },
+  pack = {
+    rows = { { 7, 7, 7, 7 }, { 8 }, { 9, 9, 9 }, { 6, 6 } }, "rows",
+    "s = neap.pack(rows, { 4, 1, 3, 2 }, 6)",
+    { "the tensor of each row", "field(s, 'tensor')" },
+    { "segments: which item an element is of", "field(s, 'segments')" },
+    { "positions: its place in the item", "field(s, 'positions')" },
   },
   epoch = {
     a = 6, "s = a:shuffle(3)", "s", "s:epoch(1)", "s:epoch(2)", "s:epoch(3)",

@@ -36,8 +36,9 @@ local SOURCES = {
 local ADAPTERS = {
   "map", "starmap", "random_map", "zip", "gather", "concat", "interleave",
   "cycle", "switch", "case", "split", "batch", "unbatch", "shuffle", "shard",
-  "slice", "window", "mix", "where", "epoch", "cache", "prefetch", "rescue",
-  "skip", "retry", "debug", "monitor", "progress",
+  "slice", "window", "mix", "where", "epoch", "lengths", "bucket", "pack",
+  "cache", "prefetch", "rescue", "skip", "retry", "debug", "monitor",
+  "progress",
 }
 
 -- Files of the room codec, whose descriptors are those of sources: functions in
@@ -52,6 +53,7 @@ local neap = {
   tensor = array.new,
   empty = array.empty,
   stack = require("neap.tensor.stack"),
+  pad = require("neap.tensor.pad").make,
   keep = borrow.keep,
   release = borrow.release,
   per_worker = require("neap.prefetch.per_worker").make,

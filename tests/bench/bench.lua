@@ -26,8 +26,8 @@ package.path = folder .. "?.lua;" .. package.path
 local measure = require("measure")
 
 local FILES = {
-  "numbers", "tensors", "operations", "slots", "slow", "reads", "counters",
-  "workers", "chains", "memory", "hosts", "fashion_mnist",
+  "numbers", "tensors", "operations", "ragged", "slots", "slow", "reads",
+  "counters", "workers", "chains", "memory", "hosts", "fashion_mnist",
   "images", "text",
 }
 

@@ -67,6 +67,55 @@ local function mixed(lengths, weights, seed)
   return list
 end
 
+-- The lengths of the items of bucket and pack, and the items of such lengths.
+local LENGTHS = { 3, 1, 2, 3, 1, 2, 4, 1, 2, 4, 1, 3 }
+
+local function long(x)
+  local list = {}
+  for k = 1, LENGTHS[x / 10] or 1 do
+    list[k] = x + k
+  end
+  return list
+end
+
+-- The batches of bucket{batch = 2, boundaries = {1, 2}, seed = 5}: the indexes
+-- of the items of each.
+local function bucketed(epoch)
+  local buckets, batches, mixed_up = { {}, {}, {} }, {}, {}
+  for i, length in ipairs(LENGTHS) do
+    table.insert(buckets[math.min(length, 3)], i)
+  end
+  for b, bucket in ipairs(buckets) do
+    for k = 1, #bucket, 2 do
+      local batch = {}
+      for j = k, math.min(k + 1, #bucket) do
+        batch[#batch + 1] = bucket[shuffled(#bucket, 5 + b, epoch, j)]
+      end
+      batches[#batches + 1] = batch
+    end
+  end
+  for i = 1, #batches do
+    mixed_up[i] = batches[shuffled(#batches, 5, epoch, i)]
+  end
+  return mixed_up
+end
+
+-- The rows of pack with room for 5, first fit: the indexes of the items of
+-- each.
+local function packed()
+  local rows = {}
+  for i, length in ipairs(LENGTHS) do
+    local k = 1
+    while rows[k] and rows[k].size + length > 5 do
+      k = k + 1
+    end
+    rows[k] = rows[k] or { size = 0 }
+    rows[k].size = rows[k].size + length
+    table.insert(rows[k], i)
+  end
+  return rows
+end
+
 local function no_thirty(x)
   return x == 30 and error("no thirty") or x
 end
@@ -231,6 +280,62 @@ local ADAPTERS = {
     end,
     is_eager = true,
   },
+  lengths = {
+    stores = true, -- in the lengths
+    make = function(s)
+      return neap.lengths(s, function(x) return x * 10 end)
+    end,
+    item = function(t, i) return t[i] * 10 end,
+    own = function(s)
+      return neap.lengths(s, no_thirty)
+    end,
+    is_eager = true,
+  },
+  bucket = {
+    make = function(s)
+      return neap.bucket(s, LENGTHS, { batch = 2, boundaries = { 1, 2 },
+        seed = 5 })
+    end,
+    item = function(t, i)
+      local list = {}
+      for k, j in ipairs(bucketed(1)[i]) do
+        list[k] = t[j]
+      end
+      return list
+    end,
+    count = #bucketed(1),
+    calls = function(i) return #bucketed(1)[i] end,
+    own = function(s)
+      return neap.bucket(s, LENGTHS, { batch = 1, seed = false,
+        boundaries = { 4 }, collate = function(list)
+          return no_thirty(list[1])
+        end })
+    end,
+  },
+  pack = {
+    make = function(s)
+      return neap.pack(neap.map(long, s), LENGTHS, 5):map(function(row)
+        return { row.tensor:totable(), row.segments:totable(),
+          row.positions:totable() }
+      end)
+    end,
+    item = function(t, i)
+      local row = { {}, {}, {} }
+      for k, j in ipairs(packed()[i]) do
+        for n, x in ipairs(long(t[j])) do
+          table.insert(row[1], x)
+          table.insert(row[2], k)
+          table.insert(row[3], n - 1)
+        end
+      end
+      for k = #row[1] + 1, 5 do
+        row[1][k], row[2][k], row[3][k] = 0, 0, 0
+      end
+      return row
+    end,
+    count = #packed(),
+    calls = function(i) return #packed()[i] end,
+  },
   cache = {
     stores = true,
     make = function(s) return neap.cache(s, 5) end,
@@ -305,6 +410,35 @@ local ADAPTERS = {
     end,
     worker = 1,
     is_eager = true,
+  },
+  ["lengths: computed in a worker"] = {
+    stores = true, -- in the lengths
+    make = function(s)
+      return neap.lengths(s, function(x) return x * 10 end, { workers = 1 })
+    end,
+    item = function(t, i) return t[i] * 10 end,
+    own = function(s)
+      return neap.lengths(s, no_thirty, { workers = 1 })
+    end,
+    worker = 1,
+    is_eager = true,
+  },
+  ["bucket: in order, stacked"] = {
+    make = function(s)
+      return neap.bucket(s, LENGTHS, { batch = { 4, 3, 5 }, seed = false,
+        boundaries = { 1, 2 }, drop_last = true, collate = neap.stack })
+        :map(function(b) return b:totable() end)
+    end,
+    item = function(t, i)
+      local list = {}
+      for k, j in ipairs(({ { 2, 5, 8, 11 }, { 3, 6, 9 },
+        { 1, 4, 7, 10, 12 } })[i]) do
+        list[k] = t[j]
+      end
+      return list
+    end,
+    count = 3,
+    calls = function(i) return ({ 4, 3, 5 })[i] end,
   },
   ["map: of two"] = {
     make = function(s)
@@ -789,6 +923,11 @@ local ENDLESS = {
     item = function(i) return { 3 * i - 2, 3 * i - 1 } end,
   },
   where = { refuse = function(s) return neap.where(s, is_odd) end },
+  lengths = { refuse = function(s) return neap.lengths(s) end },
+  bucket = { refuse = function(s)
+    return neap.bucket(s, { 1 }, { batch = 1 })
+  end },
+  pack = { refuse = function(s) return neap.pack(s, { 1 }, 1) end },
   epoch = same(function() return naturals:epoch(3) end),
   cache = same(function() return naturals:cache(3) end),
   prefetch = same(function() return naturals:prefetch({ workers = 0 }) end),

@@ -35,15 +35,24 @@ local function put(state, j, item, count, outer, source, dtype)
   return state
 end
 
--- A loop over the batch's items, with the source's code as its body.
-local function emit_loop(self, g, i, e, is_guarded, body)
-  local n, j, inner = g:name("n"), g:name("j"), g:name("i")
-  local before = g:name("i") -- the index before the batch's first
+--- Writes the code for how many items batch i of epoch e has.
+-- @treturn string the local with the number
+-- @treturn string an expression: the index in the source of item j, to format
+--   with the local j
+function Batch:emit_members(g, i)
+  local n, before = g:name("n"), g:name("i") -- the index before the first
   g:line("local %s = (%s - 1) * %s", before, i, g:constant(self.stride))
   g:line("local %s = %s(%s, %s - %s)", n, g:own(math.min),
     g:constant(self.k), g:constant(self.source.length), before)
+  return n, before .. " + %s"
+end
+
+-- A loop over the batch's items, with the source's code as its body.
+local function emit_loop(self, g, i, e, is_guarded, body)
+  local n, member = self:emit_members(g, i, e)
+  local j, inner = g:name("j"), g:name("i")
   g:open("for %s = 1, %s do", j, n)
-  g:line("local %s = %s + %s", inner, before, j)
+  g:line("local %s = %s", inner, member:format(j))
   body(n, j, function()
     return is_guarded and g:guarded(self.source, inner, e)
       or g:value(self.source, inner, e)

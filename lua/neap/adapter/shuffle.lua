@@ -10,6 +10,8 @@ local handle = require("neap.sequence.handle")
 
 local Shuffle = class("adapter.shuffle", Index)
 
+Shuffle.draws = true
+
 function Shuffle:tree(source)
   return self.build(lib.C.neap_seq_shuffle, source, self.seed)
 end

@@ -351,7 +351,7 @@ local EACH = {
 local function is_drawn(node)
   if node.epoch then
     return false
-  elseif node.class_name == "shuffle" or node.is_seeded then
+  elseif node.draws or node.is_seeded then
     return true
   end
   for _, source in ipairs(node:inputs()) do

@@ -20,6 +20,7 @@
 --                   read in order
 --   keeps_seeds     joining it with others does not copy it
 --   chooses         an item comes from one of the sources
+--   draws           its order depends on a seed and the epoch
 --   passes_on       its items are its source's
 --   is_timed        reports show its time; not that of index arithmetic
 --   count_at(stage) lets it count its reads there (neap.adapter.monitor)

@@ -218,9 +218,9 @@ local function check_fields(node, k, item)
   end
 end
 
--- A whole number fits a 64-bit dtype as well: small elements of a 64-bit tensor
--- are numbers.
-local function is_held(kind, value)
+--- Whether a dtype holds a number, 64-bit integer or boolean. A whole number
+-- fits a 64-bit dtype as well: small elements of a 64-bit tensor are numbers.
+function stack.is_held(kind, value)
   if type(value) == "boolean" then
     return kind.name == "bool"
   elseif kind.is_float then
@@ -238,7 +238,7 @@ local function note_checked(node, k, item)
   if type(item) == "boolean" and kind.name ~= "bool" then
     value = item and 1 or 0
   end
-  if not is_held(kind, value) then
+  if not stack.is_held(kind, value) then
     raise("item %d is %s%s, which %s does not hold", k, tostring(item),
       at(node.path), kind.name)
   end
@@ -294,11 +294,12 @@ end
 -- @param first
 -- @tparam int count
 -- @param[opt] wanted a dtype, or a table of them by field
+-- @tparam[opt] string path of the items in what messages are about: ".label"
 -- @treturn table a state, whose `leaves` are the tensors of an item: each with
 --  path (".image"), dtype and nbytes of a row
-function stack.begin(first, count, wanted)
+function stack.begin(first, count, wanted, path)
   local state = { leaves = {}, copies = {} }
-  state.root = make_node(first, "", state.leaves, count, wanted, 1)
+  state.root = make_node(first, path or "", state.leaves, count, wanted, 1)
   return state
 end
 

@@ -12,7 +12,7 @@ local N = cases.N
 -- What neap offers besides functions that make sequences.
 local OTHERS = {
   _VERSION = true, errors = true, warnings = true, tensor = true, empty = true,
-  stack = true, keep = true, release = true, each = true,
+  stack = true, pad = true, keep = true, release = true, each = true,
   per_worker = true, loader = true, open = true,
   decode = true, save_image = true, contact_sheet = true,
 }
