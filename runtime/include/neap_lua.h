@@ -285,6 +285,11 @@ const char *neap_listing_group(const neap_listing *listing, int32_t k);
 /* NULL is fine. */
 void neap_listing_close(neap_listing *listing);
 
+/* ---- Checksums ----------------------------------------------------------- */
+
+/* XXH64 of some bytes: a checksum, not a protection. */
+uint64_t neap_hash(const void *data, uint64_t nbytes, uint64_t seed);
+
 /* ---- The worker's side --------------------------------------------------- */
 
 /* For the process that neap_pool_open() starts. */
