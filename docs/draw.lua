@@ -192,6 +192,27 @@ local function add_notes(env)
 end
 
 -- -- The pictures -------------------------------------------------------------
+-- What read(path) makes of a path, at which write(path) puts a file first.
+local function at_path(write, read)
+  local path = os.tmpname()
+  write(path)
+  local s = neap.from(read(path):totable())
+  os.execute("rm -rf " .. path .. "*")
+  return s
+end
+
+function tools.saved(s)
+  return at_path(function(path)
+    neap.save(s, path, { workers = 0 })
+  end, neap.load)
+end
+
+function tools.snapshot_of(s)
+  return at_path(os.remove, function(path)
+    return neap.snapshot(s, path, { workers = 0 })
+  end)
+end
+
 --
 -- Numbers are the lengths of labelled sequences (a1, a2, ...), which come
 -- first; other fields are values that rows use. A row is Lua, or what to show
@@ -213,6 +234,7 @@ local PICTURES = {
     { "neap.files('pets', { labels = 'folder' })    path, label", "pets()" },
   },
   lines = { { "neap.lines('poem.txt')", "lines_of_poem()" } },
+  load = { a = 4, { "neap.load('a.neap')", "saved(a)" } },
 
   map = { a = 3, b = 3, "neap.map(f, a)", "neap.map(f, a, b)" },
   starmap = {
@@ -271,6 +293,12 @@ local PICTURES = {
   cache = {
     a = 3, "s = a:map(load):cache(2)", "{ s[1], s[2], s[1], s[3], s[1], s[2] }",
     { "what load was called for", "loaded" },
+  },
+  save = {
+    a = 3, { "neap.save(a:map(f), 'a.neap')", "saved(a:map(f))" },
+  },
+  snapshot = {
+    a = 3, { "a:map(f):snapshot('snapshots')", "snapshot_of(a:map(f))" },
   },
   prefetch = {
     a = 8, "s = a:map(f)",

@@ -27,12 +27,14 @@ local array = require("neap.tensor.array")
 local suggest = require("neap.base.suggest")
 local traverse = require("neap.base.traverse")
 
-local SOURCES = { "range", "from", "from_iter", "rep", "idx", "files", "lines" }
+local SOURCES = {
+  "range", "from", "from_iter", "rep", "idx", "files", "lines", "load",
+}
 local ADAPTERS = {
   "map", "starmap", "random_map", "zip", "gather", "concat", "interleave",
   "cycle", "switch", "case", "split", "batch", "unbatch", "shuffle", "shard",
   "slice", "window", "mix", "where", "epoch", "cache", "prefetch", "rescue",
-  "retry", "debug", "monitor", "progress",
+  "retry", "debug", "monitor", "progress", "save", "snapshot",
 }
 
 local neap = {

@@ -16,10 +16,10 @@ for word in "$@"; do
   case $word in
   --seconds=*) seconds=${word#*=} ;;
   --long) runs=500000 ;;
-  value | value_lua | blob) names="$names $word" ;;
+  value | value_lua | blob | saved) names="$names $word" ;;
   *)
     echo "tests/fuzz/run.sh: usage: [--seconds=N | --long]" \
-      "[value|value_lua|blob]..." >&2
+      "[value|value_lua|blob|saved]..." >&2
     exit 2 ;;
   esac
 done
@@ -40,10 +40,11 @@ fuzz() {
   target=$1
   shift
   case $target in
-  value) set -- build/fuzz/tests/fuzz_value "$@" ;;
   value_lua)
     set -- build/fuzz/tests/fuzz_lua --script=tests/fuzz/value.lua "$@" ;;
-  blob) set -- build/fuzz/tests/fuzz_lua --script=tests/fuzz/blob.lua "$@" ;;
+  blob)
+    set -- build/fuzz/tests/fuzz_lua --script=tests/fuzz/"$target".lua "$@" ;;
+  *) set -- build/fuzz/tests/fuzz_"$target" "$@" ;;
   esac
   $fixed "$@" -timeout=30 -print_final_stats=1 \
     -seed="${NEAP_TEST_SEED:-0}" 2>&1
@@ -90,7 +91,7 @@ fuzz_for_long() {
   tell $? "$1: the input is in build/fuzz/$1-*"
 }
 
-for name in ${names:-value value_lua blob}; do
+for name in ${names:-value value_lua blob saved}; do
   echo "== $name"
   find_inputs "$name"
   if [ -n "$seconds" ]; then

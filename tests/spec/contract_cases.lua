@@ -71,6 +71,39 @@ local function no_thirty(x)
   return x == 30 and error("no thirty") or x
 end
 
+-- Files that a case reads are there until the tests end.
+local folder
+local cleaner = newproxy(true)
+getmetatable(cleaner).__gc = function()
+  if folder then
+    os.execute("rm -r " .. folder)
+  end
+end
+
+local function path_of(name)
+  if not folder then
+    folder = os.tmpname()
+    os.execute(("rm %s && mkdir %s"):format(folder, folder))
+  end
+  return folder .. "/" .. name
+end
+
+local paths = 0
+
+-- A path that is not there yet.
+local function new_path()
+  paths = paths + 1
+  return path_of("new" .. paths)
+end
+
+local function file_of(name, text)
+  local path = path_of(name)
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+  return path
+end
+
 -- -- Adapters ----------------------------------------------------------------
 --
 -- Each makes a sequence from a sequence of N numbers, and tells item i of it
@@ -272,6 +305,20 @@ local ADAPTERS = {
     make = function(s) return neap.progress(s) end,
     item = function(t, i) return t[i] end,
   },
+  save = {
+    make = function(s)
+      return neap.save(s, new_path(), { workers = 0 })
+    end,
+    item = function(t, i) return t[i] end,
+    is_eager = true,
+  },
+  snapshot = {
+    make = function(s)
+      return neap.snapshot(s, new_path(), { workers = 0 })
+    end,
+    item = function(t, i) return t[i] end,
+    is_eager = true,
+  },
   mix = {
     stores = function(i) return mixed({ N, 4 }, { 3, 1 }, 7)[i][1] == 1 end,
     make = function(s)
@@ -299,6 +346,15 @@ local ADAPTERS = {
       return neap.where(s, no_thirty, { workers = 1 })
     end,
     worker = 1,
+    is_eager = true,
+  },
+  ["save: in workers, packed, in shards"] = {
+    make = function(s)
+      return neap.save(s, new_path(), {
+        workers = 1, shards = 3, compress = true,
+      })
+    end,
+    item = function(t, i) return t[i] end,
     is_eager = true,
   },
   ["map: of two"] = {
@@ -421,27 +477,6 @@ local function idx_of(...)
   return s
 end
 
--- Files that a case reads are there until the tests end.
-local folder
-local cleaner = newproxy(true)
-getmetatable(cleaner).__gc = function()
-  if folder then
-    os.execute("rm -r " .. folder)
-  end
-end
-
-local function file_of(name, text)
-  if not folder then
-    folder = os.tmpname()
-    os.execute(("rm %s && mkdir %s"):format(folder, folder))
-  end
-  local path = folder .. "/" .. name
-  local file = assert(io.open(path, "wb"))
-  file:write(text)
-  file:close()
-  return path
-end
-
 local function tens()
   local t = {}
   for k = 1, N do
@@ -497,6 +532,9 @@ end
 
 local PHOTOS = folder .. "/photo*"
 local LINES = file_of("lines", lines_from(1))
+
+local SAVED = path_of("saved")
+neap.save(tens(), SAVED, { workers = 0 })
 
 local SOURCES = {
   range = {
@@ -597,6 +635,11 @@ local SOURCES = {
     item = function(i) return "line " .. i end,
     shows = "lines(2 files)",
   },
+  load = {
+    make = function() return neap.load(SAVED) end,
+    item = times_ten,
+    shows = ("load(%s: from(table))"):format(SAVED),
+  },
 }
 
 -- -- Endless sequences -------------------------------------------------------
@@ -630,6 +673,7 @@ local ENDLESS = {
   idx = false,
   files = false,
   lines = false,
+  load = false,
 
   map = {
     make = function() return neap.map(times_ten, naturals) end,
@@ -705,6 +749,8 @@ local ENDLESS = {
   epoch = same(function() return naturals:epoch(3) end),
   cache = same(function() return naturals:cache(3) end),
   prefetch = same(function() return naturals:prefetch({ workers = 0 }) end),
+  save = { refuse = function(s) return neap.save(s, "x") end },
+  snapshot = { refuse = function(s) return neap.snapshot(s, "x") end },
   rescue = same(function() return naturals:rescue(error) end),
   retry = same(function() return naturals:retry(2) end),
   debug = same(function() return naturals:debug(nothing) end),
