@@ -10,8 +10,8 @@ cd "$(dirname "$0")" || exit 1
 BUILD="gcc libc6-dev libffi-dev libluajit-5.1-dev make pkg-config premake4
   zlib1g-dev"
 DEMO="dataset-fashion-mnist"
-TEST="clang clang-format cppcheck libclang-rt-dev libcmocka-dev libzstd1
-  lua-argparse lua-busted lua-check luajit spin"
+TEST="clang clang-format cppcheck libclang-rt-dev libcmocka-dev liblmdb0
+  libsqlite3-0 libzstd1 lua-argparse lua-busted lua-check luajit spin"
 
 what=${1:-demo}
 [ $# -eq 0 ] || shift

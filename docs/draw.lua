@@ -23,6 +23,8 @@ package.loaded["neap.base.clock"] = setmetatable({ sleep = sleep }, {
 })
 
 local neap = require("neap")
+local archive = dofile("tests/spec/archive.lua")
+local database = dofile("tests/spec/database.lua")
 
 ffi.cdef([[
   int posix_openpt(int flags);
@@ -213,6 +215,37 @@ function tools.snapshot_of(s)
   end)
 end
 
+function tools.samples()
+  return of_file(function(path)
+    return neap.from(neap.tar(path):map(function(x)
+      return ("%s: jpg, cls"):format(x.__key__)
+    end):totable())
+  end, archive.of({ { "cat.jpg", "-" }, { "cat.cls", "1" },
+    { "dog.jpg", "-" }, { "dog.cls", "2" } }))
+end
+
+function tools.rows()
+  return at_path(function(path)
+    database.sqlite(path, "CREATE TABLE pets(id INTEGER, name TEXT);"
+      .. "INSERT INTO pets VALUES (3, 'cat'), (5, 'dog');")
+  end, function(path)
+    return neap.sqlite(path, "SELECT id, name FROM pets", { key = "id" })
+      :map(function(row) return ("id = %d, name = %s"):format(row.id,
+        row.name) end)
+  end)
+end
+
+function tools.entries()
+  return at_path(function(path)
+    os.remove(path)
+    database.lmdb(path, { { "cat", "one" }, { "dog", "two" } }, true)
+  end, function(path)
+    return neap.lmdb(path):map(function(x)
+      return ("key = %s, value = %s"):format(x.key, x.value)
+    end)
+  end)
+end
+
 --
 -- Numbers are the lengths of labelled sequences (a1, a2, ...), which come
 -- first; other fields are values that rows use. A row is Lua, or what to show
@@ -235,6 +268,12 @@ local PICTURES = {
   },
   lines = { { "neap.lines('poem.txt')", "lines_of_poem()" } },
   load = { a = 4, { "neap.load('a.neap')", "saved(a)" } },
+  tar = { { "neap.tar('pets-{000..099}.tar')", "samples()" } },
+  sqlite = {
+    { "neap.sqlite('pets.db', 'SELECT id, name FROM pets', { key = 'id' })",
+      "rows()" },
+  },
+  lmdb = { { "neap.lmdb('pets.lmdb')", "entries()" } },
 
   map = { a = 3, b = 3, "neap.map(f, a)", "neap.map(f, a, b)" },
   starmap = {

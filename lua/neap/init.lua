@@ -28,7 +28,8 @@ local suggest = require("neap.base.suggest")
 local traverse = require("neap.base.traverse")
 
 local SOURCES = {
-  "range", "from", "from_iter", "rep", "idx", "files", "lines", "load",
+  "range", "from", "from_iter", "rep", "idx", "files", "lines", "load", "tar",
+  "sqlite", "lmdb",
 }
 local ADAPTERS = {
   "map", "starmap", "random_map", "zip", "gather", "concat", "interleave",

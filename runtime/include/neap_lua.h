@@ -284,6 +284,22 @@ int32_t neap_listing_group_count(const neap_listing *listing);
 const char *neap_listing_group(const neap_listing *listing, int32_t k);
 /* NULL is fine. */
 void neap_listing_close(neap_listing *listing);
+/* ---- Tar files ----------------------------------------------------------- */
+
+enum { NEAP_TAR_BLOCK = 512 };
+
+typedef struct neap_tar_header {
+  int64_t size;   /* bytes that follow, without those up to a whole block */
+  int32_t kind;   /* '0': a regular file */
+  char name[260]; /* terminated */
+} neap_tar_header;
+
+/*
+ * Reads the header in a block. Returns NEAP_END for a block of zeros, which
+ * ends a tar file; NEAP_EFORMAT if its checksum or size is wrong.
+ */
+int neap_tar_read(const void *block, neap_tar_header *out);
+
 /* ---- Saved items --------------------------------------------------------- */
 
 /* XXH64 of some bytes: a checksum, not a protection. */

@@ -27,7 +27,7 @@ local measure = require("measure")
 
 local FILES = {
   "numbers", "tensors", "slow", "reads", "counters", "workers", "chains",
-  "memory", "fashion_mnist",
+  "memory", "saved", "tar", "fashion_mnist",
 }
 
 local HEAD = "%-48s %9s %21s %6s  %s\n"

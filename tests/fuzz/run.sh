@@ -16,10 +16,10 @@ for word in "$@"; do
   case $word in
   --seconds=*) seconds=${word#*=} ;;
   --long) runs=500000 ;;
-  value | value_lua | blob | saved) names="$names $word" ;;
+  value | value_lua | blob | saved | tar) names="$names $word" ;;
   *)
     echo "tests/fuzz/run.sh: usage: [--seconds=N | --long]" \
-      "[value|value_lua|blob|saved]..." >&2
+      "[value|value_lua|blob|saved|tar]..." >&2
     exit 2 ;;
   esac
 done
@@ -42,7 +42,7 @@ fuzz() {
   case $target in
   value_lua)
     set -- build/fuzz/tests/fuzz_lua --script=tests/fuzz/value.lua "$@" ;;
-  blob)
+  blob | tar)
     set -- build/fuzz/tests/fuzz_lua --script=tests/fuzz/"$target".lua "$@" ;;
   *) set -- build/fuzz/tests/fuzz_"$target" "$@" ;;
   esac
@@ -91,7 +91,7 @@ fuzz_for_long() {
   tell $? "$1: the input is in build/fuzz/$1-*"
 }
 
-for name in ${names:-value value_lua blob saved}; do
+for name in ${names:-value value_lua blob saved tar}; do
   echo "== $name"
   find_inputs "$name"
   if [ -n "$seconds" ]; then

@@ -7,6 +7,8 @@
 
 local ffi = require("ffi")
 local neap = require("neap")
+local archive = dofile("tests/spec/archive.lua")
+local database = dofile("tests/spec/database.lua")
 local lib = require("neap.base.lib")
 local random = require("neap.base.random")
 
@@ -536,6 +538,35 @@ local LINES = file_of("lines", lines_from(1))
 local SAVED = path_of("saved")
 neap.save(tens(), SAVED, { workers = 0 })
 
+local function samples_from(first, last)
+  local list = {}
+  for i = first, last do
+    list[#list + 1] = { i .. ".txt", "text " .. i }
+  end
+  return archive.of(list)
+end
+
+local TAR = file_of("samples.tar", samples_from(1, N))
+file_of("samples-1.tar", samples_from(1, 5))
+file_of("samples-2.tar", samples_from(6, N))
+
+local SQLITE = path_of("rows.db")
+database.sqlite(SQLITE, "CREATE TABLE t(i INTEGER);")
+for i = 1, N do
+  database.sqlite(SQLITE, ("INSERT INTO t VALUES (%d);"):format(i * 10))
+end
+
+local ENTRIES = {}
+for i = 1, N do
+  ENTRIES[i] = { ("key %02d"):format(i), "value " .. i }
+end
+local LMDB = path_of("entries.mdb")
+database.lmdb(LMDB, ENTRIES, true)
+
+local function sample(i)
+  return { __key__ = tostring(i), txt = "text " .. i }
+end
+
 local SOURCES = {
   range = {
     make = function() return neap.range(N) end,
@@ -640,6 +671,37 @@ local SOURCES = {
     item = times_ten,
     shows = ("load(%s: from(table))"):format(SAVED),
   },
+  tar = {
+    make = function() return neap.tar(TAR) end,
+    item = sample,
+    shows = ("tar(%s)"):format(TAR),
+  },
+  ["tar: of two shards"] = {
+    make = function()
+      return neap.tar(path_of("samples-{1..2}.tar"), { index = true })
+    end,
+    item = sample,
+    shows = "tar(2 shards)",
+  },
+  sqlite = {
+    make = function()
+      return neap.sqlite(SQLITE, "SELECT i FROM t", { key = "i" })
+    end,
+    item = function(i) return { i = i * 10 } end,
+    shows = ("sqlite(%s, SELECT i FROM t)"):format(SQLITE),
+  },
+  ["sqlite: without a key"] = {
+    make = function() return neap.sqlite(SQLITE, "SELECT i FROM t") end,
+    item = function(i) return { i = i * 10 } end,
+    shows = ("sqlite(%s, SELECT i FROM t)"):format(SQLITE),
+  },
+  lmdb = {
+    make = function() return neap.lmdb(LMDB) end,
+    item = function(i)
+      return { key = ENTRIES[i][1], value = ENTRIES[i][2] }
+    end,
+    shows = ("lmdb(%s)"):format(LMDB),
+  },
 }
 
 -- -- Endless sequences -------------------------------------------------------
@@ -674,6 +736,9 @@ local ENDLESS = {
   files = false,
   lines = false,
   load = false,
+  tar = false,
+  sqlite = false,
+  lmdb = false,
 
   map = {
     make = function() return neap.map(times_ten, naturals) end,

@@ -69,7 +69,8 @@ local SOURCES = {
   from_iter = function(n) return neap.from_iter(id, { size = n }) end,
   rep = function(n) return neap.rep(0, n) end,
   -- Of these, the index or the file is read.
-  idx = false, files = false, lines = false, load = false,
+  idx = false, files = false, lines = false, load = false, tar = false,
+  sqlite = false, lmdb = false,
 }
 
 local function collect() -- a node goes a cycle after its handle
