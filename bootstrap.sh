@@ -11,7 +11,8 @@ BUILD="gcc libc6-dev libffi-dev libluajit-5.1-dev make pkg-config premake4
   zlib1g-dev"
 DEMO="dataset-fashion-mnist"
 TEST="clang clang-format cppcheck libclang-rt-dev libcmocka-dev liblmdb0
-  libsqlite3-0 libzstd1 lua-argparse lua-busted lua-check luajit spin"
+  libsndfile1 libspng0 libsqlite3-0 libturbojpeg0 libwebp7 libzstd1
+  lua-argparse lua-busted lua-check lua-cjson luajit python3-numpy spin"
 
 what=${1:-demo}
 [ $# -eq 0 ] || shift

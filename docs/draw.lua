@@ -118,6 +118,43 @@ function tools.lines_of_poem()
   return of_file(neap.lines, "a rose\nis a rose\nis a rose\n")
 end
 
+function tools.table_of_houses()
+  local s = of_file(neap.csv, "rooms,street\n3,Elm\n4,\"Oak, N\"\n")
+  return s:map(function(row)
+    return ("{ rooms = %d, street = '%s' }"):format(row.rooms, row.street)
+  end)
+end
+
+function tools.comments()
+  local s = of_file(neap.jsonl, '{"stars": 5}\n{"stars": 2}\n')
+  return s:map(function(x)
+    return ("{ stars = %d }"):format(x.stars)
+  end)
+end
+
+-- An npy file of three images, 5 by 5; rows of the same numbers without it.
+local function pixels_of_images()
+  return (IMAGES:gsub(".", { ["#"] = "\255", ["."] = "\0" }))
+end
+
+function tools.npy_of_images()
+  local header = "{'descr': '|u1', 'fortran_order': False, "
+    .. "'shape': (3, 5, 5), }"
+  header = header .. (" "):rep(117 - #header) .. "\n"
+  return of_file(neap.npy, "\147NUMPY\1\0\118\0" .. header
+    .. pixels_of_images())
+end
+
+function tools.of_arrays(labels)
+  return neap.map(function(label)
+    return ("{ image = tensor u8 5x5, label = %d }"):format(label)
+  end, labels)
+end
+
+function tools.raw_of_images()
+  return of_file(neap.raw, pixels_of_images(), "u8", { 5, 5 })
+end
+
 local function first_items(s, n)
   local list = {}
   for i, x in s:each() do
@@ -266,6 +303,13 @@ local PICTURES = {
   files = {
     { "neap.files('pets', { labels = 'folder' })    path, label", "pets()" },
   },
+  csv = { { "neap.csv('houses.csv')", "table_of_houses()" } },
+  jsonl = { { "neap.jsonl('comments.jsonl')", "comments()" } },
+  npy = { { "neap.npy('images.npy')", "npy_of_images()" } },
+  npz = {
+    { "neap.npz('train.npz')", "of_arrays({ 1, 7, 4 })" },
+  },
+  raw = { { "neap.raw('images.bin', 'u8', { 5, 5 })", "raw_of_images()" } },
   lines = { { "neap.lines('poem.txt')", "lines_of_poem()" } },
   load = { a = 4, { "neap.load('a.neap')", "saved(a)" } },
   tar = { { "neap.tar('pets-{000..099}.tar')", "samples()" } },
@@ -348,6 +392,9 @@ local PICTURES = {
 
   rescue = {
     a = 4, "a:map(decode)", "a:map(decode):rescue(blank)",
+  },
+  skip = {
+    a = 4, "a:map(decode)", "a:map(decode):skip():batch(2)",
   },
   retry = {
     a = 3, "a:map(flaky):retry(1)", { "what flaky was called for", "tried" },

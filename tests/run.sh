@@ -203,7 +203,7 @@ for config in $configs; do
       continue
     fi
     build fuzz fuzzers || continue
-    for name in value value_lua blob saved tar; do
+    for name in value value_lua blob npy csv saved tar; do
       part "fuzz $name" tests/fuzz/run.sh $long "$name"
     done ;;
   esac

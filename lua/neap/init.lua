@@ -26,21 +26,28 @@ local handle = require("neap.sequence.handle")
 local array = require("neap.tensor.array")
 local suggest = require("neap.base.suggest")
 local traverse = require("neap.base.traverse")
+local warnings = require("neap.base.warnings")
 
 local SOURCES = {
-  "range", "from", "from_iter", "rep", "idx", "files", "lines", "load", "tar",
-  "sqlite", "lmdb",
+  "range", "from", "from_iter", "rep", "idx", "files", "lines",
+  "csv", "jsonl", "npy", "npz", "raw", "load", "tar", "sqlite", "lmdb",
 }
 local ADAPTERS = {
   "map", "starmap", "random_map", "zip", "gather", "concat", "interleave",
   "cycle", "switch", "case", "split", "batch", "unbatch", "shuffle", "shard",
   "slice", "window", "mix", "where", "epoch", "cache", "prefetch", "rescue",
-  "retry", "debug", "monitor", "progress", "save", "snapshot",
+  "skip", "retry", "debug", "monitor", "progress", "save", "snapshot",
 }
+
+-- Files of the room codec, whose descriptors are those of sources: functions in
+-- neap.decode, and in neap.
+local DECODERS = { "image", "audio", "json", "npy", "gzip", "zstd" }
+local ENCODERS = { "save_image", "contact_sheet" }
 
 local neap = {
   _VERSION = "neap " .. require("neap.base.version"),
   errors = errors.mode,
+  warnings = warnings.set,
   tensor = array.new,
   empty = array.empty,
   stack = require("neap.tensor.stack"),
@@ -73,6 +80,27 @@ for _, name in ipairs(ADAPTERS) do
   end
 end
 
+-- A codec's function, of up to three arguments, by the name that users know.
+-- The first call loads its file: most processes need none of these files.
+local function codec(name, known_as)
+  local make
+  return function(a, b, c)
+    if not make then
+      make = require("neap.codec." .. name).make
+      check.register(known_as, make)
+    end
+    return make(a, b, c)
+  end
+end
+
+neap.decode = traverse.copy(require("neap.codec.limits"))
+for _, name in ipairs(DECODERS) do
+  neap.decode[name] = codec(name, "decode." .. name)
+end
+for _, name in ipairs(ENCODERS) do
+  neap[name] = codec(name, name)
+end
+
 -- A script of a plain LuaJIT. (`neap` has done so for its own; workers have no
 -- script.)
 if type(arg) == "table" and type(arg[0]) == "string" then
@@ -87,9 +115,10 @@ neap.each = handle.each
 check.register("each", neap.each)
 
 -- For a name that is not there; to look whether it is, use rawget().
-local function raise_unknown(_, name)
-  check.raise(("neap has no function '%s'"):format(tostring(name)),
-    suggest(tostring(name), neap))
+local function raise_unknown(of, name)
+  check.raise(("%s has no function '%s'"):format(of == neap and "neap"
+    or "neap.decode", tostring(name)), suggest(tostring(name), of))
 end
 
+setmetatable(neap.decode, { __index = raise_unknown })
 return setmetatable(neap, { __index = raise_unknown })

@@ -7,11 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void append_meaning(neap_error *error, int system) {
-  const size_t used = strlen(error->text);
-  char buffer[128];
+/* Adds what an errno means to the message, before its line "help: ...". */
+static void add_meaning(neap_error *error, int system) {
+  const char *help = strstr(error->text, "\nhelp: ");
+  const size_t used =
+      help != NULL ? (size_t)(help - error->text) : strlen(error->text);
+  char buffer[128], rest[sizeof error->text];
   const char *meaning = strerror_r(system, buffer, sizeof buffer);
-  snprintf(error->text + used, sizeof error->text - used, ": %s", meaning);
+  snprintf(rest, sizeof rest, "%s", help != NULL ? help : "");
+  snprintf(error->text + used, sizeof error->text - used, ": %s%s", meaning,
+           rest);
 }
 
 int neap__error_set(neap_error *error, int status, int system,
@@ -23,7 +28,7 @@ int neap__error_set(neap_error *error, int status, int system,
   va_start(arguments, format);
   vsnprintf(error->text, sizeof error->text, format, arguments);
   va_end(arguments);
-  if (system != 0) append_meaning(error, system);
+  if (system != 0) add_meaning(error, system);
   return status;
 }
 

@@ -203,7 +203,9 @@ enum {
   NEAP_WORKERS_MAX = 512,
   NEAP_SLOT_BITS_MIN = 16, /* slot_bytes is 2^16 to 2^46 */
   NEAP_SLOT_BITS_MAX = 46,
-  NEAP_EXIT_MEMORY = 112 /* exit status of a worker that found no memory */
+  NEAP_SLOT_BITS = 30,       /* of slots whose size is not given */
+  NEAP_SLOT_BITS_LEAST = 22, /* of these where address space is short */
+  NEAP_EXIT_MEMORY = 112     /* exit status of a worker that found no memory */
 };
 
 /* Cores that this process may use, by its affinity and its cgroup's quota. */
@@ -234,7 +236,10 @@ typedef struct neap_pool_options {
   int32_t span;          /* unordered: most items from the oldest one not yet
                             delivered to the newest; 0: any number */
   int32_t heap_fd;       /* shared tensors, or -1 */
-  uint64_t slot_bytes;   /* address space of a slot */
+  int32_t stages;        /* whose time each worker reports; 0: none */
+  uint64_t slot_bytes;   /* address space of a slot; 0: 2^NEAP_SLOT_BITS, or
+                            less, to 2^NEAP_SLOT_BITS_LEAST, where address space
+                            is short: then half of what is free stays free */
   int64_t timeout_ns;    /* that one item may take; 0: any time */
   uint64_t memory_bytes; /* that a worker may allocate; 0: any number */
 } neap_pool_options;
@@ -304,10 +309,15 @@ typedef struct neap_pool_stats {
   int64_t busy_ns;          /* computing, over all workers */
   int64_t idle_ns;          /* waiting for work, over all workers */
   int64_t consumer_wait_ns; /* neap_pool_next and _get waiting */
+  int64_t consumer_ns;      /* since the first read, without the time from the
+                               end of an iteration to the next read */
+  int64_t first_ns;         /* of these until the first run came */
   int64_t restarts;         /* workers replaced */
   int64_t retries;          /* runs opened again after a death */
   int32_t workers;
   int32_t held;
+  int32_t slots;       /* of the pool; 0 for a worker */
+  uint64_t slot_bytes; /* address space of each */
 } neap_pool_stats;
 
 void neap_pool_read_stats(const neap_pool *pool, neap_pool_stats *out);

@@ -81,6 +81,43 @@ int64_t neap_seq_slide(neap_window *window, int64_t epoch, int64_t index,
 int64_t neap_seq_stride(neap_stretch *stretch, int64_t epoch, int64_t index,
                         int32_t *leaf);
 
+/* ---- Images -------------------------------------------------------------- */
+
+/* What is done with an image of another shape than the result's. */
+enum { NEAP_FIT_CROP, NEAP_FIT_PAD, NEAP_FIT_STRETCH };
+
+/* Decoded pixels, and what becomes of them. */
+typedef struct neap_image {
+  const uint8_t *pixels; /* rows without gaps, of bytes */
+  int64_t height;
+  int64_t width;
+  int32_t channels;    /* of the pixels: 1, 3 or 4 */
+  int32_t orientation; /* of the pixels, as EXIF counts: 1 to 8 */
+  int32_t fit;         /* NEAP_FIT_ */
+  int32_t is_planar;   /* the result is {channels, height, width} */
+  float region[4];     /* what is wanted of the upright image, in parts of its
+                          size: top, left, height, width; all: 0, 0, 1, 1 */
+  float scale[4];      /* a result is a sample times scale plus offset */
+  float offset[4];
+  float pad; /* the sample around an image that does not fill the result */
+} neap_image;
+
+/*
+ * Fills a tensor of shape {height, width, channels} or {channels, height,
+ * width} with the image: upright, resized (bilinear, antialiased where it
+ * shrinks), scaled and converted. The tensor has the image's channels, or 1
+ * for the brightness of 3; it is contiguous. Bytes are rounded and saturate.
+ *
+ * Returns: NEAP_OK; NEAP_EINVAL if the two do not fit; NEAP_EMEMORY.
+ */
+int neap_image_fit(const neap_image *image, const neap_tensor *to,
+                   neap_error *error);
+/*
+ * Turns `count` pixels of four bytes, CMYK as Adobe inverts it, into pixels of
+ * three, in place.
+ */
+void neap_image_from_cmyk(uint8_t *pixels, int64_t count);
+
 /* ---- Writing items ------------------------------------------------------- */
 
 /*
@@ -106,6 +143,10 @@ typedef struct neap_writer {
   uint64_t used;     /* of the slot, from its start */
   uint64_t limit;    /* of `used`: some bytes are reserved for failures */
   uint64_t item;     /* `used` when the last item ended */
+  uint64_t undone;   /* `used` at most before it was undone, or 0 */
+  double allocated; /* bytes of tensors since the last item ended: allocated, */
+  double delivered; /* put, */
+  double in_place;  /* and put without a copy */
 } neap_writer;
 
 /* Begins a run of `count` items. The slot is aligned to 64 bytes. */
@@ -179,8 +220,7 @@ int neap_file_read(const neap_file *file, int64_t offset, void *to,
 /* NULL is fine. */
 void neap_file_close(neap_file *file);
 
-/* ---- Files of records: text, CSV ------------------------------------------
- */
+/* ---- Files of records ---------------------------------------------------- */
 
 /*
  * One pass over the text of a file, plain or gzipped, that finds where records
@@ -251,6 +291,58 @@ int neap_gzip_read(neap_gzip *gzip, int64_t offset, void *to, int64_t nbytes,
 /* NULL is fine. */
 void neap_gzip_close(neap_gzip *gzip);
 
+/* ---- CSV ----------------------------------------------------------------- */
+
+/* A field: its bytes, without the quotes around it. */
+typedef struct neap_csv_text {
+  const uint8_t *start;
+  int64_t nbytes;
+  int32_t is_quoted;
+  int32_t has_pairs; /* of quotes, each of which stands for one */
+} neap_csv_text;
+
+enum { NEAP_CSV_TEXT = 255 }; /* the code of a column of neap_csv_text */
+
+/*
+ * A column: its dtype as in neap_tensor, where its elements go, one for each
+ * row, and what stands for a missing one. Without has_missing that is NaN, or
+ * an error in a column of integers or booleans.
+ */
+typedef struct neap_csv_column {
+  const char *name;
+  void *data;
+  double missing;
+  int32_t has_missing;
+  int32_t code;
+  int32_t bits;
+} neap_csv_column;
+
+typedef struct neap_csv {
+  const char *path; /* for messages */
+  neap_csv_column *columns;
+  const int32_t *column_of; /* of each field: number of its column, or -1 */
+  int32_t field_count;      /* of each record */
+  int32_t delimiter;
+  int32_t quote; /* -1: none */
+} neap_csv;
+
+/*
+ * Parses `rows` whole records in memory. `first`: the number of the first one,
+ * from 1, for messages. Blank lines between them are skipped.
+ *
+ * Threads: any number at a time, on columns of their own.
+ * Returns: NEAP_OK; NEAP_EFORMAT, whose text names row and column.
+ */
+int neap_csv_parse(const neap_csv *csv, const uint8_t *text, int64_t nbytes,
+                   int64_t first, int64_t rows, neap_error *error);
+/*
+ * Takes a record apart; *count fields, of which `room` are written at most.
+ * Of `csv` only path, delimiter and quote are used.
+ */
+int neap_csv_split(const neap_csv *csv, const uint8_t *text, int64_t nbytes,
+                   int64_t row, neap_csv_text *fields, int32_t room,
+                   int32_t *count, neap_error *error);
+
 /* ---- Folders ------------------------------------------------------------- */
 
 /*
@@ -284,6 +376,66 @@ int32_t neap_listing_group_count(const neap_listing *listing);
 const char *neap_listing_group(const neap_listing *listing, int32_t k);
 /* NULL is fine. */
 void neap_listing_close(neap_listing *listing);
+/* ---- Where the time goes ------------------------------------------------- */
+
+/*
+ * What is known of a stage: calls, and nanoseconds without those of the stages
+ * below it. Of a monitor: all its reads, and their time. Stage 0 is what
+ * surrounds the chain, and its calls are the items that were timed.
+ */
+typedef struct neap_stage {
+  int64_t calls;
+  int64_t busy_ns;
+} neap_stage;
+
+/*
+ * Times the stages of a chain, for some of its items. Threads: one at a time.
+ */
+typedef struct neap_stopwatch {
+  neap_stage *stages;
+  int64_t opened_ns;
+  int64_t began_ns; /* the item */
+  int64_t since_ns; /* the last change */
+  int64_t timed_items;
+  int64_t timed_ns; /* that these took */
+  int64_t items;    /* up to the last one that was timed */
+  int64_t pause;    /* from there to the next one */
+  uint64_t random;
+  int32_t stage;   /* that runs now */
+  int32_t changes; /* since the item began */
+} neap_stopwatch;
+
+/* The caller owns the stages, zero-filled. */
+void neap_stopwatch_open(neap_stopwatch *watch, neap_stage *stages);
+/*
+ * An item begins, or ends. Stop returns which one is to be timed next: 1 for
+ * the next one, and so on. It chooses such that timing costs less than one part
+ * in a hundred of the time since the opening.
+ */
+void neap_stopwatch_start(neap_stopwatch *watch);
+double neap_stopwatch_stop(neap_stopwatch *watch);
+/* A stage begins; returns the one that ran until now. */
+int32_t neap_stopwatch_enter(neap_stopwatch *watch, int32_t stage);
+/* It ends, and `stage` runs on. */
+void neap_stopwatch_leave(neap_stopwatch *watch, int32_t stage);
+
+/* Adds up what all workers of a pool report of a stage. 0 if there is none. */
+void neap_pool_read_stage(const neap_pool *pool, int32_t stage,
+                          neap_stage *out);
+
+/* ---- Warnings ------------------------------------------------------------ */
+
+/*
+ * What the workers of a pool warn of: each once, whichever worker it is.
+ */
+enum { NEAP_WARN_RANDOM, NEAP_WARN_TABLE, NEAP_WARN_TENSOR, NEAP_WARNINGS };
+enum { NEAP_WARNING_BYTES = 512 }; /* of a text, its end included */
+
+/*
+ * Takes a warning that the host has not taken yet. Returns 1, or 0 if there is
+ * none. `text` has room for NEAP_WARNING_BYTES.
+ */
+int neap_pool_take_warning(neap_pool *pool, char *text);
 /* ---- Tar files ----------------------------------------------------------- */
 
 enum { NEAP_TAR_BLOCK = 512 };
@@ -418,7 +570,7 @@ typedef struct neap_worker neap_worker;
 
 /*
  * A run to compute, and the slot to write it to. Zero-filled before its first
- * use, then reused; the fields below `progress` are internal.
+ * use, then reused; the fields below `undone` are internal.
  */
 typedef struct neap_task {
   int64_t epoch;
@@ -429,6 +581,7 @@ typedef struct neap_task {
   uint64_t bytes;    /* that may be written */
   int32_t *progress; /* write the number of the item here, from 0 in the run,
                         before it is computed: timeouts are measured by it */
+  uint64_t undone;   /* bytes that were written, though not used; or 0 */
   uint64_t ticket;
   int64_t began_ns;
   int32_t entry;
@@ -455,6 +608,15 @@ uint64_t neap_worker_memory(const neap_worker *worker);
 /* This worker's number, 0-based; the descriptor of shared tensors, or -1. */
 int32_t neap_worker_number(const neap_worker *worker);
 int32_t neap_worker_heap_fd(const neap_worker *worker);
+/*
+ * Private memory for tensors that no item delivers: NEAP_SCRATCH_BYTES of
+ * addresses, aligned to a page, that neap_worker_limit() does not count. NULL
+ * if the system has not given them.
+ */
+enum { NEAP_SCRATCH_BYTES = 64 << 20 };
+void *neap_worker_scratch(const neap_worker *worker);
+/* What this worker reports of the chain's stages: neap_pool_options.stages. */
+neap_stage *neap_worker_stages(const neap_worker *worker);
 /* Tells the host that the worker can work, or (text) why it cannot. */
 int neap_worker_ready(neap_worker *worker, const char *text, neap_error *error);
 /* Whether this process attached. A child that the user's code forked must not
@@ -465,6 +627,8 @@ int neap_worker_is_ours(const neap_worker *worker);
  * slot may have another owner by now. Call it before results are written.
  */
 void neap_worker_confirm(const neap_worker *worker);
+/* Warns the host, unless a worker of this pool has done so already. */
+void neap_worker_warn(neap_worker *worker, uint32_t which, const char *text);
 /* Waits for the next run; NEAP_END when the host stops the workers. */
 int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error);
 /* Publishes the task's slot, of which `used` bytes are written. */

@@ -30,11 +30,14 @@ static int check_options(const neap_pool_options *options, neap_error *error) {
     what = "retries must be 0 or more";
   else if (options->timeout_ns < 0)
     what = "timeout_ns must be 0 or more";
+  else if (options->stages < 0 || options->stages > NEAP__STAGES_MAX)
+    what = "stages must be 0 to 1024";
   else if (options->span < 0)
     what = "span must be 0 or more";
-  else if (options->slot_bytes < 1ull << NEAP_SLOT_BITS_MIN ||
-           options->slot_bytes > 1ull << NEAP_SLOT_BITS_MAX)
-    what = "slot_bytes must be 2^16 to 2^46";
+  else if (options->slot_bytes != 0 &&
+           (options->slot_bytes < 1ull << NEAP_SLOT_BITS_MIN ||
+            options->slot_bytes > 1ull << NEAP_SLOT_BITS_MAX))
+    what = "slot_bytes must be 2^16 to 2^46, or 0";
   else if (options->length < NEAP_ENDLESS)
     what = "length must be 0 or more, or NEAP_ENDLESS";
   else if (options->chain_bytes > 1ull << 40)
@@ -52,16 +55,44 @@ static int no_memory(neap_error *error) {
                          "cannot open a pool: memory is short");
 }
 
-static int open_slots(neap_pool *pool, uint32_t slots, neap_error *error) {
-  const uint64_t slot_bytes = pool->buffer.slot_bytes;
-  const int rc = neap__segment_open(&pool->buffer.segment, "neap-slots",
-                                    slots * slot_bytes, error);
+static int try_slots(neap_pool *pool, uint32_t slots, uint64_t slot_bytes,
+                     neap_error *error) {
+  pool->buffer.slot_bytes = slot_bytes;
+  return neap__segment_open(&pool->buffer.segment, "neap-slots",
+                            slots * slot_bytes, error);
+}
+
+/*
+ * Opens slots of a default size. Where that fails, it finds by halving what
+ * twice the slots fit, so that the process keeps as much address space.
+ */
+static int open_default_slots(neap_pool *pool, uint32_t slots,
+                              neap_error *error) {
+  int bits = NEAP_SLOT_BITS;
+  int rc = try_slots(pool, slots, 1ull << bits, error);
+  while (rc == NEAP_EMEMORY && bits > NEAP_SLOT_BITS_LEAST) {
+    rc = try_slots(pool, 2 * slots, 1ull << --bits, error);
+    if (rc != NEAP_OK) continue;
+    neap__segment_close(&pool->buffer.segment);
+    return try_slots(pool, slots, 1ull << bits, error);
+  }
+  return rc;
+}
+
+static int open_slots(neap_pool *pool, uint32_t slots, uint64_t wanted,
+                      neap_error *error) {
+  const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+  const int rc =
+      wanted == 0
+          ? open_default_slots(pool, slots, error)
+          : try_slots(pool, slots, (wanted + page - 1) / page * page, error);
   if (rc != NEAP_EMEMORY) return rc;
   return neap__error_set(
       error, NEAP_EMEMORY, error == NULL ? 0 : error->system,
-      "cannot reserve %u slots of slot_bytes = %llu: a smaller slot_bytes or "
-      "buffered may fit",
-      slots, (unsigned long long)slot_bytes);
+      "cannot reserve %u slots of %llu bytes of address space\n"
+      "help: raise the limit (ulimit -v), or set %sbuffered or workers lower",
+      slots, (unsigned long long)pool->buffer.slot_bytes,
+      wanted == 0 ? "" : "slot_bytes, ");
 }
 
 static int open_memory(neap_pool *pool, const neap_pool_options *options,
@@ -73,17 +104,22 @@ static int open_memory(neap_pool *pool, const neap_pool_options *options,
       (c->buffered + chunk - 1) / chunk, 1, NEAP__ENTRIES_MAX);
   const int32_t held_max = neap__clamp(entries, HELD_MIN, NEAP__ENTRIES_MAX);
   const uint32_t slots = entries + workers + (uint32_t)held_max;
-  const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-  const uint64_t slot_bytes = (options->slot_bytes + page - 1) / page * page;
-  pool->buffer.slot_bytes = slot_bytes;
   pool->lender.held_max = held_max;
 
-  int rc = neap__segment_open(
-      &pool->control, "neap-control",
-      neap__ring_bytes(workers, entries, slots, options->chain_bytes), error);
+  int rc = open_slots(pool, slots, options->slot_bytes, error);
   if (rc != NEAP_OK) return rc;
-  neap__ring_format(pool->control.base, workers, entries, slots, slot_bytes,
-                    options->chain_bytes);
+  const neap__counts counts = {
+      .workers = workers,
+      .entries = entries,
+      .slots = slots,
+      .stages = (uint32_t)options->stages,
+      .slot_bytes = pool->buffer.slot_bytes,
+      .chain_bytes = options->chain_bytes,
+  };
+  rc = neap__segment_open(&pool->control, "neap-control",
+                          neap__ring_bytes(&counts), error);
+  if (rc != NEAP_OK) return rc;
+  neap__ring_format(pool->control.base, &counts);
   rc = neap__ring_attach(&pool->ring, pool->control.base, pool->control.bytes,
                          error);
   if (rc != NEAP_OK) return rc;
@@ -93,7 +129,7 @@ static int open_memory(neap_pool *pool, const neap_pool_options *options,
   if (options->chain_bytes > 0)
     memcpy(pool->control.base + pool->ring.control->chain_offset,
            options->chain, options->chain_bytes);
-  return open_slots(pool, slots, error);
+  return NEAP_OK;
 }
 
 /* Copies a descriptor above the numbers that a worker inherits. */

@@ -26,8 +26,9 @@ struct neap_pool {
   neap__lender lender;
   neap__consumer consumer;
   neap__supervisor supervisor;
-  neap__origin origin; /* the process that opened it */
-  bool is_closed;      /* only the lender and the buffer are left */
+  neap__origin origin;     /* the process that opened it */
+  uint32_t warnings_taken; /* bit k: NEAP_WARN_... k */
+  bool is_closed;          /* only the lender and the buffer are left */
 };
 
 #endif

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -39,6 +40,7 @@ struct neap_worker {
   neap__ring ring;
   neap__filler filler;
   int heap_fd;
+  void *scratch;
   neap__origin origin;
   bool has_stderr; /* its own, no longer the host's pipe */
 };
@@ -161,6 +163,12 @@ void neap_worker_confirm(const neap_worker *worker) {
   if (!neap_worker_is_ours(worker)) _exit(1);
 }
 
+static void *reserve_scratch(void) {
+  void *base = mmap(NULL, NEAP_SCRATCH_BYTES, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return base == MAP_FAILED ? NULL : base;
+}
+
 int neap_worker_attach(neap_worker **out, neap_error *error) {
   *out = NULL;
   int rc = neap_worker_check(error);
@@ -184,6 +192,7 @@ int neap_worker_attach(neap_worker **out, neap_error *error) {
   if ((rc = neap__ring_attach(&worker->ring, worker->control.base,
                               worker->control.bytes, error)) != NEAP_OK)
     goto fail;
+  worker->scratch = reserve_scratch();
   worker->buffer.slot_bytes = worker->ring.control->slot_bytes;
   if (worker->filler.number >= worker->ring.worker_count ||
       worker->buffer.segment.bytes / worker->ring.slot_count <
@@ -242,6 +251,14 @@ int32_t neap_worker_heap_fd(const neap_worker *worker) {
   return worker->heap_fd;
 }
 
+void *neap_worker_scratch(const neap_worker *worker) {
+  return worker->scratch;
+}
+
+neap_stage *neap_worker_stages(const neap_worker *worker) {
+  return neap__ring_stages(&worker->ring, worker->filler.number);
+}
+
 int neap_worker_ready(neap_worker *worker, const char *text,
                       neap_error *error) {
   neap_worker_confirm(worker);
@@ -249,6 +266,15 @@ int neap_worker_ready(neap_worker *worker, const char *text,
                               : say(NEAP__SAYS_WHY_NOT, text, error);
   FAULT("ready");
   return rc;
+}
+
+void neap_worker_warn(neap_worker *worker, uint32_t which, const char *text) {
+  NEAP_ASSERT(which < NEAP_WARNINGS);
+  neap__control *control = worker->ring.control;
+  const uint32_t bit = 1u << which;
+  if ((atomic_fetch_or(&control->warned, bit) & bit) != 0) return;
+  snprintf(control->warning[which], NEAP_WARNING_BYTES, "%s", text);
+  atomic_fetch_or(&control->warnings, bit);
 }
 
 int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error) {

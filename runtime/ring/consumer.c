@@ -346,16 +346,39 @@ static int check_read(const neap__consumer *c, neap_error *error) {
       c->lender->held_max);
 }
 
+static void begin(neap__consumer *c) {
+  if (c->began_ns == 0) c->began_ns = neap__now_ns();
+}
+
+static void note_first(neap__consumer *c) {
+  if (c->first_ns == 0) c->first_ns = neap__consumer_elapsed(c);
+}
+
+static void end(neap__consumer *c) {
+  c->spent_ns = neap__consumer_elapsed(c);
+  c->began_ns = 0;
+}
+
+int64_t neap__consumer_elapsed(const neap__consumer *c) {
+  return c->began_ns == 0 ? c->spent_ns
+                          : c->spent_ns + neap__now_ns() - c->began_ns;
+}
+
 int neap__consumer_next(neap__consumer *c, neap_run *run, neap_error *error) {
   *run = (neap_run){.slot = -1};
   int rc = check_read(c, error);
   if (rc != NEAP_OK) return rc;
+  begin(c);
   ask_ahead(c);
-  if (c->busy == 0) return NEAP_END;
+  if (c->busy == 0) {
+    end(c);
+    return NEAP_END;
+  }
   uint32_t entry;
   const uint32_t awaited = c->is_ordered ? c->head : NEAP__ANY_ENTRY;
   rc = deliver(c, awaited, &entry, run, error);
   if (rc != NEAP_OK) return rc;
+  note_first(c);
   const int32_t delivered = run->count + c->asked[entry].skip;
   c->ahead -= delivered;
   go_on(c, entry, delivered);
@@ -374,12 +397,16 @@ int neap__consumer_get(neap__consumer *c, int64_t epoch, int64_t index,
     return neap__error_set(error, NEAP_EINVAL, 0,
                            "cannot read: index %lld is out of range",
                            (long long)index);
+  begin(c);
   const uint32_t aside = c->ring->entry_count;
   uint32_t entry;
   ask(c, aside, epoch, index, 1, 0);
   neap__ring_wake_workers(c->ring, 1);
   rc = deliver(c, aside, &entry, run, error);
-  if (rc != NEAP_OK) neap__ring_cancel(c->ring, aside);
+  if (rc != NEAP_OK)
+    neap__ring_cancel(c->ring, aside);
+  else
+    note_first(c);
   move(c, aside, NEAP__UNASKED);
   return rc;
 }

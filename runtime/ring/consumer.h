@@ -82,6 +82,9 @@ typedef struct neap__consumer {
   double item_ns, item_bytes; /* running means; 0: nothing measured yet */
   int32_t run_items;          /* the length of the next run */
   int64_t wait_ns;
+  int64_t spent_ns; /* in iterations that have ended */
+  int64_t first_ns; /* waiting for the first run; 0: it has not come */
+  int64_t began_ns; /* the first read since the last one ended; 0: none */
 } neap__consumer;
 
 static inline int32_t neap__clamp(int64_t value, int64_t low, int64_t high) {
@@ -98,6 +101,8 @@ int neap__consumer_get(neap__consumer *consumer, int64_t epoch, int64_t index,
                        neap_run *run, neap_error *error);
 int neap__consumer_seek(neap__consumer *consumer, int64_t epoch, int64_t index,
                         neap_error *error);
+/* neap_pool_stats.consumer_ns */
+int64_t neap__consumer_elapsed(const neap__consumer *consumer);
 void neap__consumer_shorten(neap__consumer *consumer, int64_t length);
 
 #endif

@@ -44,6 +44,7 @@ int neap__filler_claim(neap__filler *filler, neap_task *task, int64_t now_ns,
   task->entry = neap__ring_claim(filler->ring, filler->number,
                                  (uint32_t)task->slot, task, &task->ticket);
   if (task->entry < 0) return NEAP_AGAIN;
+  task->undone = 0;
   if (task->count < 1 || task->count > NEAP_RUN_MAX)
     return neap__error_set(error, NEAP_EDAMAGED, 0,
                            "cannot work: a run cannot have %d items",
@@ -84,8 +85,9 @@ void neap__filler_publish(neap__filler *filler, neap_task *task,
   const int64_t now_ns = neap__now_ns(), cost_ns = now_ns - task->began_ns;
   atomic_store_explicit(&slot->used, used, memory_order_relaxed);
   atomic_store_explicit(&slot->cost_ns, cost_ns, memory_order_relaxed);
-  if (used > atomic_load_explicit(&slot->touched, memory_order_relaxed))
-    atomic_store_explicit(&slot->touched, used, memory_order_relaxed);
+  const uint64_t touched = used > task->undone ? used : task->undone;
+  if (touched > atomic_load_explicit(&slot->touched, memory_order_relaxed))
+    atomic_store_explicit(&slot->touched, touched, memory_order_relaxed);
   add(&record->items, task->count);
   add(&record->runs, 1);
   add(&record->bytes, (int64_t)used);

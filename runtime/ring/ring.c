@@ -31,43 +31,51 @@ static uint64_t align_up(uint64_t bytes) {
 }
 
 typedef struct layout {
-  uint64_t records, entries, slots, chain, end;
+  uint64_t records, stages, entries, slots, chain, end;
 } layout;
 
-static layout lay_out(uint32_t workers, uint32_t entries, uint32_t slots,
-                      uint64_t chain_bytes) {
+/* Of one worker, on cache lines of its own. */
+static uint64_t stages_bytes(uint32_t stages) {
+  return align_up(stages * sizeof(neap_stage));
+}
+
+static layout lay_out(const neap__counts *n) {
   layout at;
   at.records = align_up(sizeof(neap__control));
-  at.entries = at.records + align_up(workers * sizeof(neap__worker_record));
-  at.slots = at.entries + align_up((entries + 1) * sizeof(neap__entry));
-  at.chain = at.slots + align_up(slots * sizeof(neap__slot));
-  at.end = at.chain + align_up(chain_bytes);
+  at.stages = at.records + align_up(n->workers * sizeof(neap__worker_record));
+  at.entries = at.stages + n->workers * stages_bytes(n->stages);
+  at.slots = at.entries + align_up((n->entries + 1) * sizeof(neap__entry));
+  at.chain = at.slots + align_up(n->slots * sizeof(neap__slot));
+  at.end = at.chain + align_up(n->chain_bytes);
   return at;
 }
 
-uint64_t neap__ring_bytes(uint32_t workers, uint32_t entries, uint32_t slots,
-                          uint64_t chain_bytes) {
-  return lay_out(workers, entries, slots, chain_bytes).end;
+uint64_t neap__ring_bytes(const neap__counts *counts) {
+  return lay_out(counts).end;
 }
 
-void neap__ring_format(void *base, uint32_t workers, uint32_t entries,
-                       uint32_t slots, uint64_t slot_bytes,
-                       uint64_t chain_bytes) {
-  const layout at = lay_out(workers, entries, slots, chain_bytes);
+void neap__ring_format(void *base, const neap__counts *counts) {
+  const layout at = lay_out(counts);
   neap__control *control = base;
   control->magic = MAGIC;
   control->layout = LAYOUT;
-  control->worker_count = workers;
-  control->entry_count = entries;
-  control->slot_count = slots;
-  control->slot_bytes = slot_bytes;
+  control->worker_count = counts->workers;
+  control->entry_count = counts->entries;
+  control->slot_count = counts->slots;
+  control->stage_count = counts->stages;
+  control->slot_bytes = counts->slot_bytes;
   control->chain_offset = at.chain;
-  control->chain_bytes = chain_bytes;
+  control->chain_bytes = counts->chain_bytes;
+  control->stages_offset = at.stages;
   control->entries_offset = at.entries;
   control->slots_offset = at.slots;
   control->records_offset = at.records;
-  for (uint32_t k = 0; k < slots; k++)
+  for (uint32_t k = 0; k < counts->slots; k++)
     neap__bits_set(control->free, k);
+}
+
+neap_stage *neap__ring_stages(const neap__ring *ring, uint32_t worker) {
+  return (void *)(ring->stages + worker * stages_bytes(ring->stage_count));
 }
 
 bool neap__ring_is_foreign(const neap__control *control) {
@@ -87,13 +95,18 @@ int neap__ring_attach(neap__ring *ring, void *base, uint64_t bytes,
     return neap__error_set(error, NEAP_EDAMAGED, 0,
                            "cannot attach to the host: its control segment is "
                            "not neap's, or of another version");
-  const layout at = lay_out(control->worker_count, control->entry_count,
-                            control->slot_count, control->chain_bytes);
+  const layout at = lay_out(&(neap__counts){
+      .workers = control->worker_count,
+      .entries = control->entry_count,
+      .slots = control->slot_count,
+      .stages = control->stage_count,
+      .chain_bytes = control->chain_bytes,
+  });
   if (!is_count(control->worker_count, NEAP_WORKERS_MAX) ||
       !is_count(control->entry_count, NEAP__ENTRIES_MAX) ||
       !is_count(control->slot_count, NEAP__SLOTS_MAX) ||
-      control->chain_bytes > bytes || at.end > bytes ||
-      control->chain_offset != at.chain)
+      control->stage_count > NEAP__STAGES_MAX || control->chain_bytes > bytes ||
+      at.end > bytes || control->chain_offset != at.chain)
     return neap__error_set(error, NEAP_EDAMAGED, 0,
                            "cannot attach to the host: its counts are wrong");
   *ring = (neap__ring){
@@ -101,9 +114,11 @@ int neap__ring_attach(neap__ring *ring, void *base, uint64_t bytes,
       .entries = (void *)((uint8_t *)base + at.entries),
       .slots = (void *)((uint8_t *)base + at.slots),
       .records = (void *)((uint8_t *)base + at.records),
+      .stages = (uint8_t *)base + at.stages,
       .worker_count = control->worker_count,
       .entry_count = control->entry_count,
       .slot_count = control->slot_count,
+      .stage_count = control->stage_count,
   };
   return NEAP_OK;
 }

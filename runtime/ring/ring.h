@@ -151,6 +151,8 @@ typedef struct neap__control {
   uint64_t chain_offset;
   uint64_t chain_bytes;
   uint64_t memory_bytes; /* that a worker may allocate; 0: any number */
+  uint32_t stage_count;  /* whose time each worker reports */
+  uint64_t stages_offset;
   uint64_t entries_offset;
   uint64_t slots_offset;
   uint64_t records_offset;
@@ -164,6 +166,10 @@ typedef struct neap__control {
   _Alignas(64) neap__bits open[(NEAP__ENTRIES_MAX + 1 + 63) / 64];
   _Alignas(64) neap__bits free[(NEAP__SLOTS_MAX + 63) / 64];
   _Alignas(64) neap__bits idle[(NEAP_WORKERS_MAX + 63) / 64];
+  /* Bit k: a worker writes warning k, and nobody else will; it is whole. */
+  _Alignas(64) _Atomic uint32_t warned;
+  _Atomic uint32_t warnings;
+  char warning[NEAP_WARNINGS][NEAP_WARNING_BYTES];
 } neap__control;
 
 /* Pointers of this process to the parts of a control segment. */
@@ -172,20 +178,32 @@ typedef struct neap__ring {
   neap__entry *entries; /* entry_count + 1 */
   neap__slot *slots;
   neap__worker_record *records;
+  uint8_t *stages;                                /* neap__ring_stages() */
   uint32_t worker_count, entry_count, slot_count; /* private copies */
+  uint32_t stage_count;
 } neap__ring;
 
+/* The most stages whose time workers report. */
+enum { NEAP__STAGES_MAX = 1024 };
+
+/* What a control segment has room for. */
+typedef struct neap__counts {
+  uint32_t workers, entries, slots, stages;
+  uint64_t slot_bytes; /* of the other segment */
+  uint64_t chain_bytes;
+} neap__counts;
+
 /* The size of a control segment for these counts; writing its header. */
-uint64_t neap__ring_bytes(uint32_t workers, uint32_t entries, uint32_t slots,
-                          uint64_t chain_bytes);
-void neap__ring_format(void *base, uint32_t workers, uint32_t entries,
-                       uint32_t slots, uint64_t slot_bytes,
-                       uint64_t chain_bytes);
+uint64_t neap__ring_bytes(const neap__counts *counts);
+void neap__ring_format(void *base, const neap__counts *counts);
 /* Whether the first fields are from a host of another version. */
 bool neap__ring_is_foreign(const neap__control *control);
 /* Checks the header against the segment's size. NEAP_OK or NEAP_EDAMAGED. */
 int neap__ring_attach(neap__ring *ring, void *base, uint64_t bytes,
                       neap_error *error);
+
+/* What a worker reports of its stages; it alone writes there. */
+neap_stage *neap__ring_stages(const neap__ring *ring, uint32_t worker);
 
 /* -- The consumer's moves -- */
 

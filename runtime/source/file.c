@@ -132,9 +132,9 @@ int neap_file_read(const neap_file *file, int64_t offset, void *to,
                              file->path);
     if (got == 0)
       return neap__error_set(error, NEAP_EFORMAT, 0,
-                             "cannot read %s: it ends at byte %lld, it is "
-                             "shorter than it was",
-                             file->path, (long long)(offset + done));
+                             "cannot read %s: it is shorter than it was, and "
+                             "ends before byte %lld",
+                             file->path, (long long)(offset + done + 1));
     done += got;
   }
   return NEAP_OK;

@@ -17,8 +17,10 @@ enum { FAILURE_BYTES_MAX = 4096, FAILURE_PART = 16 };
 
 static int no_room(const neap_writer *writer, neap_error *error) {
   return neap__error_set(error, NEAP_EROOM, 0,
-                         "the item is larger than a slot: slot_bytes = %llu is "
-                         "too small",
+                         "the item is larger than a slot of %llu bytes\n"
+                         "help: set the option slot_bytes of prefetch higher, "
+                         "or raise the limit of address space (ulimit -v), "
+                         "which may have made slots small",
                          (unsigned long long)writer->bytes);
 }
 
@@ -31,11 +33,17 @@ static bool take(neap_writer *writer, uint64_t bytes, uint64_t alignment,
   return true;
 }
 
-/* Finds the data in the used part of the slot, or copies it there. */
+/* Whether the data lies in the used part of the slot, and where. */
+static bool is_in_slot(const neap_writer *writer, const void *data,
+                       uint64_t bytes, uint64_t *offset) {
+  *offset = (uint64_t)((uintptr_t)data - (uintptr_t)writer->base);
+  return *offset <= writer->used && bytes <= writer->used - *offset;
+}
+
+/* Finds the data in the slot, or copies it there. */
 static bool place(neap_writer *writer, const void *data, uint64_t bytes,
                   uint64_t alignment, uint64_t *offset) {
-  *offset = (uint64_t)((uintptr_t)data - (uintptr_t)writer->base);
-  if (*offset <= writer->used && bytes <= writer->used - *offset) return true;
+  if (is_in_slot(writer, data, bytes, offset)) return true;
   if (!take(writer, bytes, alignment, offset)) return false;
   if (bytes > 0) memmove(writer->base + *offset, data, bytes);
   return true;
@@ -58,10 +66,13 @@ void neap_writer_end_item(neap_writer *writer) {
   writer->item = writer->used;
   writer->limit =
       writer->bytes - (part < FAILURE_BYTES_MAX ? part : FAILURE_BYTES_MAX);
+  writer->allocated = writer->delivered = writer->in_place = 0;
 }
 
 void neap_writer_undo_item(neap_writer *writer) {
+  if (writer->used > writer->undone) writer->undone = writer->used;
   writer->used = writer->item;
+  writer->allocated = writer->delivered = writer->in_place = 0;
 }
 
 uint64_t neap_writer_end(neap_writer *writer) {
@@ -73,8 +84,10 @@ uint64_t neap_writer_end(neap_writer *writer) {
 void *neap_writer_allocate(neap_writer *writer, uint64_t bytes,
                            neap_error *error) {
   uint64_t offset;
-  if (take(writer, bytes, DATA_ALIGNMENT, &offset))
+  if (take(writer, bytes, DATA_ALIGNMENT, &offset)) {
+    writer->allocated += (double)bytes;
     return writer->base + offset;
+  }
   no_room(writer, error);
   return NULL;
 }
@@ -92,9 +105,10 @@ int neap_writer_put_string(neap_writer *writer, neap_value *cell,
 int neap_writer_put_tensor(neap_writer *writer, neap_value *cell,
                            const neap_tensor *tensor, neap_error *error) {
   const uint64_t used = writer->used;
+  const uint64_t bytes = (uint64_t)neap_tensor_nbytes(tensor);
   uint64_t data, offset;
-  if (!place(writer, tensor->data, (uint64_t)neap_tensor_nbytes(tensor),
-             DATA_ALIGNMENT, &data) ||
+  const bool is_in_place = is_in_slot(writer, tensor->data, bytes, &data);
+  if (!place(writer, tensor->data, bytes, DATA_ALIGNMENT, &data) ||
       !take(writer, sizeof(neap_tensor_cell), ALIGNMENT, &offset)) {
     writer->used = used;
     return no_room(writer, error);
@@ -106,6 +120,8 @@ int neap_writer_put_tensor(neap_writer *writer, neap_value *cell,
                               .offset = data};
   memcpy(about->shape, tensor->shape,
          (size_t)tensor->ndim * sizeof *about->shape);
+  writer->delivered += (double)bytes;
+  if (is_in_place) writer->in_place += (double)bytes;
   *cell = (neap_value){NEAP_TENSOR, 0, {.offset = offset}};
   return NEAP_OK;
 }

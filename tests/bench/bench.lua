@@ -26,8 +26,8 @@ package.path = folder .. "?.lua;" .. package.path
 local measure = require("measure")
 
 local FILES = {
-  "numbers", "tensors", "slow", "reads", "counters", "workers", "chains",
-  "memory", "saved", "tar", "fashion_mnist",
+  "numbers", "tensors", "slots", "slow", "reads", "counters", "workers",
+  "chains", "memory", "fashion_mnist", "images", "text", "saved", "tar",
 }
 
 local HEAD = "%-48s %9s %21s %6s  %s\n"

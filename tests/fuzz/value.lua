@@ -12,7 +12,7 @@ local ffi = require("ffi")
 local array = require("neap.tensor.array")
 local borrow = require("neap.value.borrow")
 local context = require("neap.value.context")
-local errors = require("neap.base.errors")
+local failure = require("neap.prefetch.failure")
 local lib = require("neap.base.lib")
 local read_item = require("neap.value.read").item
 local write = require("neap.value.write")
@@ -29,7 +29,7 @@ local function read_one(k, collects)
   local ok, x, is_failure = common.read(collects,
     "^cannot read an item: its slot is damaged %(", read_item, run, k, loan)
   if is_failure then
-    pcall(tostring, errors.make(x))
+    pcall(tostring, failure.reported(x, 1, "prefetch"))
   end
   return ok
 end

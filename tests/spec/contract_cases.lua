@@ -278,6 +278,11 @@ local ADAPTERS = {
     end,
     item = function(t, i) return t[i] end,
   },
+  skip = {
+    stores = true, leaves_out = true, -- of loops
+    make = function(s) return neap.skip(s) end,
+    item = function(t, i) return t[i] end,
+  },
   retry = {
     stores = true,
     make = function(s) return neap.retry(s, 2) end,
@@ -533,6 +538,47 @@ for i = 1, N do
 end
 
 local PHOTOS = folder .. "/photo*"
+local function table_of(field)
+  local list = { "a,b" }
+  for i = 1, N do
+    list[#list + 1] = field:format(i, i)
+  end
+  return table.concat(list, "\n")
+end
+
+local TENS = file_of("tens.bin", string.char(unpack(tens())))
+local JSON = file_of("values.jsonl", (table_of('{"a": %d}'):gsub("^a,b\n", "")))
+
+-- An npy file of the numbers 10, 20, ... as bytes.
+local function npy_of(sizes)
+  local header = "{'descr': '|u1', 'fortran_order': False, 'shape': (" .. sizes
+    .. "), }"
+  header = header .. (" "):rep(117 - #header) .. "\n"
+  return "\147NUMPY\1\0\118\0" .. header .. string.char(unpack(tens()))
+end
+
+local NPY = file_of("tens.npy", npy_of(N .. ","))
+
+local function le(n, bytes)
+  local list = {}
+  for k = 1, bytes do
+    list[k] = string.char(math.floor(n / 256 ^ (k - 1)) % 256)
+  end
+  return table.concat(list)
+end
+
+-- A zip archive of one entry, not packed.
+local function zip_of(name, data)
+  local about = "\0\0\0\0\0\0\0\0\0\0\0\0" .. le(#data, 4) .. le(#data, 4)
+    .. le(#name, 2) .. "\0\0"
+  local entry = "PK\3\4\20\0" .. about .. name .. data
+  local directory = "PK\1\2\20\0\20\0" .. about .. ("\0"):rep(14) .. name
+  return entry .. directory .. "PK\5\6\0\0\0\0\1\0\1\0" .. le(#directory, 4)
+    .. le(#entry, 4) .. "\0\0"
+end
+
+local NPZ = file_of("tens.npz", zip_of("x.npy", npy_of(N .. ", 1")))
+local TABLE = file_of("table.csv", table_of('%d,"b\n%d"'))
 local LINES = file_of("lines", lines_from(1))
 
 local SAVED = path_of("saved")
@@ -645,6 +691,42 @@ local SOURCES = {
     item = function(i) return { i * 10 } end,
     shows = "map(f, from(tensor u8 12x1))",
   },
+  csv = {
+    make = function() return neap.csv(TABLE) end,
+    item = function(i) return { a = i, b = "b\n" .. i } end,
+    shows = ("csv(%s: a i64, b string)"):format(TABLE),
+  },
+  jsonl = {
+    make = function() return neap.jsonl(JSON) end,
+    item = function(i) return { a = i } end,
+    shows = ("jsonl(%s)"):format(JSON),
+  },
+  npy = {
+    make = function() return neap.npy(NPY) end,
+    item = times_ten,
+    shows = ("npy(%s: u8)"):format(NPY),
+  },
+  npz = {
+    make = function()
+      return neap.npz(NPZ):map(function(item) return item.x:totable() end)
+    end,
+    item = function(i) return { i * 10 } end,
+    shows = ("map(f, npz(%s: x))"):format(NPZ),
+  },
+  ["raw: numbers"] = {
+    make = function() return neap.raw(TENS, "u8", {}) end,
+    item = times_ten,
+    shows = ("raw(%s: u8)"):format(TENS),
+  },
+  ["raw: rows"] = {
+    make = function()
+      return neap.raw(TENS, "u8", { 1 }):map(function(row)
+        return row:totable()
+      end)
+    end,
+    item = function(i) return { i * 10 } end,
+    shows = ("map(f, raw(%s: u8 1))"):format(TENS),
+  },
   files = {
     make = function() return neap.files(PHOTOS) end,
     item = function(i)
@@ -733,6 +815,11 @@ local ENDLESS = {
     item = function() return "x" end,
   },
   idx = false,
+  csv = false,
+  jsonl = false,
+  npy = false,
+  npz = false,
+  raw = false,
   files = false,
   lines = false,
   load = false,
@@ -817,6 +904,7 @@ local ENDLESS = {
   save = { refuse = function(s) return neap.save(s, "x") end },
   snapshot = { refuse = function(s) return neap.snapshot(s, "x") end },
   rescue = same(function() return naturals:rescue(error) end),
+  skip = same(function() return naturals:skip() end),
   retry = same(function() return naturals:retry(2) end),
   debug = same(function() return naturals:debug(nothing) end),
   monitor = same(function() return naturals:monitor() end),

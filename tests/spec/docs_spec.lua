@@ -93,6 +93,31 @@ describe("docs/guide/coming-from.md", function()
   end)
 end)
 
+-- The options of each codec, by its name: "decode.image", "save_image".
+local function codecs()
+  local found = {}
+  for list, prefix in pairs({ DECODERS = "decode.", ENCODERS = "" }) do
+    for _, name in ipairs(support.listed(list)) do
+      found[prefix .. name] = require("neap.codec." .. name)
+    end
+  end
+  return found
+end
+
+describe("docs/reference/lua.md", function()
+  local page = read("docs/reference/lua.md")
+
+  for name, descriptor in pairs(codecs()) do
+    it("has " .. name .. " and its options", function()
+      assert(page:find("`neap." .. name .. "(", 1, true))
+      assert.matches("neap." .. name .. "(", descriptor.example, 1, true)
+      for option in pairs(descriptor.options) do
+        assert(page:find("%f[%w_]" .. option .. "%f[^%w_]"), option)
+      end
+    end)
+  end
+end)
+
 -- The text that neap generates for a chain, in a process that has generated no
 -- other: names of functions are numbered in the order met.
 local GENERATE = [[

@@ -8,6 +8,7 @@ local Node = require("neap.sequence.node")
 local handle = require("neap.sequence.handle")
 local rows = require("neap.value.rows")
 local stack = require("neap.tensor.stack")
+local WholeBatch = require("neap.adapter.whole_batch")
 
 local Batch = class("adapter.batch", Node)
 
@@ -23,14 +24,14 @@ local function raise_nil(node, j)
       node:stage_name())), 0)
 end
 
-local function put(state, j, item, count, depth, source)
-  rows.finish(depth)
+local function put(state, j, item, count, outer, source, dtype)
+  rows.finish(outer)
   if rawequal(item, nil) then
     raise_nil(source, j)
   end
-  state = state or stack.begin(item, count)
+  state = state or stack.begin(item, count, dtype)
   stack.put(state, j, item)
-  rows.settle(depth)
+  rows.settle(outer)
   return state
 end
 
@@ -56,12 +57,13 @@ local function emit_stack(self, g, i, e)
   local total = self.has_pad and self.k
   g:line("local %s", state)
   local function body(n, j, item)
-    local depth = g:name("d")
-    g:line("local %s = %s(%s, %s)", depth, g:own(rows.begin), state, j)
+    local outer = g:name("d")
+    g:line("local %s = %s(%s, %s)", outer, g:own(rows.begin), state, j)
     local y = item()
-    g:staged(self, i, "%s = %s(%s, %s, %s, %s, %s, %s)", state, g:own(put),
-      state, j, y, total and g:constant(total) or n, depth,
-      g:constant(self.source))
+    g:staged(self, i, "%s = %s(%s, %s, %s, %s, %s, %s%s)", state, g:own(put),
+      state, j, y, total and g:constant(total) or n, outer,
+      g:constant(self.source),
+      self.dtype and ", " .. g:constant(self.dtype) or "")
   end
   local n = emit_loop(self, g, i, e, false, body)
   if self.has_pad then
@@ -134,7 +136,16 @@ end
 
 local OPTIONS = {
   drop_last = check.kinds.boolean, pad = any, collate = is_collate,
+  dtype = stack.is_dtype,
 }
+
+local function collate_of(options)
+  if options.dtype and type(options.collate) == "function" then
+    check.fail(3, "option 'dtype' goes with collate = neap.stack, got a "
+      .. "function", "call neap.stack(items, { dtype = ... }) in the function")
+  end
+  return options.dtype and stack or options.collate
+end
 
 --- Returns batches of k consecutive items.
 -- @function batch
@@ -142,19 +153,24 @@ local OPTIONS = {
 -- @tparam int k items of a batch
 -- @tparam[opt] table options drop_last (leave out an incomplete last batch),
 --   pad (a value that completes it), collate (f(list), or neap.stack; default:
---   the list)
+--   the list), dtype (stacks to it: a dtype, or a table of them by field)
 -- @treturn Sequence
 local function batch(source, k, options)
   source = handle.check(1, source)
   check.count(2, k)
   options = check.options(3, options, OPTIONS)
   local n = source.length / k
-  return handle.wrap(Batch:make({
+  local fields = {
     source = source, k = k, stride = k,
     length = options.drop_last and math.floor(n) or math.ceil(n),
     has_pad = options.pad ~= nil, pad = options.pad,
-    collate = options.collate,
-  }))
+    collate = collate_of(options), dtype = options.dtype,
+  }
+  if source.leaves_out then
+    fields.drop_last = options.drop_last or false
+    return handle.wrap(WholeBatch:make(fields))
+  end
+  return handle.wrap(Batch:make(fields))
 end
 
 return {

@@ -77,7 +77,7 @@ function Cache:get(i, e)
     end
     return x
   end
-  x = borrow.keep(compiler.compile(self.source)(i, e))
+  x = borrow.retain(compiler.compile(self.source)(i, e))
   if here.epoch == e then -- else the source has changed what is kept
     add(here, i, x, self.size)
   end

@@ -28,7 +28,7 @@ end
 
 function Debug:emit(g, i, e)
   local x = g:value(self.source, i, e)
-  local state = g:constant({ calls = 0, last = -math.huge })
+  local state = g:state(self, { calls = 0, last = -math.huge })
   g:open("if %s(%s, %s) then", g:own(is_due), state, g:constant(self))
   g:staged(self, i, "%s(%s, %s)", g:constant(self.f), i, x)
   g:close()

@@ -9,6 +9,8 @@ local handle = require("neap.sequence.handle")
 
 local Epoch = class("adapter.epoch", Node)
 
+Epoch.is_timed = false
+
 function Epoch:emit(g, i)
   local e = g:name("e")
   g:line("local %s = %s", e, g:constant(self.epoch))

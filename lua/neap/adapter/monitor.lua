@@ -2,33 +2,56 @@
 --- Measures how fast a sequence is read.
 -- @module neap.adapter.monitor
 
+local ffi = require("ffi")
 local check = require("neap.base.check")
 local class = require("neap.base.class")
 local clock = require("neap.base.clock")
 local compiler = require("neap.sequence.compile")
 local Node = require("neap.sequence.node")
 local handle = require("neap.sequence.handle")
+local traverse = require("neap.base.traverse")
+
+local NOTHING = { count = 0, seconds = 0 } -- before the first reset
 
 local Monitor = class("adapter.monitor", Node)
+
+Monitor.is_timed = false
 
 Monitor.loops_source = true
 Monitor.keeps_seeds = true -- its handle tells what was read through it
 
--- What was read, in the node's `here`.
-local function counters(node)
+-- What was read in this process, in the node's `here`: a neap_stage. A worker
+-- counts where its host reads it.
+local function counts_of(node)
   local here = node.here or node:own()
-  if not here.count then
-    here.count, here.seconds = 0, 0
+  if not here.counts then
+    here.counts = ffi.new("neap_stage[1]")
   end
-  return here
+  return here.counts
+end
+
+--- Counts reads in memory that a host reads.
+function Monitor:count_at(stage)
+  self:own().counts = stage
+end
+
+--- Tells that what a pool reads of stage k are reads of this node.
+function Monitor:count_by(pool, k)
+  local here = self:own()
+  here.pools = here.pools or setmetatable({}, { __mode = "k" })
+  here.pools[pool] = k
+end
+
+local function add(counts, seconds)
+  counts[0].busy_ns = counts[0].busy_ns + seconds * 1e9
+  counts[0].calls = counts[0].calls + 1
 end
 
 function Monitor:get(i, e)
-  local here, get = counters(self), compiler.compile(self.source)
+  local get = compiler.compile(self.source)
   local start = clock()
   local x = get(i, e)
-  here.seconds = here.seconds + clock() - start
-  here.count = here.count + 1
+  add(counts_of(self), clock() - start)
   return x
 end
 
@@ -37,16 +60,14 @@ local function step(state, i)
   local start = clock()
   local at, x = state.step(state.state, i)
   if at ~= nil then
-    local here = state.counters
-    here.seconds = here.seconds + clock() - start
-    here.count = here.count + 1
+    add(state.counts, clock() - start)
   end
   return at, x
 end
 
 function Monitor:iterate(options)
   local f, state, start = self.source:iterate(options)
-  return step, { counters = counters(self), step = f, state = state }, start
+  return step, { counts = counts_of(self), step = f, state = state }, start
 end
 
 function Monitor:set(i, value, e)
@@ -56,31 +77,48 @@ end
 local methods = handle.more_methods("monitor")
 Monitor.methods = methods
 
+-- Reads and seconds, in this process and in the workers of all prefetches.
+local function total(node)
+  local counts = counts_of(node)
+  local count, seconds = tonumber(counts[0].calls), 0
+  local ns = tonumber(counts[0].busy_ns)
+  local pools = node.here.pools
+  for _, pool in ipairs(pools and traverse.keys(pools) or {}) do
+    local calls, busy = pool:stage(pools[pool])
+    count, seconds = count + calls, seconds + busy
+  end
+  return count, seconds + ns / 1e9
+end
+
 local function measured(s, what)
-  local here = counters(handle.check_self(s, "monitor"))
-  if here.count == 0 then
+  local node = handle.check_self(s, "monitor")
+  local count, seconds = total(node)
+  local from = node.here.from or NOTHING
+  if count == from.count then
     check.raise(("cannot tell the %s before the first item is read"):format(
       what))
   end
-  return here
+  return count - from.count, seconds - from.seconds
 end
 
---- Items read per second of reading.
+--- Items read per second of reading. Several workers read for several seconds
+-- in one second.
 function methods.throughput(s)
-  local here = measured(s, "throughput")
-  return here.count / here.seconds
+  local count, seconds = measured(s, "throughput")
+  return count / seconds
 end
 
 --- The mean seconds that reading an item takes.
 function methods.read_delay(s)
-  local here = measured(s, "read delay")
-  return here.seconds / here.count
+  local count, seconds = measured(s, "read delay")
+  return seconds / count
 end
 
---- Sets the counters to 0.
+--- Counts from now on.
 function methods.reset(s)
-  local here = counters(handle.check_self(s, "monitor"))
-  here.count, here.seconds = 0, 0
+  local node = handle.check_self(s, "monitor")
+  local count, seconds = total(node)
+  node.here.from = { count = count, seconds = seconds }
 end
 
 --- Returns the same items, and measures their reading.

@@ -18,6 +18,8 @@ local listing = require("neap.sequence.listing")
 local C = lib.C
 local Prefetch = class("adapter.prefetch", Node)
 
+Prefetch.is_timed = false
+
 Prefetch.keeps_seeds = true -- its workers' chain is packed
 Prefetch.passes_on = true
 Prefetch.epoch = false -- that of the read; at_epoch() sets another
@@ -73,18 +75,29 @@ local function emit_listed(self, g, i, x)
   return y
 end
 
+-- Some items are timed.
+local function emit_counted(self, g, i, e)
+  local pool, x = self.here.pool, g:name()
+  pool:start_in_place()
+  g:line("local %s", x)
+  g:open("if %s(%s) then", g:own(Pool.is_due), g:constant(pool))
+  g:line("%s = %s(%s, %s, %s, %s)", x, g:own(Pool.get_timed), g:constant(pool),
+    g:constant(self.source), i, e)
+  g:close("")
+  g:open("else")
+  g:line("%s = %s", x, g:value(self.source, i, e))
+  g:close()
+  return x
+end
+
 function Prefetch:emit(g, i, e)
-  if self:is_in_place() then
-    if self.here then
-      local pool = self.here.pool
-      pool:start_in_place()
-      g:line("%s(%s)", g:own(Pool.check_open), g:constant(pool))
-    end
-    local x = g:value(self.source, i, self.epoch and g:constant(self.epoch)
-      or e)
-    return emit_listed(self, g, i, x)
+  if not self:is_in_place() then
+    return Node.emit(self, g, i, e)
   end
-  return Node.emit(self, g, i, e)
+  e = self.epoch and g:constant(self.epoch) or e
+  local x = self.here and emit_counted(self, g, i, e)
+    or g:value(self.source, i, e)
+  return emit_listed(self, g, i, x)
 end
 
 function Prefetch:origins(i, e)
@@ -139,10 +152,15 @@ function methods.seek(s, i)
   iteration:seek(i)
 end
 
---- Counters: items, runs, bytes, seconds busy, idle and waited, restarts and
--- retries, and the same for each worker.
+--- Counters: items, runs, bytes, rates, seconds busy, idle and waited, restarts
+-- and retries, and the same for each worker. It prints as a table.
 function methods.stats(s)
   return iteration_of(s).pool:stats()
+end
+
+--- Where the time goes, stage by stage, and what limits. It prints as text.
+function methods.report(s)
+  return iteration_of(s).pool:report()
 end
 
 -- -- Making ------------------------------------------------------------------
@@ -167,17 +185,23 @@ end
 -- @tparam Sequence source
 -- @tparam[opt] table options workers (processes; 0 evaluates in place;
 --   negative: cores to leave free; default: the cores that it may use),
---   buffered (items computed ahead at most, 16), chunk (consecutive items a
+--   buffered (items computed ahead at most, 16, or twice the
+--   workers if that is more), chunk (consecutive items a
 --   worker computes in one go, "auto"), order (false: as completed), on_start
 --   (f(worker) in each worker before its first item), retries (2, of an item
 --   whose worker died), timeout (seconds that one item may take in a worker),
 --   memory (bytes that one worker may allocate), slot_bytes (address space of a
 --   slot, 2^30)
--- @treturn Sequence with the methods close, stats, position, seek
+-- @treturn Sequence with the methods close, stats, report, position, seek
 local function prefetch(source, options)
   source = handle.check(1, source)
   options = check.options(2, options, OPTIONS)
   check_limits(options)
+  if source.ends_early then
+    check.raise("cannot prefetch batches above a skip: they are whole only "
+      .. "where one process puts all of them together\nhelp: prefetch first: "
+      .. "s:skip():prefetch(...):batch(...)")
+  end
   local pool = Pool.make(options)
   if pool.workers > 0 then
     local ok, text = pcall(pool.pack, pool, source)

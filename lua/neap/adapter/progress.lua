@@ -154,6 +154,8 @@ end
 
 local Progress = class("adapter.progress", Node)
 
+Progress.is_timed = false
+
 Progress.loops_source = true
 
 function Progress:iterate(options)

@@ -10,6 +10,8 @@ local handle = require("neap.sequence.handle")
 
 local Rescue = class("adapter.rescue", Node)
 
+Rescue.leaves_out = false -- it replaces what a skip below has marked
+
 -- Raises an error that no item can replace: the end of an iterator of unknown
 -- size, or one of all items.
 local function pass_on(e, node)

@@ -34,14 +34,14 @@ end
 -- Keeps the batch read last, so that reading in order evaluates each batch
 -- once.
 function Unbatch:emit(g, i, e)
-  local state = g:constant({ at = 0, epoch = 0, batch = false })
+  local state = g:state(self, { at = 0, epoch = 0, batch = false })
   local at, x = g:name("i"), g:name()
   g:line("local %s = (%s - 1 - (%s - 1) %% %s) / %s + 1", at, i, i,
     g:constant(self.k), g:constant(self.k))
   g:open("if %s.at ~= %s or %s.epoch ~= %s then", state, at, state, e)
   local batch = g:value(self.source, at, e)
   g:line("%s.batch, %s.at, %s.epoch = %s(%s), %s, %s", state, state, state,
-    g:own(borrow.keep), batch, at, e)
+    g:own(borrow.retain), batch, at, e)
   g:close()
   g:staged(self, i, "local %s = %s(%s.batch, %s - (%s - 1) * %s)", x,
     g:own(item_of), state, i, at, g:constant(self.k))

@@ -18,6 +18,7 @@ local failure = {}
 local TEXTS = {
   "kind", "message", "stage", "outer_stage", "traceback", "help",
 }
+local FLAGS = { "is_left_out" }
 local NUMBERS = { "index", "outer_index", "worker", "status" }
 
 local function drop_others(fields, names, wanted)
@@ -47,11 +48,13 @@ local function is_way(way)
   return true
 end
 
--- What a worker reports may be anything: the user's code can write over it.
-local function reported(fields, i, stage)
+--- Makes the error of what a worker reports of item i. That may be anything: the
+-- user's code can write over it.
+function failure.reported(fields, i, stage)
   drop_others(fields, TEXTS, "string")
   drop_others(fields, NUMBERS, "number")
   fields.way = is_way(fields.way) and fields.way or nil
+  drop_others(fields, FLAGS, "boolean")
   fields.message = fields.message or "its worker does not say why"
   if fields.index == nil then
     fields.index, fields.stage = i, stage
@@ -77,7 +80,7 @@ function failure.read(run, k, borrowed, stage, settings)
   if not ok then
     return errors.of_failure(x, index, stage) or error(x, 0), true
   elseif is_failure then
-    return reported(x, index, stage), true
+    return failure.reported(x, index, stage), true
   end
   return x, false
 end

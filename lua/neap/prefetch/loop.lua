@@ -12,11 +12,16 @@ local errors = require("neap.base.errors")
 local failure = require("neap.prefetch.failure")
 local borrow = require("neap.value.borrow")
 local generation = require("neap.tensor.generation")
+local iterate = require("neap.sequence.iteration")
 local lib = require("neap.base.lib")
 local read = require("neap.value.read")
 
 local C = lib.C
 local NUMBER = C.NEAP_NUMBER
+
+-- Kinds of errors of an item whose worker tells nothing.
+local LOST = { death = true, timeout = true, memory = true, damaged = true }
+
 local number_in = read.number
 
 local Loop = class("prefetch.loop")
@@ -37,9 +42,10 @@ local function new_run(pool, borrowed)
 end
 
 -- Gives a loop a run that holds nothing yet.
-local function begin_run(self, pool)
-  self.borrow = borrow.new(pool)
-  self.run = new_run(pool, self.borrow)
+local function begin_run(self)
+  local opened = self.pool.opened
+  self.borrow = borrow.new(opened.pool, opened.watch)
+  self.run = new_run(opened.pool, self.borrow)
   self.k, self.count = 0, 0
 end
 
@@ -63,9 +69,10 @@ function Loop.make(iteration, node, epoch, start, record, is_stream)
     wanted = start, -- the index of the next item
     is_done = false, is_lost = false, has_met_end = false,
     record = record,
+    left_out = node.leaves_out and iterate.new_record(node),
     room = borrow.ERROR_BYTES_MAX, -- bytes that tensors in its errors may copy
   })
-  begin_run(self, pool.opened.pool)
+  begin_run(self)
   return self
 end
 
@@ -84,7 +91,7 @@ end
 -- with it the memory.
 function Loop:abandon()
   generation.bump(self.borrow.counter)
-  begin_run(self, self.pool.opened.pool)
+  begin_run(self)
 end
 
 --- The workers serve it no more. Tensors of its last item stay valid, since it
@@ -101,6 +108,7 @@ end
 local function finish(self)
   self:give_back()
   self.is_done = true
+  iterate.note_end(self.node)
   self.iteration:finish()
 end
 
@@ -145,12 +153,29 @@ local function step_past_end(self, e)
   return nil
 end
 
+-- A worker marks what a skip leaves out, unless it dies of it.
+local function mark_lost(self, e)
+  if self.node.leaves_out and LOST[e.kind] then
+    e.is_left_out = true
+  end
+end
+
+-- The list for the error of an item that is not delivered.
+local function record_for(self, e)
+  if e.is_left_out and not self.is_stream then
+    return self.left_out
+  end
+  return self.record and errors.is_of_item(e) and self.record
+end
+
 local function step_past_error(self, e)
+  mark_lost(self, e)
+  local record = record_for(self, e)
   if not self.is_stream and self.node:is_end(e) then
     return step_past_end(self, e)
-  elseif self.record and errors.is_of_item(e) then
+  elseif record then
     self.room = borrow.copy_out(e, self.room)
-    table.insert(self.record, e)
+    table.insert(record, e)
     return step(self)
   end
   borrow.copy_out(e, borrow.ERROR_BYTES_MAX)
@@ -203,7 +228,7 @@ function step(self)
 end
 
 local function keep(self, x)
-  borrow.keep(x)
+  borrow.retain(x)
   self.borrow.has_tensors = false -- none borrows any more
 end
 

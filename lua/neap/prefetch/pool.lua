@@ -15,11 +15,19 @@ local exact = require("neap.base.exact")
 local failure = require("neap.prefetch.failure")
 local generation = require("neap.tensor.generation")
 local heap = require("neap.tensor.heap")
+local InPlace = require("neap.prefetch.in_place")
 local lib = require("neap.base.lib")
+local report = require("neap.prefetch.report")
+local retain = require("neap.value.retain")
+local stages = require("neap.sequence.stages")
+local statistics = require("neap.prefetch.statistics")
+local warnings = require("neap.base.warnings")
 
 local C = lib.C
 local INT32_MAX = 2 ^ 31 - 1
-local BUFFERED = 16 -- by default
+
+-- By default, the more of: items, and items for each worker.
+local BUFFERED, BUFFERED_EACH = 16, 2
 
 local Pool = class("prefetch.pool")
 
@@ -31,8 +39,9 @@ local function worker_count(workers)
   return workers < 0 and math.max(1, cores + workers) or workers
 end
 
-local function buffered_of(options)
-  return math.min(options.buffered or BUFFERED, INT32_MAX)
+local function buffered_of(pool)
+  local default = math.max(BUFFERED, BUFFERED_EACH * pool.workers)
+  return math.min(pool.options.buffered or default, INT32_MAX)
 end
 
 --- A pool for the options of a prefetch. Nothing runs yet.
@@ -42,6 +51,8 @@ function Pool.make(options)
     workers = worker_count(options.workers), -- 0: items are computed here
     chain = false, -- what the workers get; see pack()
     opened = false, -- the pool of C, from the first read on; see open()
+    count = 0, -- items computed here, or reads of runs
+    place = false, -- what times some of them
   })
 end
 
@@ -56,14 +67,14 @@ local function span_of(pool, source)
   if pool.options.order ~= false or source:count_stages("from_iter") == 0 then
     return 0
   end
-  return math.min(SPAN * buffered_of(pool.options), AHEAD_MAX)
+  return math.min(SPAN * buffered_of(pool), AHEAD_MAX)
 end
 
 -- How many of its last items a worker may be asked for again, by a loop that
 -- goes on where another was left, or after a death: the items ahead, and those
 -- of the run that is being read.
 local function rereads_of(pool, span)
-  local chunk, buffered = pool.options.chunk, buffered_of(pool.options)
+  local chunk, buffered = pool.options.chunk, buffered_of(pool)
   local ahead = math.min(math.max(buffered, span), AHEAD_MAX)
   local longest = type(chunk) == "number" and math.min(chunk, ahead)
     or ahead / (2 * pool.workers)
@@ -72,6 +83,12 @@ end
 
 --- Packs what the workers compute.
 function Pool:pack(source)
+  local list = stages.of(source)
+  for k, stage in ipairs(list) do
+    if stage.count_by then
+      stage:count_by(self, k)
+    end
+  end
   local span = span_of(self, source)
   local text, kept = chain.pack({
     node = source, on_start = self.options.on_start, errors = errors.mode(),
@@ -80,7 +97,7 @@ function Pool:pack(source)
   self.chain = {
     text = text, -- until the workers have it
     kept = kept, -- the tensors that the text refers to
-    span = span, length = source.length,
+    stages = list, span = span, length = source.length,
   }
 end
 
@@ -120,11 +137,12 @@ local function settings_of(self, arguments)
     launch = { arguments = arguments },
     length = sent.length == math.huge and C.NEAP_ENDLESS or sent.length,
     workers = math.min(self.workers, INT32_MAX),
-    buffered = buffered_of(o),
+    buffered = buffered_of(self),
     chunk = type(chunk) == "number" and math.min(chunk, INT32_MAX) or 0,
     retries = math.min(o.retries or 2, INT32_MAX),
     ordered = o.order == false and 0 or 1, span = sent.span,
-    heap_fd = heap.fd(), slot_bytes = o.slot_bytes or 2 ^ 30,
+    stages = #sent.stages + 1,
+    heap_fd = heap.fd(), slot_bytes = o.slot_bytes or 0,
     timeout_ns = timeout_ns(o.timeout), memory_bytes = o.memory or 0,
   })
 end
@@ -134,17 +152,19 @@ local function open(self)
   local settings, out = settings_of(self, arguments), ffi.new("neap_pool *[1]")
   lib.check(C.neap_pool_open(settings, out, lib.error))
   local owner = ffi.gc(ffi.new("neap_pool_owner", out[0]), close_owned)
-  local borrowed = borrow.new(out[0])
+  local watch = retain.watch(out[0])
+  local borrowed = borrow.new(out[0], watch)
   owner.counter = borrowed.counter
   self.chain.text = false
   self.opened = {
     pool = out[0], owner = owner, settings = settings, arguments = arguments,
     run = ffi.new("neap_run"), borrow = borrowed, -- of single reads
+    watch = watch,
   }
 end
 
--- What `opened` is after close().
-local CLOSED = { pool = false, owner = ffi.new("neap_pool_owner") }
+-- What `opened` is after close(), besides what was measured.
+local CLOSED = ffi.new("neap_pool_owner")
 
 --- Whether the prefetch was closed.
 function Pool:is_closed()
@@ -174,21 +194,34 @@ function Pool:run_workers()
   end
 end
 
---- Runs on_start in this process, once: for items that are computed here.
-function Pool:start_in_place()
-  local options = self.options
-  if options.on_start then
-    options.on_start(1)
-    options.on_start = nil
+-- -- Warnings of workers -----------------------------------------------------
+
+local warning = ffi.new("char[?]", C.NEAP_WARNING_BYTES)
+
+local READS = 64 -- of runs, after which to look for warnings
+
+local function pass_warnings_on(self)
+  while C.neap_pool_take_warning(self.opened.pool, warning) ~= 0 do
+    warnings.warn(ffi.string(warning))
   end
 end
 
+-- -- Closing -----------------------------------------------------------------
+
 --- Ends the workers. Items that are kept stay valid.
 function Pool:close()
+  if self:is_closed() then
+    return
+  end
+  local closed = { pool = false, owner = CLOSED, stats = self:stats() }
+  for k = 0, self:has_workers() and #self.chain.stages or -1 do
+    closed[k] = { self:stage(k) }
+  end
   if self:has_workers() then
+    pass_warnings_on(self)
     close_owned(ffi.gc(self.opened.owner, nil))
   end
-  self.opened = CLOSED
+  self.opened = closed
 end
 
 -- -- Reading -----------------------------------------------------------------
@@ -206,6 +239,10 @@ local function read_run(pool, read, ...)
   end
   if status < 0 then
     errors.refuse(lib.failure())
+  end
+  pool.count = pool.count + 1
+  if status == C.NEAP_END or pool.count % READS == 0 then
+    pass_warnings_on(pool)
   end
   return status
 end
@@ -237,7 +274,7 @@ local function read_kept(opened, stage)
   if is_failure then
     borrow.copy_out(x, borrow.ERROR_BYTES_MAX)
   elseif opened.borrow.has_tensors then
-    borrow.keep(x)
+    borrow.retain(x)
   end
   return x, is_failure
 end
@@ -256,36 +293,69 @@ function Pool:get(i, epoch, stage)
   return x, is_failure or not ok
 end
 
--- -- Statistics --------------------------------------------------------------
+-- -- Items that are computed here --------------------------------------------
 
-local function stats_table(stats)
-  return {
-    items = tonumber(stats.items), runs = tonumber(stats.runs),
-    bytes = tonumber(stats.bytes), busy = tonumber(stats.busy_ns) / 1e9,
-    idle = tonumber(stats.idle_ns) / 1e9,
-  }
+--- Runs on_start in this process, once.
+function Pool:start_in_place()
+  local options = self.options
+  if options.on_start then
+    options.on_start(1)
+    options.on_start = nil
+  end
 end
+
+--- Counts an item that is computed here; returns whether it is to be timed.
+-- Raises if the prefetch is closed.
+function Pool:is_due()
+  self:check_open()
+  local count, place = self.count + 1, self.place
+  self.count = count
+  if place then
+    return count >= place.due
+  end
+  return count == 2
+end
+
+--- Computes item i of a node here, and times its stages.
+function Pool:get_timed(node, i, e)
+  self.place = self.place or InPlace.make(node)
+  return (self.place:get(i, e, self.count))
+end
+
+-- -- What was measured -------------------------------------------------------
 
 --- Returns the table of p:stats().
 function Pool:stats()
-  local stats = ffi.new("neap_pool_stats")
-  if not self:has_workers() then
-    local none = stats_table(stats)
-    none.wait, none.restarts, none.retries, none.held = 0, 0, 0, 0
-    none.workers = {}
-    return none
+  if self:has_workers() then
+    return statistics.of_pool(self.opened.pool)
   end
-  C.neap_pool_read_stats(self.opened.pool, stats)
-  local all = stats_table(stats)
-  all.wait = tonumber(stats.consumer_wait_ns) / 1e9
-  all.restarts, all.retries = tonumber(stats.restarts), tonumber(stats.retries)
-  all.held, all.workers = stats.held, {}
-  for w = 1, stats.workers do
-    local pid = C.neap_pool_read_worker(self.opened.pool, w - 1, stats)
-    all.workers[w] = stats_table(stats)
-    all.workers[w].pid = pid
+  local place = self.place
+  return self.opened and self.opened.stats
+    or statistics.of_place(self.count, place and place:mean() * self.count or 0)
+end
+
+local stage = ffi.new("neap_stage")
+
+--- Returns calls and seconds of stage k, for the items that were timed.
+function Pool:stage(k)
+  if self:has_workers() then
+    C.neap_pool_read_stage(self.opened.pool, k, stage)
+    return tonumber(stage.calls), tonumber(stage.busy_ns) / 1e9
+  elseif self.opened and self.opened[k] then
+    return unpack(self.opened[k])
+  elseif self.place then
+    return self.place:stage(k)
   end
-  return all
+  return 0, 0
+end
+
+--- Returns the table of p:report().
+function Pool:report()
+  local list = self.chain and self.chain.stages
+    or self.place and self.place.plan.list or {}
+  return report(self:stats(), list, function(k)
+    return self:stage(k)
+  end)
 end
 
 return Pool

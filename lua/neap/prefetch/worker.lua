@@ -11,13 +11,20 @@ local compiler = require("neap.sequence.compile")
 local context = require("neap.value.context")
 local errors = require("neap.base.errors")
 local generation = require("neap.tensor.generation")
+local heap = require("neap.tensor.heap")
 local lib = require("neap.base.lib")
 local load_chain = require("neap.travel.load")
 local luajit = require("neap.base.luajit")
 local rows = require("neap.value.rows")
+local stages = require("neap.sequence.stages")
+local watch = require("neap.prefetch.watch")
 local write = require("neap.value.write")
 
 local C = lib.C
+
+-- Bytes of large tensors beside slot and scratch memory, before garbage is
+-- collected: there are many workers.
+local GARBAGE_MAX = 64 * 2 ^ 20
 
 -- math.random draws other numbers in each worker, and after each restart.
 -- Those of random_map do not depend on the worker.
@@ -57,6 +64,7 @@ local function send_failure(item, k, e)
     outer_index = e.outer_index, outer_stage = e.outer_stage,
     worker = number, traceback = e.traceback, cause = e.cause,
     status = e.status, help = e.help or advice(e.message), way = e.way,
+    is_left_out = e.is_left_out,
   }
   if write.failure(item, k, fields) then
     return
@@ -67,7 +75,7 @@ local function send_failure(item, k, e)
   end
   local is_written = write.failure(item, k, {
     kind = e.kind, message = e.message:sub(1, MESSAGE_MAX), index = e.index,
-    stage = e.stage, worker = number,
+    stage = e.stage, worker = number, is_left_out = e.is_left_out,
   })
   if not is_written then -- the cell would show what the slot held before
     error("cannot tell the host of a failure: " .. e.message, 0)
@@ -81,11 +89,7 @@ local function allocate(nbytes, code, bits, shape, ndim)
   if item == nil or C.neap_worker_is_ours(item.worker) == 0 then
     return nil
   end
-  local data, counter = rows.find(item, code, bits, shape, ndim)
-  if data == nil then
-    data, counter = write.allocate(item, nbytes), item.counter
-  end
-  return data, counter, counter[0]
+  return rows.allocate(item, nbytes, code, bits, shape, ndim)
 end
 
 local function run_one(item, task, getter, k, i, epoch)
@@ -96,28 +100,83 @@ local function run_one(item, task, getter, k, i, epoch)
   end
 end
 
+local function compute_timed(item, plan, k, i, epoch)
+  rows.reset(item)
+  local x = compiler.compile(plan.node)(i, epoch)
+  C.neap_worker_confirm(item.worker)
+  write.item(item, k, x)
+end
+
+-- As run_one, but times the stages of the chain.
+local function run_timed(item, task, getter, plan, k, i, epoch)
+  task.progress[0] = k
+  local before = stages.start(plan)
+  local ok, e = errors.try(compute_timed, item, plan, k, i, epoch)
+  stages.stop(plan, before)
+  if not ok then
+    send_failure(item, k, errors.of_item(e, getter, i, epoch))
+  end
+end
+
+-- Computes the items of a run of which item `due` is timed.
+local function run_timed_task(item, task, getter, plan, due)
+  local i, epoch = tonumber(task.first) + 1, tonumber(task.epoch)
+  for k = 0, task.count - 1 do
+    if k == due then
+      run_timed(item, task, getter, plan, k, i + k, epoch)
+    else
+      run_one(item, task, getter, k, i + k, epoch)
+    end
+  end
+  plan.left = math.max(1, plan.left - (task.count - 1 - due))
+  plan.timed = plan.timed + 1
+  if plan.timed == plan.look_at then
+    plan.look_at = plan.look_at * 10
+    watch.look(plan.look)
+  end
+end
+
+-- Not compiled: it is rare, and would be another way through the loop of all
+-- runs.
+jit.off(run_timed_task)
+
 -- Computes the items of a run; one alone without a loop (luajit.md, short
 -- loops).
-local function run_task(item, task, getter)
+local function run_task(item, task, getter, plan)
+  local left, count = plan.left, task.count
+  if left <= count then
+    run_timed_task(item, task, getter, plan, left - 1)
+    return
+  end
+  plan.left = left - count
   local i, epoch = tonumber(task.first) + 1, tonumber(task.epoch)
-  if task.count == 1 then
+  if count == 1 then
     run_one(item, task, getter, 0, i, epoch)
     return
   end
-  for k = 0, task.count - 1 do
+  for k = 0, count - 1 do
     run_one(item, task, getter, k, i + k, epoch)
   end
 end
 
+local function end_tensors(item, task)
+  item.has_tensors = false
+  write.end_numbers(item)
+  task.undone = item.writer.undone
+  generation.bump(item.counter)
+  rows.reset(item)
+end
+
 -- Fills the slot of a task.
-local function fill(item, task, getter)
+local function fill(item, task, getter, plan)
   lib.check(C.neap_writer_begin(item.writer, task.base, task.bytes, task.count,
     lib.error))
   context.enter(item)
-  run_task(item, task, getter)
+  run_task(item, task, getter, plan)
   context.leave()
-  generation.bump(item.counter)
-  rows.reset(item)
+  if item.has_tensors then
+    end_tensors(item, task)
+  end
 end
 
 -- With a limit of memory, LuaJIT's collector may be too late: this one collects
@@ -134,14 +193,15 @@ local function new_collector(limit)
   end
 end
 
-local function serve(worker, getter)
+local function serve(worker, getter, plan)
   local task = ffi.new("neap_task")
   local limit = tonumber(C.neap_worker_memory(worker))
   local collect = limit > 0 and new_collector(limit)
   local item = context.new(worker)
   array.set_allocator(allocate)
+  heap.limit_garbage(GARBAGE_MAX)
   while lib.check(C.neap_worker_next(worker, task, lib.error)) == C.NEAP_OK do
-    fill(item, task, getter)
+    fill(item, task, getter, plan)
     C.neap_worker_publish(worker, task, C.neap_writer_end(item.writer))
     if collect then
       collect()
@@ -150,12 +210,26 @@ local function serve(worker, getter)
 end
 
 local chain -- its node: errors ask it for the way of their item
+-- The host reads what the stages of the chain, and its monitors, count.
+local function plan_of(worker, node)
+  local memory = C.neap_worker_stages(worker)
+  local plan = stages.plan(node, memory)
+  plan.timed, plan.look_at = 0, 1 -- the items after which to look
+  plan.look = watch.begin(worker, node)
+  for k, stage in ipairs(plan.list) do
+    if stage.count_at then
+      stage:count_at(memory + k)
+    end
+  end
+  return plan
+end
 
 local function start(worker)
   luajit.guard()
   local number = C.neap_worker_number(worker) + 1
   io.stdout:setvbuf("line")
   seed_random(number)
+  watch.random(worker)
   local sent = read_chain(worker)
   errors.mode(sent.errors)
   sent.node:expect_rereads(sent.rereads)
@@ -163,7 +237,7 @@ local function start(worker)
     sent.on_start(number)
   end
   chain = sent.node
-  return compiler.compile(chain)
+  return compiler.compile(chain), plan_of(worker, chain)
 end
 
 local function close_resources()
@@ -179,7 +253,7 @@ local function run(exit_without_memory)
   local out = ffi.new("neap_worker *[1]")
   lib.check(C.neap_worker_attach(out, lib.error))
   local worker = out[0]
-  local ok, getter = xpcall(start, errors.handler, worker)
+  local ok, getter, plan = xpcall(start, errors.handler, worker)
   if not ok then
     local why = getter == errors.NO_MEMORY and NO_MEMORY_AT_START
       or tostring(getter)
@@ -189,7 +263,7 @@ local function run(exit_without_memory)
   end
   exit_without_memory()
   lib.check(C.neap_worker_ready(worker, nil, lib.error))
-  serve(worker, getter)
+  serve(worker, getter, plan)
   close_resources()
   return 0
 end

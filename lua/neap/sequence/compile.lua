@@ -9,10 +9,16 @@
 -- A call of a user's function has a line of its own: an error finds its stage
 -- by that line. The line also reads the index after the call, so that the error
 -- handler finds it (see luajit.md, *read it once more*).
+--
+-- Some items are timed (neap.sequence.stages). They are computed by a second
+-- function of the same chain, whose stages are entered and left: so the first
+-- one is as fast as without.
 -- @module neap.sequence.compile
 
 local errors = require("neap.base.errors")
+local lib = require("neap.base.lib")
 
+local C = lib.C
 local UPVALUES_MAX = 56 -- of 60; further constants are in a table
 local NAMES_MAX = 140 -- of 200 locals; calls take more of the 250 slots
 local HEAD = 3 -- lines before the first of a generator
@@ -22,16 +28,17 @@ local NAMES_NODE = 8 -- locals of a node at most, plus one for each source
 local Generator = {}
 Generator.__index = Generator
 
-local compile -- for parts that become functions of their own
-
-local function new_generator(node)
+local function new_generator(node, plan, compile)
   return setmetatable({
     node = node, lines = {}, names = 0, reserved = 0,
     constants = {}, constant_names = {}, -- in the order met
     shared = {}, shared_names = {}, kept = {}, upvalues = 0,
     stages = { node:stage_name() }, -- the chain's name, then its stages'
     stage_lines = {}, -- line -> {stage = its number, index = a local's name}
-    indent = "  ", compile = compile,
+    indent = "  ",
+    compile = compile, -- for parts that become functions of their own
+    plan = plan, -- of neap.sequence.stages, or false: nothing is timed
+    states = {}, -- node -> how many of its states the code has
   }, Generator)
 end
 
@@ -89,6 +96,17 @@ function Generator:own(f)
   return name
 end
 
+--- Returns the name of a table of a node that the code may change. The n-th one
+-- of a node is the same in all functions, the timed ones too.
+function Generator:state(node, fields)
+  local here = node:own()
+  local k = (self.states[node] or 0) + 1
+  self.states[node] = k
+  here.states = here.states or {}
+  here.states[k] = here.states[k] or fields
+  return self:constant(here.states[k])
+end
+
 --- Keeps a value alive as long as the code, which may read its memory.
 function Generator:keep(value)
   self.kept[#self.kept + 1] = self:constant(value)
@@ -111,7 +129,7 @@ function Generator:guarded(node, i, e)
   local x = self:name()
   self:line("local %s = %s(%s, i, e, %s(%s, %s, %s))", x, self:own(result),
     self:constant(self.node), self:own(errors.try),
-    self:constant(compile(node)), i, e)
+    self:constant(self.compile(node)), i, e)
   return x
 end
 
@@ -144,6 +162,28 @@ function Generator:close(text)
   end
 end
 
+local function enter(watch, stage)
+  return (C.neap_stopwatch_enter(watch, stage))
+end
+
+local function leave(watch, stage)
+  C.neap_stopwatch_leave(watch, stage)
+end
+
+-- Writes the code of a node itself, and what times it.
+local function emit(self, node, i, e)
+  local plan = self.plan
+  local stage = plan and plan.numbers[node] or 0
+  if stage == 0 then
+    return node:emit(self, i, e)
+  end
+  local watch, before = self:constant(plan.watch), self:name("t")
+  self:line("local %s = %s(%s, %d)", before, self:own(enter), watch, stage)
+  local x = node:emit(self, i, e)
+  self:line("%s(%s, %s)", self:own(leave), watch, before)
+  return x
+end
+
 --- Writes the code for an item of a node.
 -- @tparam Sequence node
 -- @tparam string i the local with the index
@@ -153,10 +193,10 @@ function Generator:value(node, i, e)
   local wanted = NAMES_NODE + (node.sources and #node.sources or 1)
   if self.reserved == 0 or self.reserved + wanted <= NAMES_MAX then
     self.reserved = self.reserved + wanted
-    return node:emit(self, i, e)
+    return emit(self, node, i, e)
   end
   local x = self:name()
-  self:line("local %s = %s(%s, %s)", x, self:constant(compile(node)), i, e)
+  self:line("local %s = %s(%s, %s)", x, self:constant(self.compile(node)), i, e)
   return x
 end
 
@@ -193,8 +233,8 @@ local function listed(names, none)
   return #names > 0 and table.concat(names, ", ") or none
 end
 
-local function build(node)
-  local g = new_generator(node)
+local function build(node, plan, compile)
+  local g = new_generator(node, plan, compile)
   local x = g:value(node, "i", "e")
   g:line(STILL .. "i end") -- for the error handler
   local names = {}
@@ -216,25 +256,65 @@ local function build(node)
   return getter
 end
 
---- Returns the function that computes a node's items. It is made once.
--- @treturn function item(i, epoch), i in range
-function compile(node)
+-- The function that times nothing.
+local function plain(node)
   if not node.getter then
-    node.getter = build(node)
+    node.getter = build(node, false, plain)
   end
   return node.getter
 end
 
+local timed
+
+local function build_timed(node, plan)
+  return build(node, plan, function(part)
+    return timed(part, plan)
+  end)
+end
+
+-- The function that times its stages by a plan.
+function timed(node, plan)
+  if not plan.getters[node] then
+    plan.getters[node] = build_timed(node, plan)
+  end
+  return plan.getters[node]
+end
+
+local timing = false -- the plan of the item that is timed now
+
+--- Returns the function that computes a node's items. It is made once.
+-- @treturn function item(i, epoch), i in range
+local function compile(node)
+  if timing and timing.numbers[node] then
+    return timed(node, timing)
+  elseif not node.getter then
+    return plain(node)
+  end
+  return node.getter
+end
+
+--- Begins an item that is timed by a plan, or, with false, ends it.
+-- @return the plan before, or false
+local function time(plan)
+  local before = timing
+  timing = plan
+  return before
+end
+
 --- Returns the text that compile() loads, for tests.
 local function text_of(node)
-  local g = new_generator(node)
+  local g = new_generator(node, false, plain)
   local x = g:value(node, "i", "e")
   return table.concat(g.lines, "\n") .. "\n  return " .. x
 end
 
 -- Cold: it runs once for each chain.
 jit.off(true, true)
+jit.on(plain)
+jit.on(timed)
 jit.on(compile)
 jit.on(result)
+jit.on(enter)
+jit.on(leave)
 
-return { compile = compile, text = text_of }
+return { compile = compile, time = time, text = text_of }

@@ -15,6 +15,7 @@ local iteration = require("neap.sequence.iteration")
 local array = require("neap.tensor.array")
 local suggest = require("neap.base.suggest")
 local traverse = require("neap.base.traverse")
+local warnings = require("neap.base.warnings")
 local write = require("neap.value.write")
 
 local handle = {}
@@ -331,6 +332,32 @@ local EACH = {
   end,
 }
 
+-- Whether the items of a node are drawn, by an epoch that nobody has set.
+local function is_drawn(node)
+  if node.epoch then
+    return false
+  elseif node.class_name == "shuffle" or node.is_seeded then
+    return true
+  end
+  for _, source in ipairs(node:inputs()) do
+    if is_drawn(source) then
+      return true
+    end
+  end
+  return false
+end
+
+-- A second loop over a chain that shuffles has the order of the first. A loop
+-- that a seek has moved goes on.
+local function warn_of_repetition(node)
+  if iteration.has_ended(node) and is_drawn(node)
+    and not (node.here and node.here.start and node.here.start > 1) then
+    warnings.warn(("%s: this loop has the same order and random numbers as the "
+      .. "one before\nhelp: s:epoch(n):each() draws anew for each n"):format(
+      check.where()))
+  end
+end
+
 --- Iterates: `for i, x in s:each() do`; {on_error = "skip"} goes on after
 -- items that raise.
 function handle.each(s, options)
@@ -338,7 +365,9 @@ function handle.each(s, options)
   if type(options) == "string" then
     check.fail(2, "table of options expected, got " .. check.got(options),
       ("write s:each({ on_error = %q })"):format(options))
-  elseif check.options(2, options, EACH).on_error ~= "skip" then
+  end
+  warn_of_repetition(node)
+  if check.options(2, options, EACH).on_error ~= "skip" then
     return node:iterate()
   end
   local record, read = {}, node
@@ -356,9 +385,15 @@ function methods.each(s, options)
   return step, state, start
 end
 
---- The errors of the items that the last each{on_error = "skip"} skipped.
+--- The errors of the items that the last loop has left out: where a skip is
+-- below, and by each{on_error = "skip"}.
 function methods.skipped(s)
-  return records[handle.check(1, s)] or {}
+  local node, list = handle.check(1, s), {}
+  for _, e in ipairs(records[node] or {}) do
+    list[#list + 1] = e
+  end
+  iteration.append_left_out(node, list)
+  return list
 end
 
 --- All items in a Lua array.

@@ -9,6 +9,7 @@
 
 local ffi = require("ffi")
 local new_table = require("table.new")
+local check = require("neap.base.check")
 local lookahead = require("neap.sequence.lookahead")
 local class = require("neap.base.class")
 local exact = require("neap.base.exact")
@@ -17,6 +18,19 @@ local Node = require("neap.sequence.node")
 
 local C = lib.C
 local Index = class("sequence.index", Node)
+
+Index.is_timed = false
+
+--- Makes a node of checked fields.
+function Index:make(fields)
+  local node = Node.make(self, fields)
+  if node.ends_early then
+    check.raise(("cannot %s batches above a skip: they are read in order, and "
+      .. "only a loop finds how many there are\nhelp: %s before batch"):format(
+      self.class_name, self.class_name))
+  end
+  return node
+end
 
 -- For more leaves than this, the code looks up a leaf's function in a table.
 local BRANCHES_MAX = 4

@@ -3,7 +3,7 @@
 --
 -- Options of an iteration: `record`, a list: the loop skips items that raise
 -- and appends their errors to it; `keep`: items stay valid after the loop
--- advances.
+-- advances. Every loop leaves out the items that a skip below has marked.
 -- @module neap.sequence.iteration
 
 local clock = require("neap.base.clock")
@@ -12,6 +12,55 @@ local errors = require("neap.base.errors")
 local traverse = require("neap.base.traverse")
 
 local iteration = {}
+
+-- -- Items that are left out -------------------------------------------------
+
+local left_out = setmetatable({}, { __mode = "k" }) -- node -> its last loop's
+
+--- Begins the record of a loop over a node: the list of what it leaves out.
+function iteration.new_record(node)
+  local list = {}
+  left_out[node] = list
+  return list
+end
+
+local function append_records(node, list, seen)
+  if seen[node] then
+    return
+  end
+  seen[node] = true
+  for _, e in ipairs(left_out[node] or {}) do
+    list[#list + 1] = e
+  end
+  for _, source in ipairs(node:inputs()) do
+    append_records(source, list, seen)
+  end
+end
+
+--- Appends the errors of the items that the last loop over a node, and the
+-- loops below it, have left out.
+function iteration.append_left_out(node, list)
+  append_records(node, list, {})
+end
+
+-- -- Loops that end ----------------------------------------------------------
+
+local ended = setmetatable({}, { __mode = "k" }) -- node -> true
+
+--- Notes that a loop over a node has come to its end.
+function iteration.note_end(node)
+  ended[node] = true
+end
+
+--- Whether a loop over a node, or over the node whose loop it is, has ended.
+function iteration.has_ended(node)
+  while node.loops_source do
+    node = node.source
+  end
+  return ended[node] or false
+end
+
+-- -- Stepping ----------------------------------------------------------------
 
 -- Compiled loops call no hook, by which Ctrl-C would end them. So a loop looks
 -- whether it was interrupted, before item `stop`, which is no further than its
@@ -50,6 +99,7 @@ end
 local function step(state, i)
   i = i + 1
   if i >= state.stop and not look(state, i) then
+    ended[state.node] = true
     return nil
   end
   local ok, x = errors.try(state.getter, i, 1)
@@ -69,6 +119,18 @@ local function step_guarded(state, i)
   if i < state.stop or look(state, i) then
     return i, (state.getter(i, 1))
   end
+  ended[state.node] = true
+end
+
+-- Records the error of an item that is not delivered, or raises it.
+local function pass(state, x)
+  if x.is_left_out then
+    table.insert(state.left_out, x)
+  elseif state.record and errors.is_of_item(x) then
+    table.insert(state.record, x)
+  else
+    errors.raise(x)
+  end
 end
 
 -- As step, but goes on after an item that raises, and records its error.
@@ -80,33 +142,38 @@ local function step_skipping(state, i)
     local ok, x = errors.try(state.getter, k, 1)
     if ok then
       return k, x
-    elseif not errors.is_of_item(x) then
-      errors.raise(x)
     end
     local is_over = state.node:is_end(x)
     if not (is_over and state.node:may_end()) then
-      table.insert(state.record, x)
+      pass(state, x)
     end
     if is_over then
       return nil
     end
   end
+  ended[state.node] = true
   return nil
 end
 
 --- Returns what a `for` over a node needs: a function, its state and its start.
 function iteration.start(node, options)
-  local record = options and options.record
+  local record = options and options.record or false
   local plain = node:is_guarded() and step_guarded or step
-  return record and step_skipping or plain, {
+  if node.ends_early then
+    node:rewind()
+  end
+  return (record or node.leaves_out) and step_skipping or plain, {
     node = node, getter = compiler.compile(node), length = node.length,
     record = record, stop = 1, every = 1, looked = 0,
+    left_out = node.leaves_out and iteration.new_record(node),
   }, 0
 end
 
 local function fill(list, node)
+  local count = 0
   for i, x in node:iterate({ keep = true }) do
-    list[i] = x
+    count = count + 1
+    list[node.leaves_out and count or i] = x
   end
 end
 

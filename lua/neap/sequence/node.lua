@@ -10,13 +10,19 @@
 --   describe()      shows itself and its sources
 --   origins(i, e)   where item i comes from, for errors
 --   reach(), expect_tries(), expect_rereads(): how iterators below are read
+--   rewind()        a loop begins; see ends_early
 -- and the fields `length` (math.huge: endless), `where` it was made, and
 --   source, or sources   the nodes below
 --   takes_several   an item may need more than one item of a source
 --   loops_source    a loop over it is one over its source, which skips as well
+--   leaves_out      a skip is below: loops leave out what it marks
+--   ends_early      a loop decides how many items there are: `length` at most,
+--                   read in order
 --   keeps_seeds     joining it with others does not copy it
 --   chooses         an item comes from one of the sources
 --   passes_on       its items are its source's
+--   is_timed        reports show its time; not that of index arithmetic
+--   count_at(stage) lets it count its reads there (neap.adapter.monitor)
 -- Two fields belong to this process and are never sent to a worker. They are
 -- made when first needed, to keep nodes small:
 --   getter          the node's function (neap.sequence.compile)
@@ -31,12 +37,26 @@ local way = require("neap.sequence.way")
 
 local Node = class("sequence.node")
 
+Node.is_timed = true
+
+-- A node is as its sources are, unless its class says otherwise. Absent where
+-- it is false, to keep nodes small.
+local function inherit(cls, fields, name)
+  for _, source in ipairs(fields.sources or { fields.source }) do
+    if source[name] and cls[name] == nil then
+      fields[name] = true
+    end
+  end
+end
+
 --- Makes a node of checked fields. Evaluates nothing.
 function Node:make(fields)
   fields.where = fields.where or check.where()
   if fields.sources and #fields.sources > 1 then
     fields.sources = seeds.part(fields.sources)
   end
+  inherit(self, fields, "leaves_out")
+  inherit(self, fields, "ends_early")
   if self.is_seeded or seeds.are_below(fields) then
     fields.has_seed_below = true -- else absent, to keep nodes small
   end
@@ -94,18 +114,28 @@ function Node:expect_rereads(count)
 end
 
 --- Whether a loop over this node ends where an iterator of unknown size below
--- it ends. It does not if an item is made of several, which would be lost, or
--- if other sources go on.
+-- it ends, or where another loop does. It does not if an item is made of
+-- several, which would be lost, or if other sources go on.
 function Node:may_end()
   if self.takes_several then
     return false
   end
   for _, source in ipairs(self:inputs()) do
-    if source.length == math.huge and not source:may_end() then
+    if (source.length == math.huge or source.ends_early)
+      and not source:may_end() then
       return false
     end
   end
-  return self.length == math.huge
+  return self.length == math.huge or self.ends_early or false
+end
+
+--- A loop over this node begins.
+function Node:rewind()
+  for _, source in ipairs(self:inputs()) do
+    if source.ends_early then
+      source:rewind()
+    end
+  end
 end
 
 --- Whether the node's function raises error objects only, so that it may be
@@ -135,7 +165,7 @@ end
 -- ended. A function of the chain may read another iterator past its end: then
 -- only its item fails.
 function Node:is_end(e)
-  return e.kind == "end" and self.length == math.huge
+  return e.kind == "end" and (self.length == math.huge or self.ends_early)
     and has_stage(self, e.stage, {})
 end
 

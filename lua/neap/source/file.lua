@@ -24,8 +24,8 @@ local File = class("source.file")
 
 -- -- Handles -----------------------------------------------------------------
 --
--- All Files of one path and identity share an entry: the handle, which is nil
--- once the entry is the oldest of many, and what was read ahead.
+-- All Files of one path and identity share an entry: the handle and what was
+-- read ahead. An entry that is the oldest of many lets go of both.
 
 local entries = setmetatable({}, { __mode = "v" }) -- path and identity -> entry
 local recent = setmetatable({}, { __mode = "v" }) -- a ring of entries
@@ -36,7 +36,8 @@ local function keep(entry)
   local oldest = recent[place]
   if oldest and oldest.handle then
     C.neap_file_close(ffi.gc(oldest.handle, nil))
-    oldest.handle = nil
+    oldest.handle, oldest.window = nil, false
+    oldest.first, oldest.stop = 0, 0
   end
   recent[place] = entry
 end
@@ -155,7 +156,7 @@ function File:at(offset, nbytes)
     read_ahead(self, entry, offset)
   end
   entry.follows = stop
-  if offset >= entry.first and stop <= entry.stop then
+  if offset >= entry.first and stop <= entry.stop and entry.window then
     return entry.window + (offset - entry.first)
   end
   local to = File.scratch(nbytes)

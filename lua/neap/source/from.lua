@@ -10,6 +10,8 @@ local array = require("neap.tensor.array")
 
 local From = class("source.from", Node)
 
+From.is_timed = false -- but a function's is
+
 function From:emit(g, i)
   if type(self.values) == "function" then
     return g:call(self, i, self.values, { i })
@@ -57,7 +59,7 @@ local function from(values, n)
       check.fail(2, "whole number, 0 or more, expected, got " .. check.got(n))
     end
     return handle.wrap(From:make({
-      values = values, length = n or math.huge,
+      values = values, length = n or math.huge, is_timed = true,
     }))
   elseif n ~= nil then
     handle.check(1, values)

@@ -128,7 +128,7 @@ local function advance(self, state, i)
     state.f = false
   else
     state.control, state.failures = x, 0
-    move(self, state, borrow.keep(x))
+    move(self, state, borrow.retain(x))
   end
 end
 

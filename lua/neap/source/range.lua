@@ -24,6 +24,8 @@ end
 
 local Range = class("source.range", Node)
 
+Range.is_timed = false
+
 function Range:emit(g, i)
   local x = g:name()
   if self.first == 1 and self.step == 1 then

@@ -9,6 +9,8 @@ local handle = require("neap.sequence.handle")
 
 local Rep = class("source.rep", Node)
 
+Rep.is_timed = false
+
 function Rep:emit(g)
   local x = g:name()
   g:line("local %s = %s.value", x, g:constant(self))

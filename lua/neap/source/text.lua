@@ -15,6 +15,7 @@ local C = lib.C
 local cast = ffi.cast
 
 local LINE_END, CARRIAGE_RETURN = 10, 13
+local READERS_MAX = 16
 local EXACT_BELOW = 2^20 -- bytes of an index that is not trimmed by a copy
 
 local Rules = ffi.typeof("neap_scan_rules")
@@ -100,12 +101,28 @@ end
 
 -- -- Reading -----------------------------------------------------------------
 
+-- Each process keeps the last readers of gzip data: each has a descriptor and
+-- 200 KB.
+local recent = setmetatable({}, { __mode = "v" }) -- a ring of Texts
+local place = 0
+
+local function keep_reader(self)
+  place = place % READERS_MAX + 1
+  local oldest = recent[place]
+  if oldest and oldest.here then
+    C.neap_gzip_close(ffi.gc(oldest.here, nil))
+    oldest.here = false
+  end
+  recent[place] = self
+end
+
 local function open_gzip(self)
   local expected = Identity()
   ffi.copy(expected, self.file.identity, ffi.sizeof(Identity))
   lib.check(C.neap_gzip_open(self.path, expected,
     cast(i64s, self.points.d.data), cast(bytes, self.windows.d.data),
     self.points.shape[1], out_gzip, lib.error))
+  keep_reader(self)
   self.here = ffi.gc(out_gzip[0], C.neap_gzip_close)
   return self.here
 end

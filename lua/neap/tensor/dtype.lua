@@ -231,6 +231,11 @@ function dtype.find(name)
   return kind
 end
 
+--- Whether a value is the name of a dtype.
+function dtype.is_name(value)
+  return by_name[value] ~= nil
+end
+
 --- Finds a dtype by DLPack's code and bits, or returns nil.
 function dtype.of(code, bits)
   return by_code[code * 256 + bits]

@@ -16,15 +16,15 @@ local traverse = require("neap.base.traverse")
 
 local C = lib.C
 
-local COLLECT_AT = 256 * 2^20  -- bytes; below this nothing is worth a pause
-local CACHED_MAX = 256 * 2^20  -- bytes
+local GARBAGE_MAX = 256 * 2^20  -- bytes that may wait for a collection
 
 local out_heap = ffi.new("neap_heap *[1]")
 local out_block = ffi.new("void *[1]")
 local out_offset = ffi.new("uint64_t[1]")
 
 local opened
-local live, collect_at = 0, COLLECT_AT  -- bytes of the tensors that exist
+local garbage_max = GARBAGE_MAX
+local live, collect_at = 0, garbage_max  -- bytes of the tensors that exist
 local cache, cached_bytes = {}, 0  -- size -> a stack of { block, offset }
 
 local heap = {}
@@ -53,7 +53,7 @@ local function collect()
   free_cache()
   collectgarbage()
   collectgarbage()
-  collect_at = math.max(COLLECT_AT, 2 * live)
+  collect_at = math.max(garbage_max, 2 * live)
 end
 
 local function take_cached(nbytes)
@@ -63,6 +63,12 @@ local function take_cached(nbytes)
     cached_bytes = cached_bytes - nbytes
   end
   return kept
+end
+
+--- Sets how many bytes of tensors may exist before garbage is collected, and be
+-- cached; 256 MiB by default.
+function heap.limit_garbage(nbytes)
+  garbage_max, collect_at = nbytes, nbytes
 end
 
 --- Whether this process was forked from the one that opened the heap, which
@@ -102,7 +108,7 @@ end
 -- @param is_shared whether workers know of it
 function heap.free(block, offset, nbytes, is_shared)
   live = live - nbytes
-  if is_shared or cached_bytes + nbytes > CACHED_MAX then
+  if is_shared or cached_bytes + nbytes > garbage_max then
     C.neap_heap_free(opened, block, offset, nbytes)
     return
   end

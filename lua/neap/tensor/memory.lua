@@ -35,7 +35,7 @@ local Tensor = ffi.typeof([[
     const uint64_t *counter; /* the tensor is valid while this counts ... */
     uint64_t generation;     /* ... this */
     int32_t kind;            /* index in dtype.list */
-    int32_t unused;
+    int32_t birth;           /* number that the allocator gave it, or 0 */
     int64_t dims[8];
     int64_t steps[8];
     void *block;             /* in the heap, or NULL; and there its ... */
@@ -124,7 +124,11 @@ function memory.inline(nbytes)
   return own(t, t.tail + -address % ALIGNMENT)
 end
 
-local function free_block(t)
+--- Frees a tensor's block, if it has one; for finalizers.
+function memory.free_block(t)
+  if t.block == nil then
+    return
+  end
   heap.free(t.block, tonumber(t.block_offset), tonumber(t.block_nbytes),
     t.is_frozen)
 end
@@ -137,9 +141,18 @@ function memory.in_heap(nbytes)
   if not block then
     return memory.inline(nbytes), true
   end
-  local t = ffi.gc(Tensor(0), free_block)
+  local t = ffi.gc(Tensor(0), memory.free_block)
   t.block, t.block_nbytes, t.block_offset = block, nbytes, offset
   return own(t, block), is_zero
+end
+
+--- Makes a tensor with memory of its own, not described yet.
+-- @treturn boolean whether it is all zeros
+function memory.own(nbytes)
+  if nbytes < LARGE then
+    return memory.inline(nbytes), true
+  end
+  return memory.in_heap(nbytes)
 end
 
 -- -- Memory of others --------------------------------------------------------
@@ -191,21 +204,35 @@ function memory.row(base, k)
   return t
 end
 
+--- Puts a tensor under another owner and generation; its views keep theirs.
+function memory.move(t, owner, counter, current)
+  owners[t] = owner
+  t.is_pinned = false
+  t.counter, t.generation = counter, current
+end
+
+--- Moves a tensor to the memory of another one, which has its elements.
+function memory.move_into(t, other)
+  t.d.data, t.birth = other.d.data, 0
+  memory.move(t, other, generation.forever, 0)
+end
+
+--- Moves a borrowed tensor's elements to memory of its own.
+function memory.detach(t)
+  local nbytes = memory.nbytes(t)
+  local other = memory.inline(nbytes)
+  ffi.copy(other.d.data, t.d.data, nbytes)
+  memory.move_into(t, other)
+end
+
 -- -- Whichever it is ---------------------------------------------------------
 
 --- Lets `f(nbytes, code, bits, shape, ndim)` say where new tensors lie: it
--- returns an address, a counter and its generation, or nil to decline. It must
--- make no tensor itself. nil takes the hook away.
+-- returns an address, a counter and its generation, or nil to decline; and
+-- fourth, also if it declines, a number that the tensor and its views will
+-- have. It must make no tensor itself. nil takes the hook away.
 function memory.set_allocator(f)
   allocator = f
-end
-
--- Makes a tensor, not described yet, with memory of its own.
-local function make_own(nbytes)
-  if nbytes < LARGE then
-    return memory.inline(nbytes), true
-  end
-  return memory.in_heap(nbytes)
 end
 
 --- Makes a tensor whose elements are still to be written.
@@ -213,15 +240,17 @@ end
 -- @treturn boolean whether it is known to be all zeros
 function memory.make(kind, ndim, dims, count)
   local nbytes = count * kind.size
-  local t, is_zero, data, counter, current
+  local t, is_zero, data, counter, current, birth
   if allocator then
-    data, counter, current = allocator(nbytes, kind.code, kind.bits, dims, ndim)
+    data, counter, current, birth = allocator(nbytes, kind.code, kind.bits,
+      dims, ndim)
   end
   if data ~= nil then
     t, is_zero = borrowed(data, counter, current), false
   else
-    t, is_zero = make_own(nbytes)
+    t, is_zero = memory.own(nbytes)
   end
+  t.birth = birth or 0
   describe(t, kind, ndim, dims)
   return t, is_zero
 end
@@ -229,7 +258,7 @@ end
 --- The same with memory of its own in any case: for what outlives the item
 -- that is in work, as a source's index does.
 function memory.make_lasting(kind, ndim, dims, count)
-  local t = make_own(count * kind.size)
+  local t = memory.own(count * kind.size)
   describe(t, kind, ndim, dims)
   return t
 end

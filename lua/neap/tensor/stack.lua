@@ -4,13 +4,16 @@
 -- The first item says what the others must be. It becomes a tree of nodes, one
 -- for each field, each with its part of the result. `put` walks the tree with
 -- an item. `leaves` and `row` say beforehand where the item's tensors will lie:
--- put does not copy a tensor that was built there.
+-- put does not copy a tensor that was built there. Where the caller names a
+-- dtype, numbers are stored and tensors converted to it.
 -- @module neap.tensor.stack
 
 local ffi = require("ffi")
 local array = require("neap.tensor.array")
 local check = require("neap.base.check")
 local dtype = require("neap.tensor.dtype")
+local lib = require("neap.base.lib")
+local memory = require("neap.tensor.memory")
 local shape = require("neap.tensor.shape")
 local traverse = require("neap.base.traverse")
 
@@ -20,6 +23,8 @@ local bytes = ffi.typeof("uint8_t *")
 local int64, uint64 = ffi.typeof("int64_t"), ffi.typeof("uint64_t")
 
 local stack = {}
+
+local C = lib.C
 
 local function type_of(value)
   if array.is(value) then
@@ -62,43 +67,53 @@ local function dims_of(dims, ndim)
   return ffi.string(dims, ndim * 8)
 end
 
-local function flat(name, path, count)
+-- A node of numbers that `name` may not hold; `is_cast`: the caller chose it,
+-- and booleans are 0 and 1.
+local function checked(name, path, what, is_cast, count)
   local result = array.empty(name, { count })
-  return { path = path, type = name == "bool" and "boolean" or "number",
+  return { path = path, type = what, kind = dtype.find(name), is_cast = is_cast,
     result = result, data = result:ptr() }
 end
 
-function makers.number(_, path, _, count)
-  return flat("f64", path, count)
+local function flat(name, what)
+  return function(_, path, _, count, wanted)
+    if wanted then
+      return checked(wanted, path, what, true, count)
+    end
+    local result = array.empty(name, { count })
+    return { path = path, type = what, result = result, data = result:ptr() }
+  end
 end
 
-function makers.boolean(_, path, _, count)
-  return flat("bool", path, count)
-end
+makers.number = flat("f64", "number")
+makers.boolean = flat("bool", "boolean")
 
 -- f64 would round some.
-makers["64-bit integer"] = function(first, path, _, count)
-  local kind = dtype.find(ffi.istype(uint64, first) and "u64" or "i64")
-  local result = array.empty(kind.name, { count })
-  return { path = path, type = "64-bit integer", kind = kind, result = result,
-    data = result:ptr() }
+makers["64-bit integer"] = function(first, path, _, count, wanted)
+  local own = ffi.istype(uint64, first) and "u64" or "i64"
+  return checked(wanted or own, path, "64-bit integer", wanted ~= nil, count)
 end
 
-makers["string"] = function(_, path)
+makers["string"] = function(_, path, _, _, wanted)
+  if wanted then
+    raise("item 1 is a string%s, which %s does not hold", at(path), wanted)
+  end
   return { path = path, type = "string", result = {} }
 end
 
-function makers.tensor(first, path, leaves, count)
+function makers.tensor(first, path, leaves, count, wanted)
   local sizes = first.shape
   if #sizes == 8 then
     raise("item 1 has 8 dimensions%s, there is no room for one more", at(path))
   end
   table.insert(sizes, 1, count)
-  local result = array.empty(first.dtype, sizes)
+  local result = array.empty(wanted or first.dtype, sizes)
+  local d = result.d
   local node = {
-    path = path, type = "tensor", result = result, dtype = first.dtype,
-    text = shape.text(first.d.ndim, first.dims), nbytes = first.nbytes,
-    code = first.d.code, bits = first.d.bits, ndim = first.d.ndim,
+    path = path, type = "tensor", result = result, dtype = result.dtype,
+    text = shape.text(first.d.ndim, first.dims),
+    nbytes = first.size * d.bits / 8, is_cast = wanted ~= nil,
+    code = d.code, bits = d.bits, ndim = first.d.ndim,
     dims = dims_of(first.dims, first.d.ndim),
     data = ffi.cast(bytes, result:ptr()),
     is_given = false,  -- neap.value.rows: whether a tensor has the row's memory
@@ -107,7 +122,15 @@ function makers.tensor(first, path, leaves, count)
   return node
 end
 
-function makers.table(first, path, leaves, count, depth)
+-- The dtype wanted of a field: one for a whole item leaves strings alone.
+local function wanted_of(wanted, key, value)
+  if type(wanted) == "table" then
+    return wanted[key]
+  end
+  return type(value) ~= "string" and wanted or nil
+end
+
+function makers.table(first, path, leaves, count, wanted, depth)
   if getmetatable(first) ~= nil then
     raise("item 1 is a table with a metatable%s", at(path))
   elseif depth > DEPTH_MAX then
@@ -120,26 +143,36 @@ function makers.table(first, path, leaves, count, depth)
   for n, key in ipairs(node.keys) do
     node.known[key] = true
     node.nodes[n] = make_node(first[key], join(path, key), leaves, count,
-      depth + 1)
+      wanted_of(wanted, key, first[key]), depth + 1)
+  end
+  local key = type(wanted) == "table"
+    and traverse.key_outside(wanted, node.known)
+  if key then
+    raise("dtype names %s, which item 1 has not", join(path, key))
   end
   return node
 end
 
-function make_node(first, path, leaves, count, depth)
-  local maker = makers[type_of(first)]
+function make_node(first, path, leaves, count, wanted, depth)
+  local found = type_of(first)
+  local maker = makers[found]
   if not maker then
-    raise("item 1 is a %s%s", type_of(first), at(path))
+    raise("item 1 is a %s%s", found, at(path))
+  elseif type(wanted) == "table" and found ~= "table" then
+    raise("item 1 is a %s%s, and dtype is a table of fields", found, at(path))
   end
-  return maker(first, path, leaves, count, depth)
+  return maker(first, path, leaves, count, wanted, depth)
 end
 
 -- Putting --------------------------------------------------------------------
 
 local function check_shape(node, k, value)
   local d = value.d
-  if stack.is_like(node, d.code, d.bits, value.dims, d.ndim) then
+  if stack.is_like(node, d.code, d.bits, value.dims, d.ndim)
+    or node.is_cast and d.ndim == node.ndim
+    and dims_of(value.dims, d.ndim) == node.dims then
     return
-  elseif value.dtype ~= node.dtype then
+  elseif value.dtype ~= node.dtype and not node.is_cast then
     raise_unlike(("convert them in a map: t:to(%q)"):format(node.dtype),
       "item %d is of dtype %s%s, item 1 of %s", k, value.dtype, at(node.path),
       node.dtype)
@@ -185,27 +218,42 @@ local function check_fields(node, k, item)
   end
 end
 
--- A whole number fits as well: small elements of a 64-bit tensor are numbers.
-local function note_wide(node, k, item)
-  local kind = node.kind
-  local is_held
-  if type(item) == "number" then
-    is_held = item >= kind.least and item < kind.limit and item % 1 == 0
-  else
-    is_held = ffi.istype(kind.least == 0 and uint64 or int64, item)
-      or ffi.cast(int64, item) >= 0
+-- A whole number fits a 64-bit dtype as well: small elements of a 64-bit tensor
+-- are numbers.
+local function is_held(kind, value)
+  if type(value) == "boolean" then
+    return kind.name == "bool"
+  elseif kind.is_float then
+    return true
+  elseif type(value) ~= "number" and kind.bits == 64 then
+    return ffi.istype(kind.least == 0 and uint64 or int64, value)
+      or ffi.cast(int64, value) >= 0
   end
-  if not is_held then
+  value = tonumber(value)
+  return value >= kind.least and value < kind.limit and value % 1 == 0
+end
+
+local function note_checked(node, k, item)
+  local kind, value = node.kind, item
+  if type(item) == "boolean" and kind.name ~= "bool" then
+    value = item and 1 or 0
+  end
+  if not is_held(kind, value) then
     raise("item %d is %s%s, which %s does not hold", k, tostring(item),
       at(node.path), kind.name)
   end
-  kind.write(node.data, k - 1, item)
+  kind.write(node.data, k - 1, value)
+end
+
+local function takes(node, found)
+  return found == node.type or found == "number"
+    or node.is_cast and (found == "boolean" or found == "64-bit integer")
 end
 
 local function note(state, node, k, item)
   local found = type_of(item)
-  if node.kind and (found == "number" or found == node.type) then
-    note_wide(node, k, item)
+  if node.kind and takes(node, found) then
+    note_checked(node, k, item)
     return
   elseif found ~= node.type then
     if item == nil and node.path ~= "" then
@@ -243,11 +291,14 @@ local function result_of(node)
 end
 
 --- Begins a stack of `count` items that are like `first`, without putting it.
+-- @param first
+-- @tparam int count
+-- @param[opt] wanted a dtype, or a table of them by field
 -- @treturn table a state, whose `leaves` are the tensors of an item: each with
 --  path (".image"), dtype and nbytes of a row
-function stack.begin(first, count)
+function stack.begin(first, count, wanted)
   local state = { leaves = {}, copies = {} }
-  state.root = make_node(first, "", state.leaves, count, 1)
+  state.root = make_node(first, "", state.leaves, count, wanted, 1)
   return state
 end
 
@@ -262,6 +313,16 @@ function stack.row(leaf, k)
   return leaf.data + (k - 1) * leaf.nbytes
 end
 
+local function copy(node, k, value)
+  if value.dtype == node.dtype then
+    ffi.copy(stack.row(node, k), value:ptr(), node.nbytes)
+    return
+  end
+  memory.check(value)
+  lib.check(C.neap_tensor_convert(value.d, memory.row(node.result, k - 1).d, 1,
+    0, lib.error))
+end
+
 --- Puts item k (from 1) in its place.
 function stack.put(state, k, item)
   local copies = state.copies
@@ -270,8 +331,7 @@ function stack.put(state, k, item)
   end
   note(state, state.root, k, item)
   for n = 1, #copies do
-    local node, value = copies[n].node, copies[n].value
-    ffi.copy(stack.row(node, k), value:ptr(), node.nbytes)
+    copy(copies[n].node, k, copies[n].value)
     copies[n] = nil
   end
 end
@@ -281,24 +341,49 @@ function stack.finish(state)
   return (result_of(state.root))
 end
 
-local function whole(items)
-  local state = stack.begin(items[1], #items)
+local function whole(items, wanted)
+  local state = stack.begin(items[1], #items, wanted)
   for k = 1, #items do
     stack.put(state, k, items[k])
   end
   return (stack.finish(state))
 end
 
+--- Whether a value is a dtype, or a table of them by field: a kind of option.
+function stack.is_dtype(value)
+  local fits = dtype.is_name(value)
+  if type(value) == "table" and getmetatable(value) == nil then
+    fits = true
+    for _, key in ipairs(traverse.keys(value)) do
+      fits = fits and stack.is_dtype(value[key])
+    end
+  end
+  return fits, "dtype, or table of dtypes by field,"
+end
+
+local OPTIONS = { dtype = stack.is_dtype }
+
+local function check_arguments(items, options)
+  if type(items) ~= "table" or #items == 0 then
+    check.fail(1, "table of items expected, got "
+      .. (type(items) == "table" and "an empty one" or check.got(items)))
+  elseif dtype.is_name(options) then
+    check.fail(2, "table of options expected, got " .. check.got(options),
+      ("write { dtype = %q }"):format(options))
+  end
+  return check.options(2, options, OPTIONS)
+end
+
 --- Stacks a table of items.
 -- @function stack
+-- @tparam table items
+-- @tparam[opt] table options dtype: of numbers and tensors, or a table of
+--   dtypes by field; by default f64 for numbers, and for others their own
 -- @usage local batch = neap.stack({ { x = 1 }, { x = 2 } })  -- batch.x: f64 2
 return setmetatable(stack, {
-  __call = function(_, items)
-    if type(items) ~= "table" or #items == 0 then
-      check.fail(1, "table of items expected, got "
-        .. (type(items) == "table" and "an empty one" or check.got(items)))
-    end
-    local ok, result = pcall(whole, items)
+  __call = function(_, items, options)
+    options = check_arguments(items, options)
+    local ok, result = pcall(whole, items, options.dtype)
     if ok then
       return result
     elseif type(result) == "string" then

@@ -12,6 +12,7 @@ local heap = require("neap.tensor.heap")
 local lib = require("neap.base.lib")
 local memory = require("neap.tensor.memory")
 local shape = require("neap.tensor.shape")
+local traverse = require("neap.base.traverse")
 
 local C = lib.C
 
@@ -88,6 +89,15 @@ local function map(fd, offset, nbytes)
     mapped[key] = block
   end
   return block
+end
+
+--- The blocks that are mapped here.
+function tensor.blocks()
+  local list = {}
+  for _, key in ipairs(traverse.keys(mapped)) do
+    list[#list + 1] = mapped[key]
+  end
+  return list
 end
 
 --- Makes a packed tensor again; `fd` is the packing process's heap.fd().

@@ -13,6 +13,7 @@ local generation = require("neap.tensor.generation")
 local lib = require("neap.base.lib")
 local memory = require("neap.tensor.memory")
 local methods = require("neap.tensor.methods")
+local retain = require("neap.value.retain")
 local traverse = require("neap.base.traverse")
 
 local C = lib.C
@@ -23,20 +24,7 @@ local borrow = {}
 --- Bytes of tensors that the errors of a loop, or one that is raised, may copy.
 borrow.ERROR_BYTES_MAX = 64 * 2 ^ 20
 
--- Puts a tensor under another owner and generation; its views keep theirs.
-local function move(t, owner, counter, current)
-  owners[t] = owner
-  t.is_pinned = false
-  t.counter, t.generation = counter, current
-end
-
--- Moves a borrowed tensor's elements to memory of its own.
-local function detach(t)
-  local own = memory.inline(t.nbytes)
-  ffi.copy(own.d.data, t.d.data, t.nbytes)
-  t.d.data = own.d.data
-  move(t, own, generation.forever, 0)
-end
+local move, move_into, detach = memory.move, memory.move_into, memory.detach
 
 -- -- Pins --------------------------------------------------------------------
 
@@ -113,10 +101,12 @@ local Borrow = {}
 Borrow.__index = Borrow
 
 --- A borrow, for value.read(); `aim` says of which run's slot.
-function borrow.new(loader)
+-- @param loader neap_pool
+-- @param watch of neap.value.retain
+function borrow.new(loader, watch)
   return setmetatable({
-    loader = loader, slot = -1, counter = generation.take(), pin = false,
-    has_tensors = false, budget = 0,
+    loader = loader, watch = watch, slot = -1, pin = false,
+    counter = generation.take(), has_tensors = false, budget = 0,
     run = false, -- a borrowed tensor keeps it alive, if there is one
   }, Borrow)
 end
@@ -142,11 +132,23 @@ function Borrow:advance()
   end
 end
 
+function Borrow:has_pin()
+  return self.pin and not self.pin:is_over()
+end
+
 function Borrow:keep(t)
-  if not self.pin or self.pin:is_over() then
+  if not self:has_pin() then
     self.pin = pin_of(self.loader, self.slot)
   end
   self.pin:take(t)
+end
+
+function Borrow:retain(t)
+  if self:has_pin() or not retain.is_due(self.watch, t) then
+    self:keep(t)
+  else
+    move_into(t, retain.copy(t))
+  end
 end
 
 -- -- What users call ---------------------------------------------------------
@@ -178,6 +180,16 @@ local function keep_one(t)
   end
 end
 
+local function retain_one(t)
+  local owner = owners[t]
+  if getmetatable(owner) == Borrow then
+    memory.check(t)
+    owner:retain(t)
+  else
+    keep_one(t)
+  end
+end
+
 local room -- bytes that copy_out() may still copy
 
 local function copy_one(t)
@@ -203,6 +215,13 @@ end
 -- @return x
 function borrow.keep(x)
   each_tensor(x, keep_one)
+  return x
+end
+
+--- The same on behalf of a caller that does not know how many items it keeps:
+-- where few slots are left, tensors are copied.
+function borrow.retain(x)
+  each_tensor(x, retain_one)
   return x
 end
 

@@ -1,12 +1,14 @@
 -- SPDX-License-Identifier: MIT
 --- The state of an item that is being computed: where its values are written,
--- which batch rows its tensors may use, and how far writing it has come. A
--- worker has one context for each item that it computes at a time.
+-- where its tensors may lie, and how far writing it has come. A worker has one
+-- context for each item that it computes at a time.
 -- @module neap.value.context
 
 local ffi = require("ffi")
 local generation = require("neap.tensor.generation")
+local guess = require("neap.value.guess")
 local lib = require("neap.base.lib")
+local scratch = require("neap.value.scratch")
 
 local C = lib.C
 
@@ -15,6 +17,16 @@ local context = {}
 --- The context of the code that runs now; nil outside of items, and always nil
 -- in a host. Only enter() and leave() set it.
 context.now = nil
+
+--- Makes the state of a batch within an item, or of the item itself.
+function context.level()
+  return {
+    leaves = false, k = 0, -- of the batch row that is built (neap.value.rows)
+    counter = generation.take(), -- of its tensors in rows and in scratch memory
+    mark = 0, -- where its scratch memory begins
+    top = 0, -- and where the last tensor in it ends
+  }
+end
 
 --- Makes a context.
 -- @tparam[opt] cdata worker neap_worker; nil to write values without one
@@ -29,10 +41,13 @@ function context.new(worker)
     counter = generation.take(), -- of the tensors in the slot
     path = {}, -- keys on the way to the value that is being written
     keys = keys, -- depth -> keys of the table that is being written there
-    row = false, -- the batch row that is being computed: one of `rows`
-    depth = 0, -- of batches within batches
+    depth = 0, -- of stacked batches within stacked batches
+    levels = { [0] = context.level() }, -- depth -> see level()
+    is_dirty = false, -- whether the item has made a tensor ...
+    has_tensors = false, -- ... or any of the run
+    scratch = scratch.new(worker), guess = guess.new(),
+    is_converted = false, -- whether a value was written as another
     generators = {}, -- stage -> the generator that it draws from
-    rows = {}, -- depth -> {outer, leaves, k, counter} (neap.value.rows)
   }
 end
 

@@ -10,6 +10,8 @@ local errors = require("neap.base.errors")
 local lib = require("neap.base.lib")
 local array = require("neap.tensor.array")
 local generation = require("neap.tensor.generation")
+local guess = require("neap.value.guess")
+local memory = require("neap.tensor.memory")
 local traverse = require("neap.base.traverse")
 
 local C = lib.C
@@ -32,13 +34,9 @@ local function raise_room()
 end
 
 --- Allocates memory for a tensor in the item's slot.
--- @treturn cdata void *
+-- @treturn cdata void *; NULL if there is no room
 function write.allocate(item, nbytes)
-  local data = C.neap_writer_allocate(item.writer, nbytes, failed)
-  if data == nil then
-    raise_room()
-  end
-  return data
+  return (C.neap_writer_allocate(item.writer, nbytes, failed))
 end
 
 -- item.image.loader[2]
@@ -132,6 +130,7 @@ local function put_cdata(item, cell, x, depth)
   else
     for k = 1, #converters do
       if converters[k].matches(x) then
+        item.is_converted = true
         put(item, cell, converters[k].convert(x), depth)
         return
       end
@@ -162,6 +161,40 @@ function put(item, cell, x, depth)
   end
 end
 
+-- Moves the tensors of a value out of the slot.
+local function take_out(_, x, item)
+  if not array.is(x) then
+    if type(x) == "table" then
+      traverse.each(x, take_out, item)
+    end
+  elseif x.counter == item.counter then
+    memory.detach(x)
+  end
+end
+
+-- Writes an item anew, without the tensors in the slot that it does not
+-- deliver. All tensors in the slot end, but for the item's.
+local function put_anew(item, cell, x)
+  take_out(nil, x, item)
+  C.neap_writer_undo_item(item.writer)
+  generation.bump(item.counter)
+  put(item, cell, x, 0)
+end
+
+-- To write a converted value again would compute it again.
+local function check_guess(item, cell, x)
+  local writer, state = item.writer, item.guess
+  if state.births == state.first then
+    return -- its tensors were there before
+  end
+  local wasted, delivered = writer.allocated - writer.in_place, writer.delivered
+  guess.learn(state, x, item.counter, wasted)
+  if wasted > (delivered + wasted) * guess.WASTE_MAX
+    and not item.is_converted then
+    put_anew(item, cell, x)
+  end
+end
+
 --- Writes item k (from 0) of the run.
 -- Raises an error that names the path to what cannot be sent.
 function write.item(item, k, x)
@@ -170,8 +203,21 @@ function write.item(item, k, x)
   if type(x) == "number" then
     cell.type, cell.count, cell.number = NUMBER, 0, x
   else
+    item.is_converted = false
     put(item, cell, x, 0)
+    local in_place = writer.in_place
+    if writer.allocated ~= in_place or writer.delivered ~= in_place then
+      check_guess(item, cell, x)
+    end
     C.neap_writer_end_item(writer)
+  end
+end
+
+--- Drops the tensors in the slot of the numbers that a run ends with.
+function write.end_numbers(item)
+  if item.writer.allocated > 0 then
+    guess.forget(item.guess)
+    C.neap_writer_undo_item(item.writer)
   end
 end
 

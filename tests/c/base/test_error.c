@@ -39,6 +39,16 @@ static void appends_the_meaning_of_errno(void **state) {
                       "cannot open /nowhere: No such file or directory");
 }
 
+static void puts_the_meaning_of_errno_before_the_help(void **state) {
+  (void)state;
+  neap_error error;
+  neap__error_set(&error, NEAP_ESYSTEM, ENOENT, "cannot open %s\nhelp: look",
+                  "/nowhere");
+  assert_string_equal(
+      error.text,
+      "cannot open /nowhere: No such file or directory\nhelp: look");
+}
+
 static void cuts_a_text_that_is_too_long(void **state) {
   (void)state;
   neap_error error;
@@ -97,6 +107,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(fills_status_and_text),
       cmocka_unit_test(appends_the_meaning_of_errno),
+      cmocka_unit_test(puts_the_meaning_of_errno_before_the_help),
       cmocka_unit_test(cuts_a_text_that_is_too_long),
       cmocka_unit_test(answers_the_status_where_nobody_listens),
       cmocka_unit_test(names_each_status),

@@ -727,9 +727,10 @@ static void wrong_options_are_named(void **state) {
   refuse_option(h, chunk, -1, NEAP_EINVAL, "chunk must be 0 or more");
   refuse_option(h, span, -1, NEAP_EINVAL, "span must be 0 or more");
   refuse_option(h, retries, -1, NEAP_EINVAL, "retries must be 0 or more");
-  refuse_option(h, slot_bytes, 0, NEAP_EINVAL, "slot_bytes must be");
+  refuse_option(h, slot_bytes, 1, NEAP_EINVAL, "slot_bytes must be");
   refuse_option(h, slot_bytes, UINT64_MAX, NEAP_EINVAL, "slot_bytes must be");
-  refuse_option(h, slot_bytes, 1ull << 46, NEAP_EMEMORY, "smaller slot_bytes");
+  refuse_option(h, slot_bytes, 1ull << 46, NEAP_EMEMORY,
+                "help: raise the limit (ulimit -v), or set slot_bytes, ");
   refuse_option(h, length, -2, NEAP_EINVAL, "length must be 0 or more");
   refuse_option(h, chain, NULL, NEAP_EINVAL, "chain must not be NULL");
   refuse_option(h, chain_bytes, UINT64_MAX, NEAP_EINVAL, "chain_bytes must");
@@ -821,6 +822,8 @@ static void statistics_add_up(void **state) {
   neap_pool_read_stats(pool, &all);
   assert_int_equal(all.items, 0);
   assert_int_equal(all.workers, 2);
+  assert_int_equal(all.slots, 16 / 4 + 2 + 32);
+  assert_int_equal(all.slot_bytes, h->options.slot_bytes);
   neap_run run;
   next_run(pool, &run);
   neap_pool_read_stats(pool, &all);

@@ -26,14 +26,20 @@ static const char *const MUTE = "mute";
 static const char *const PAUSING = "pausing";
 
 static void open_memory(watch *w, const program *p) {
-  assert_int_equal(
-      neap__segment_open(&w->control, "neap-control",
-                         neap__ring_bytes(1, RUNS, SLOTS, sizeof *p), NULL),
-      NEAP_OK);
+  const neap__counts counts = {
+      .workers = 1,
+      .entries = RUNS,
+      .slots = SLOTS,
+      .slot_bytes = SLOT_BYTES,
+      .chain_bytes = sizeof *p,
+  };
+  assert_int_equal(neap__segment_open(&w->control, "neap-control",
+                                      neap__ring_bytes(&counts), NULL),
+                   NEAP_OK);
   assert_int_equal(neap__segment_open(&w->buffer.segment, "neap-slots",
                                       SLOTS * SLOT_BYTES, NULL),
                    NEAP_OK);
-  neap__ring_format(w->control.base, 1, RUNS, SLOTS, SLOT_BYTES, sizeof *p);
+  neap__ring_format(w->control.base, &counts);
   assert_int_equal(
       neap__ring_attach(&w->ring, w->control.base, w->control.bytes, NULL),
       NEAP_OK);

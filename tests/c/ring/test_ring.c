@@ -27,17 +27,25 @@
 #include "base/futex.h"
 
 enum { WORKERS = 3, ENTRIES = 4, HELD = 2, SLOTS = WORKERS + ENTRIES + HELD };
-enum { SLOT_BYTES = 4096, CHAIN_BYTES = 100 };
+enum { SLOT_BYTES = 4096, CHAIN_BYTES = 100, STAGES = 5 };
 
 /* -- A ring in plain memory -- */
 
 static void *new_segment(uint32_t workers, uint32_t entries, uint32_t slots,
                          uint64_t *bytes) {
-  *bytes = neap__ring_bytes(workers, entries, slots, CHAIN_BYTES);
+  const neap__counts counts = {
+      .workers = workers,
+      .entries = entries,
+      .slots = slots,
+      .stages = STAGES,
+      .slot_bytes = SLOT_BYTES,
+      .chain_bytes = CHAIN_BYTES,
+  };
+  *bytes = neap__ring_bytes(&counts);
   void *base = aligned_alloc(128, *bytes);
   assert_non_null(base);
   memset(base, 0, *bytes);
-  neap__ring_format(base, workers, entries, slots, SLOT_BYTES, CHAIN_BYTES);
+  neap__ring_format(base, &counts);
   return base;
 }
 

@@ -55,7 +55,7 @@ static void reads_by_position(void **state) {
   assert_string_equal(part, "456");
   assert_int_equal(neap_file_read(file, 99, part, 0, &error), NEAP_OK);
   assert_int_equal(neap_file_read(file, 8, part, 3, &error), NEAP_EFORMAT);
-  assert_text(&error, "it ends at byte 10");
+  assert_text(&error, "ends before byte 11");
   assert_int_equal(neap_file_read(file, -1, part, 3, &error), NEAP_ESYSTEM);
   assert_text(&error, "Invalid argument");
   neap_file_close(file);

@@ -221,6 +221,30 @@ static void tensors_in_the_slot_are_not_copied(void **state) {
   }
 }
 
+static void bytes_of_tensors_are_counted_by_item(void **state) {
+  slot *s = *state;
+  neap_writer *writer = &s->writer;
+  neap_value value;
+  int64_t shape[] = {4};
+  float other[4] = {0};
+  float *data = neap_writer_allocate(writer, sizeof other, NULL);
+  (void)neap_writer_allocate(writer, 100, NULL);
+  const neap_tensor here = tensor_of(data, 1, shape);
+  const neap_tensor elsewhere = tensor_of(other, 1, shape);
+  neap_writer_put_tensor(writer, &value, &here, NULL);
+  neap_writer_put_tensor(writer, &value, &elsewhere, NULL);
+  assert_int_equal(writer->allocated, sizeof other + 100);
+  assert_int_equal(writer->delivered, 2 * sizeof other);
+  assert_int_equal(writer->in_place, sizeof other);
+  neap_writer_end_item(writer);
+  assert_int_equal(writer->allocated + writer->delivered, 0);
+  (void)neap_writer_allocate(writer, 100, NULL);
+  const uint64_t used = writer->used;
+  neap_writer_undo_item(writer);
+  assert_int_equal(writer->allocated, 0);
+  assert_int_equal(writer->undone, used);
+}
+
 static void a_run_may_begin_at_a_later_cell(void **state) {
   (void)state;
   slot *s = new_slot(SLOT_BYTES, 3);
@@ -947,6 +971,7 @@ int main(void) {
       SLOT_TEST(a_failure_is_read_as_a_table),
       SLOT_TEST(tensors_point_into_the_slot),
       SLOT_TEST(tensors_in_the_slot_are_not_copied),
+      SLOT_TEST(bytes_of_tensors_are_counted_by_item),
       cmocka_unit_test(a_run_may_begin_at_a_later_cell),
       cmocka_unit_test(random_values_come_back),
       cmocka_unit_test(a_slot_of_any_size_keeps_what_fits),

@@ -47,6 +47,29 @@ describe("neap.batch", function()
     assert.equal(3, calls)
   end)
 
+  it("stacks to a dtype, in workers too", function()
+    local s = neap.range(5):map(function(i)
+      return { image = neap.tensor("u8", { 2 }, i), label = i }
+    end):batch(2, { dtype = { image = "f32", label = "i64" } })
+    local p = s:prefetch({ workers = 1 })
+    for _, b in ipairs({ s[2], p[2] }) do
+      assert.equal("tensor f32 2x2 {3, 3, 4, 4}", tostring(b.image))
+      assert.equal("tensor i64 2 {3, 4}", tostring(b.label))
+    end
+    p:close()
+    local padded = neap.range(3):batch(2, { dtype = "i32", pad = -1 })
+    assert.equal("tensor i32 2 {3, -1}", tostring(padded[2]))
+  end)
+
+  it("refuses a dtype for a function that collates", function()
+    local ok, e = pcall(neap.batch, { 1 }, 2, { dtype = "i64",
+      collate = function(list) return list end })
+    assert.is_false(ok)
+    assert.equal("option 'dtype' goes with collate = neap.stack, got a "
+      .. "function)\nhelp: call neap.stack(items, { dtype = ... }) in the "
+      .. "function", e:match("%((.*)$"))
+  end)
+
   it("collates padded batches, complete", function()
     local s = neap.range(5):batch(3, { pad = 0, collate = table.concat })
     assert.same({ "123", "450" }, s:totable())
@@ -123,7 +146,7 @@ describe("neap.batch", function()
       ["#2 to 'batch' (option 'drop_last': boolean expected, got 1)"] =
         { 2, { drop_last = 1 } },
       ["#2 to 'batch' (unknown option 'droplast'; known are collate, drop_last,"
-        .. " pad)\nhelp: did you mean 'drop_last'?"] =
+        .. " dtype, pad)\nhelp: did you mean 'drop_last'?"] =
         { 2, { droplast = true } },
     }) do
       assert.equal("bad argument " .. message,

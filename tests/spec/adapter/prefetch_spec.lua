@@ -446,13 +446,11 @@ describe("a prefetch", function()
 
     it("past items that a worker writes over", function()
       local function scribble(i)
-        local t = neap.tensor("u8", { 1 })
         if i % 4 == 0 then -- the run's second cell, as of no known type
-          local ffi = require("ffi")
-          local page = ffi.cast("uintptr_t", t:ptr()) / 4096 * 4096
-          ffi.cast("uint32_t *", page)[4] = 99
+          local slot = require("neap.value.context").now.writer.base
+          require("ffi").cast("uint32_t *", slot)[4] = 99
         end
-        return { i, t }
+        return { i, neap.tensor("u8", { 1 }) }
       end
       local p = prefetch(neap.range(12):map(scribble), { workers = 2,
         chunk = 4 })
@@ -471,11 +469,9 @@ describe("a prefetch", function()
 
     it("past items whose strings a worker writes over", function()
       local function scribble(i)
-        local t = neap.tensor("u8", { 1 })
         if i % 4 == 0 then -- the run's second cell, beyond the slot
-          local ffi = require("ffi")
-          local page = ffi.cast("uintptr_t", t:ptr()) / 4096 * 4096
-          ffi.cast("uint64_t *", page)[3] = 2 ^ 40
+          local slot = require("neap.value.context").now.writer.base
+          require("ffi").cast("uint64_t *", slot)[3] = 2 ^ 40
         end
         return ("text"):rep(i)
       end
@@ -1012,9 +1008,11 @@ describe("a prefetch", function()
 
     it("for no more slots than there are addresses, and says so", function()
       local p = prefetch({ 1 }, { workers = 1, slot_bytes = 2 ^ 45 })
-      assert.truthy(support.message(function() return p[1] end):find(
-        "^cannot reserve %d+ slots of slot_bytes = 35184372088832: a smaller "
-        .. "slot_bytes or buffered may fit"))
+      local text = tostring(support.raised(function() return p[1] end))
+      assert.truthy(text:find(
+        "cannot reserve %d+ slots of 35184372088832 bytes of address space: "
+        .. "[^\n]+\nhelp: raise the limit %(ulimit %-v%), or set slot_bytes, "
+        .. "buffered or workers lower"), text)
     end)
   end)
 
@@ -1180,6 +1178,14 @@ describe("a prefetch", function()
     assert.truthy(stats.busy > 0 and stats.wait >= 0)
     assert.equal(0, stats.restarts)
     assert.equal(0, stats.retries)
+    assert.equal(16 + 2 + 32, stats.slots)
+    assert.equal(2 ^ 30, stats.slot_bytes)
+  end)
+
+  it("computes two items ahead for each of many workers", function()
+    local p = prefetch(neap.range(10), { workers = 12 })
+    local _ = p[1]
+    assert.equal(2 * 12 + 12 + 32, p:stats().slots)
   end)
 
   describe("with NEAP_DEBUG=1", function()

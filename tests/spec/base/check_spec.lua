@@ -242,6 +242,8 @@ local UNKNOWN = {
   ["s[0]"] = "index 0 is out of range 1..3\nhelp: indexes count from 1",
   ["p:positon()"] = "a sequence (prefetch) has no method 'positon'\n"
     .. "help: did you mean 'position'?",
+  ["neap.decode.imag(s)"] = "neap.decode has no function 'imag'\n"
+    .. "help: did you mean 'image'?",
   ["neap.shufle(s)"] = "neap has no function 'shufle'\n"
     .. "help: did you mean 'shuffle'?",
   ["neap.tensor('f32', {2}).shap"] = "a tensor has no field or method 'shap'\n"

@@ -719,18 +719,30 @@ describe("a worker", function()
     end)
 
     if not support.is_asan then
-      it("with too little address space, or says so", function()
+      it("with little address space, in smaller slots", function()
         local run = support.run([[
           local neap = require("neap")
           local p = neap.range(20):prefetch({ workers = 1 })
+          print(#p:totable(), p:stats().slot_bytes >= 2 ^ 22,
+            p:stats().slot_bytes < 2 ^ 30, p:stats().slots)
+        ]], { shell = "ulimit -v 1500000;" })
+        assert.equal("20\ttrue\ttrue\t49\n", run.out, run.err)
+      end)
+
+      it("with too little address space for any, and says so", function()
+        local run = support.run([[
+          local neap = require("neap")
+          local p = neap.range(20):prefetch({ workers = 1, buffered = 500 })
           print(select(2, pcall(p.totable, p)))
-          p:close()
-          p = neap.range(20):prefetch({ workers = 1, slot_bytes = 2 ^ 20 })
-          print(#p:totable())
-        ]], { shell = "ulimit -v 2000000;" })
-        assert.truthy(run.out:find("^[^\n]+: cannot reserve %d+ slots of "
-          .. "slot_bytes = 1073741824: a smaller slot_bytes or buffered may fit"
-          .. "[^\n]*\n20\n$"), run.out .. run.err)
+          p = neap.range(20):prefetch({ workers = 1, slot_bytes = 2 ^ 30 })
+          print(select(2, pcall(p.totable, p)))
+        ]], { shell = "ulimit -v 1500000;" })
+        local cannot = "[^\n]+: cannot reserve %d+ slots of %d+ bytes of "
+          .. "address space: Cannot allocate memory\n"
+          .. "help: raise the limit %(ulimit %-v%), or set "
+        assert.truthy(run.out:find("^" .. cannot .. "buffered or workers "
+          .. "lower\n" .. cannot .. "slot_bytes, buffered or workers lower\n$"),
+          run.out .. run.err)
       end)
     end
   end)

@@ -18,7 +18,7 @@ ffi.cdef([[
 ]])
 
 local COUNT = 100
-local NODE_MAX = 1024 -- bytes of a node, of one that was read too: with its
+local NODE_MAX = 1152 -- bytes of a node, of one that was read too: with its
 -- function, its tree, and what is resolved ahead
 local SPREAD = 16 -- bytes that chance may add to a node
 local ATTEMPTS = 5
@@ -55,6 +55,7 @@ local ADAPTERS = {
   cache = function(s) return s:cache(2) end,
   prefetch = function(s) return s:prefetch({ workers = 0 }) end,
   rescue = function(s) return s:rescue(id) end,
+  skip = function(s) return s:skip() end,
   retry = function(s) return s:retry(2) end,
   debug = function(s) return s:debug(id) end,
   monitor = function(s) return s:monitor() end,
@@ -69,7 +70,8 @@ local SOURCES = {
   from_iter = function(n) return neap.from_iter(id, { size = n }) end,
   rep = function(n) return neap.rep(0, n) end,
   -- Of these, the index or the file is read.
-  idx = false, files = false, lines = false, load = false, tar = false,
+  idx = false, files = false, lines = false, csv = false, jsonl = false,
+  npy = false, npz = false, raw = false, load = false, tar = false,
   sqlite = false, lmdb = false,
 }
 

@@ -71,8 +71,8 @@ describe("a file", function()
     local file = File.open(path)
     file:read(0, ffi.new("char[10]"), 10)
     os.execute("truncate -s 100 " .. path)
-    assert.equal(("cannot read %s: it ends at byte 100, it is shorter than it "
-      .. "was"):format(path), support.message(file.text, file, 90, 20))
+    assert.equal(("cannot read %s: it is shorter than it was, and ends before "
+      .. "byte 101"):format(path), support.message(file.text, file, 90, 20))
     assert.equal(("x"):rep(10), file:text(90, 10))
   end)
 

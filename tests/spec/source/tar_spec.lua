@@ -128,6 +128,19 @@ describe("neap.tar", function()
       path("decoded.tar")), support.message(function() return s[2] end))
   end)
 
+  it("decodes images, JSON and what is packed, by the ends of names", function()
+    local pixels = neap.tensor("u8", { 4, 5, 3 }, 77)
+    neap.save_image(pixels, path("a.png"))
+    local s = neap.tar(write("images.tar", archive.of({
+      { "a.seg.png", support.read(path("a.png")) },
+      { "a.json", '{"x": [1, 2]}' }, { "b.jpg", "no image" },
+    })), { decode = true })
+    assert.equal(77, s[1]["seg.png"]:get(4, 5, 3))
+    assert.same({ x = { 1, 2 } }, s[1].json)
+    assert.matches("cannot decode b.jpg in " .. path("images.tar")
+      :gsub("%p", "%%%0") .. ": ", support.message(function() return s[2] end))
+  end)
+
   it("tells of a damaged header in the middle", function()
     local text = archive.of({ { "a.txt", "one" }, { "b.txt", "two" } })
     assert.equal(('cannot read %s: a damaged header at byte 1024, after '

@@ -163,6 +163,23 @@ describe("a text", function()
     end
   end)
 
+  it("that is gzipped is closed where many are open", function()
+    local texts = {}
+    for k = 1, 50 do
+      texts[k] = Text.open(gzip(write("text" .. k, "first\ntext " .. k)))
+    end
+    for turn = 1, 3 do
+      for k = 1, 50, turn do
+        assert.equal("text " .. k, texts[k]:record(2))
+      end
+    end
+    local count = 0
+    for k = 1, 50 do
+      count = count + (texts[k].here and 1 or 0)
+    end
+    assert.equal(16, count)
+  end)
+
   it("that is gzipped may be empty", function()
     assert.same({}, records(gzip(write("nothing", ""))))
   end)

@@ -4,9 +4,9 @@ local array = require("neap.tensor.array")
 local neap = require("neap")
 local stack = require("neap.tensor.stack")
 
-local function raises(text, items)
+local function raises(text, items, options)
   local line = debug.getinfo(1, "l").currentline + 1
-  local ok, message = pcall(stack, items)
+  local ok, message = pcall(stack, items, options)
   assert.is_false(ok)
   assert.equal(("tests/spec/tensor/"
     .. "stack_spec.lua:%d: cannot stack: %s"):format(line,
@@ -69,6 +69,70 @@ describe("stack", function()
     raises("item 2 has no .a.b, item 1 has",
       { { a = { b = 1 } }, { a = {} } })
     raises("item 2 has .b, item 1 has not", { { a = 1 }, { a = 1, b = 2 } })
+  end)
+
+  it("makes numbers and tensors of the dtype that is asked for", function()
+    assert.equal("tensor i64 2 {1, 2}",
+      tostring(stack({ 1, 2 }, { dtype = "i64" })))
+    assert.equal("tensor f32 3 {1, 0, 3}",
+      tostring(stack({ true, false, 3LL }, { dtype = "f32" })))
+    assert.equal("tensor bool 3 {true, false, true}",
+      tostring(stack({ 1, 0, true }, { dtype = "bool" })))
+    local images = stack({ image(1), image(2):to("f32") }, { dtype = "f16" })
+    assert.equal("f16", images.dtype)
+    assert.same({ { 2, 2, 2 }, { 2, 2, 2 } }, images[2]:totable())
+    local scalars = stack({ array.new("u8", {}, 7) }, { dtype = "f64" })
+    assert.equal("tensor f64 1 {7}", tostring(scalars))
+  end)
+
+  it("takes a dtype for each field, or one for all but strings", function()
+    local items = {
+      { image = image(1), meta = { id = 7, name = "a" }, flag = true },
+      { image = image(2), meta = { id = 8, name = "b" }, flag = false },
+    }
+    local some = stack(items, { dtype = { image = "f32",
+      meta = { id = "i32" } } })
+    assert.equal("f32 i32 bool", ("%s %s %s"):format(some.image.dtype,
+      some.meta.id.dtype, some.flag.dtype))
+    local all = stack(items, { dtype = "i64" })
+    assert.equal("i64 i64 i64", ("%s %s %s"):format(all.image.dtype,
+      all.meta.id.dtype, all.flag.dtype))
+    assert.same({ "a", "b" }, all.meta.name)
+  end)
+
+  it("refuses what a dtype does not hold", function()
+    raises("item 2 is 300, which u8 does not hold", { 1, 300 },
+      { dtype = "u8" })
+    raises("item 1 is 1.5 at .x, which i64 does not hold", { { x = 1.5 } },
+      { dtype = { x = "i64" } })
+    raises("item 1 is -1LL, which u64 does not hold", { -1LL },
+      { dtype = "u64" })
+    raises("item 1 is a string at .x, which f32 does not hold",
+      { { x = "1" } }, { dtype = { x = "f32" } })
+    raises("dtype names .y, which item 1 has not", { { x = 1 } },
+      { dtype = { y = "f32" } })
+    raises("item 1 is a number, and dtype is a table of fields", { 1 },
+      { dtype = { x = "f32" } })
+    raises("item 2 has shape 3x3, item 1 has 2x3\nhelp: bring them to one "
+      .. "shape in a map, or collate by a function of your own",
+      { image(1), image(1, 3) }, { dtype = "f32" })
+  end)
+
+  it("refuses other options, and a dtype in their place", function()
+    local function refused(text, options)
+      local ok, message = pcall(stack, { 1 }, options)
+      assert.is_false(ok)
+      assert.equal(text, message:match("%((.*)$"))
+    end
+    refused('table of options expected, got "i64")\n'
+      .. 'help: write { dtype = "i64" }', "i64")
+    refused("table of options expected, got 1)", 1)
+    refused("unknown option 'type'; known are dtype)\nhelp: did you mean "
+      .. "'dtype'?", { type = "i64" })
+    refused("option 'dtype': dtype, or table of dtypes by field, expected, "
+      .. 'got "int")', { dtype = "int" })
+    refused("option 'dtype': dtype, or table of dtypes by field, expected, "
+      .. "got table)", { dtype = { x = { "f32", "int" } } })
   end)
 
   it("makes 64-bit integers an i64 or u64 tensor, exact", function()

@@ -378,8 +378,10 @@ describe("what cannot be sent", function()
     end, 3):prefetch({ workers = 1, slot_bytes = 2 ^ 16 })
     assert.equal(1, p[1])
     local e = support.raised(function() return p[2] end)
-    assert.equal("the item is larger than a slot: slot_bytes = 65536 is too "
-      .. "small", e.message)
+    assert.equal("the item is larger than a slot of 65536 bytes", e.message)
+    assert.equal("set the option slot_bytes of prefetch higher, or raise the "
+      .. "limit of address space (ulimit -v), which may have made slots small",
+      e.help)
     assert.equal(2, e.index)
     assert.equal(3, p[3])
     p:close()
@@ -401,8 +403,8 @@ describe("what cannot be sent", function()
       return { ("x"):rep(65000), ("y"):rep(65000) }
     end, 3):prefetch({ workers = 1, slot_bytes = 2 ^ 16, chunk = 3 })
     for i = 1, 3 do
-      assert.equal("the item is larger than a slot: slot_bytes = 65536 is too "
-        .. "small", support.message(function() return p[i] end))
+      assert.equal("the item is larger than a slot of 65536 bytes",
+        support.message(function() return p[i] end))
     end
     for _ in p:each({ on_error = "skip" }) do
       error("no item expected")
