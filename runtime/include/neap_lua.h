@@ -549,6 +549,9 @@ int neap_saved_find(neap_saved *saved, int64_t item, neap_saved_block *out,
 int neap_saved_run(const neap_saved *saved, const neap_saved_block *block,
                    const void *data, int64_t item, neap_run *out,
                    neap_error *error);
+/* Both in one call, of a file whose blocks are not packed. */
+int neap_saved_get(neap_saved *saved, int64_t item, neap_run *out,
+                   neap_error *error);
 void neap_saved_close(neap_saved *saved);
 
 /*

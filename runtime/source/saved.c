@@ -303,3 +303,12 @@ int neap_saved_run(const neap_saved *saved, const neap_saved_block *block,
   };
   return NEAP_OK;
 }
+
+int neap_saved_get(neap_saved *saved, int64_t item, neap_run *out,
+                   neap_error *error) {
+  neap_saved_block block;
+  *out = (neap_run){.slot = -1};
+  const int rc = neap_saved_find(saved, item, &block, error);
+  if (rc != NEAP_OK) return rc;
+  return neap_saved_run(saved, &block, block.data, item, out, error);
+}

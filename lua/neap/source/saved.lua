@@ -30,6 +30,8 @@ local Saved = class("source.saved")
 --- How blocks are packed; a list of shards has the names of files as items.
 Saved.PACKING = { none = 0, zstd = 1, shards = 2 }
 
+local PACKED = Saved.PACKING.zstd
+
 -- -- Where the tensors of an item lie ----------------------------------------
 
 local Place = {} -- what read.item() wants for tensors
@@ -105,18 +107,23 @@ local function unpacked(self, here, block)
   return t
 end
 
+local function find_packed(self, here, i)
+  local block = here.block
+  lib.check(C.neap_saved_find(here.handle, i, block, lib.error))
+  local owner = unpacked(self, here, block)
+  here.place.owner = owner
+  lib.check(C.neap_saved_run(here.handle, block, owner.d.data, i, here.run,
+    lib.error))
+end
+
 -- Turns to the run of item i, from 0.
 local function move(self, here, i)
-  local block = here.block
   here.count = 0
-  lib.check(C.neap_saved_find(here.handle, i, block, lib.error))
-  local data, owner = block.data, here.handle
-  if self.packing == Saved.PACKING.zstd then
-    owner = unpacked(self, here, block)
-    data = owner.d.data
+  if self.packing == PACKED then
+    find_packed(self, here, i)
+  else
+    lib.check(C.neap_saved_get(here.handle, i, here.run, lib.error))
   end
-  lib.check(C.neap_saved_run(here.handle, block, data, i, here.run, lib.error))
-  here.place.owner = owner
   here.cells = here.run.cells
   here.first, here.count = tonumber(here.run.first), here.run.count
 end
