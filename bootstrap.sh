@@ -11,8 +11,8 @@ BUILD="gcc libc6-dev libffi-dev libluajit-5.1-dev lua-argparse make pkg-config
   premake4 zlib1g-dev"
 DEMO="dataset-fashion-mnist"
 TEST="clang clang-format cppcheck g++ groff-base libclang-rt-dev libcmocka-dev
-  libsndfile1 libspng0 libturbojpeg0 libwebp7 libzstd1 lua-busted lua-check
-  lua-cjson luajit man-db mandoc python3-numpy spin"
+  liblmdb0 libsndfile1 libspng0 libsqlite3-0 libturbojpeg0 libwebp7 libzstd1
+  lua-busted lua-check lua-cjson luajit man-db mandoc python3-numpy spin"
 
 what=${1:-demo}
 [ $# -eq 0 ] || shift

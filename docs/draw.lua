@@ -23,6 +23,8 @@ package.loaded["neap.base.clock"] = setmetatable({ sleep = sleep }, {
 })
 
 local neap = require("neap")
+local archive = dofile("tests/spec/archive.lua")
+local database = dofile("tests/spec/database.lua")
 
 ffi.cdef([[
   int posix_openpt(int flags);
@@ -236,6 +238,58 @@ local function add_notes(env)
 end
 
 -- -- The pictures -------------------------------------------------------------
+-- What read(path) makes of a path, at which write(path) puts a file first.
+local function at_path(write, read)
+  local path = os.tmpname()
+  write(path)
+  local s = neap.from(read(path):totable())
+  os.execute("rm -rf " .. path .. "*")
+  return s
+end
+
+function tools.saved(s)
+  return at_path(function(path)
+    neap.save(s, path, { workers = 0 })
+  end, neap.load)
+end
+
+function tools.snapshot_of(s)
+  return at_path(os.remove, function(path)
+    return neap.snapshot(s, path, { workers = 0 })
+  end)
+end
+
+function tools.samples()
+  return of_file(function(path)
+    return neap.from(neap.tar(path):map(function(x)
+      return ("%s: jpg, cls"):format(x.__key__)
+    end):totable())
+  end, archive.of({ { "cat.jpg", "-" }, { "cat.cls", "1" },
+    { "dog.jpg", "-" }, { "dog.cls", "2" } }))
+end
+
+function tools.rows()
+  return at_path(function(path)
+    database.sqlite(path, "CREATE TABLE pets(id INTEGER, name TEXT);"
+      .. "INSERT INTO pets VALUES (3, 'cat'), (5, 'dog');")
+  end, function(path)
+    return neap.sqlite(path, "SELECT id, name FROM pets", { key = "id" })
+      :map(function(row) return ("id = %d, name = %s"):format(row.id,
+        row.name) end)
+  end)
+end
+
+function tools.entries()
+  return at_path(function(path)
+    os.remove(path)
+    database.lmdb(path, { { "cat", "one" }, { "dog", "two" } }, true)
+  end, function(path)
+    return neap.lmdb(path):map(function(x)
+      return ("key = %s, value = %s"):format(x.key, x.value)
+    end)
+  end)
+end
+
 --
 -- Numbers are the lengths of labelled sequences (a1, a2, ...), which come
 -- first; other fields are values that rows use. A row is Lua, or what to show
@@ -264,6 +318,13 @@ local PICTURES = {
   },
   raw = { { "neap.raw('images.bin', 'u8', { 5, 5 })", "raw_of_images()" } },
   lines = { { "neap.lines('poem.txt')", "lines_of_poem()" } },
+  load = { a = 4, { "neap.load('a.neap')", "saved(a)" } },
+  tar = { { "neap.tar('pets-{000..099}.tar')", "samples()" } },
+  sqlite = {
+    { "neap.sqlite('pets.db', 'SELECT id, name FROM pets', { key = 'id' })",
+      "rows()" },
+  },
+  lmdb = { { "neap.lmdb('pets.lmdb')", "entries()" } },
 
   map = { a = 3, b = 3, "neap.map(f, a)", "neap.map(f, a, b)" },
   starmap = {
@@ -337,6 +398,12 @@ local PICTURES = {
   cache = {
     a = 3, "s = a:map(load):cache(2)", "{ s[1], s[2], s[1], s[3], s[1], s[2] }",
     { "what load was called for", "loaded" },
+  },
+  save = {
+    a = 3, { "neap.save(a:map(f), 'a.neap')", "saved(a:map(f))" },
+  },
+  snapshot = {
+    a = 3, { "a:map(f):snapshot('snapshots')", "snapshot_of(a:map(f))" },
   },
   prefetch = {
     a = 8, "s = a:map(f)",

@@ -33,6 +33,7 @@ rooms.houses = {
     { "sequence", "handles, nodes, iteration, compilation" },
     { "source", "one file per source" },
     { "prefetch", "pool, iteration, the worker's loop" },
+    { "dataset", "the loop that writes saved items" },
     { "adapter", "one file per adapter" },
     { "loader", "loader files, and the process that runs them" },
     { "inspect", "what a chain and its items are, and what is doubtful" },

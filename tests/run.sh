@@ -207,7 +207,7 @@ for config in $configs; do
       continue
     fi
     build fuzz fuzzers || continue
-    for name in value value_lua blob npy csv; do
+    for name in value value_lua blob npy csv saved tar; do
       part "fuzz $name" tests/fuzz/run.sh $long "$name"
     done ;;
   esac

@@ -31,14 +31,14 @@ local warnings = require("neap.base.warnings")
 
 local SOURCES = {
   "range", "from", "from_iter", "rep", "idx", "files", "lines",
-  "csv", "jsonl", "npy", "npz", "raw",
+  "csv", "jsonl", "npy", "npz", "raw", "load", "tar", "sqlite", "lmdb",
 }
 local ADAPTERS = {
   "map", "starmap", "random_map", "zip", "gather", "concat", "interleave",
   "cycle", "switch", "case", "split", "batch", "unbatch", "shuffle", "shard",
   "slice", "window", "mix", "where", "epoch", "lengths", "bucket", "pack",
   "cache", "prefetch", "rescue", "skip", "retry", "debug", "monitor",
-  "progress",
+  "progress", "save", "snapshot",
 }
 
 -- Files of the room codec, whose descriptors are those of sources: functions in

@@ -758,6 +758,135 @@ enum { NEAP_WARNING_BYTES = 512 }; /* of a text, its end included */
  * none. `text` has room for NEAP_WARNING_BYTES.
  */
 int neap_pool_take_warning(neap_pool *pool, char *text);
+/* ---- Tar files ----------------------------------------------------------- */
+
+enum { NEAP_TAR_BLOCK = 512 };
+
+typedef struct neap_tar_header {
+  int64_t size;   /* bytes that follow, without those up to a whole block */
+  int32_t kind;   /* '0': a regular file */
+  char name[260]; /* terminated */
+} neap_tar_header;
+
+/*
+ * Reads the header in a block. Returns NEAP_END for a block of zeros, which
+ * ends a tar file; NEAP_EFORMAT if its checksum or size is wrong.
+ */
+int neap_tar_read(const void *block, neap_tar_header *out);
+
+/* ---- Saved items --------------------------------------------------------- */
+
+/* XXH64 of some bytes: a checksum, not a protection. */
+uint64_t neap_hash(const void *data, uint64_t nbytes, uint64_t seed);
+
+/*
+ * A file of saved items: runs as they lay in slots, in blocks with checksums,
+ * and an index at the end. docs/internals/saved.md tells its layout.
+ *
+ * A saver writes PATH.partial, and renames it to PATH when it is whole. It
+ * keeps the whole blocks of a PATH.partial that an earlier saver of the same
+ * items (the same options) left behind, and goes on after them.
+ *
+ * Owns:    the caller closes it, whole or not.
+ * Threads: one at a time; one saver of a path at a time, of all processes.
+ * Returns: NEAP_OK; NEAP_ESYSTEM, for a full disk too; NEAP_EMEMORY.
+ */
+typedef struct neap_saver neap_saver;
+
+typedef struct neap_saver_options {
+  const char *path;
+  const char *text; /* of the chain, for people */
+  uint64_t key[2];  /* what tells the items from others; 0: they are not kept */
+  int64_t items;
+  int32_t packing;    /* of the blocks, known to the caller; 0: none */
+  int32_t waits;      /* 1: wait for another saver of the path; 0: fail */
+  uint64_t bytes_max; /* of the file; 0: any number */
+} neap_saver_options;
+
+/* NEAP_END, and *out is NULL, if options->waits and the path is there. */
+int neap_saver_open(const neap_saver_options *options, neap_saver **out,
+                    neap_error *error);
+/* Items that are saved, in order from the first. */
+int64_t neap_saver_items(const neap_saver *saver);
+/* Items of a run before the first that failed. */
+int32_t neap_run_good(const neap_run *run);
+/* Adds the first `count` items of a run to the block. */
+int neap_saver_add(neap_saver *saver, const neap_run *run, int32_t count,
+                   neap_error *error);
+/* Whether the block is large or old enough to be written. */
+int neap_saver_is_due(const neap_saver *saver);
+/* The block, for packing; valid until the next call. */
+const void *neap_saver_block(neap_saver *saver, uint64_t *nbytes);
+/* Writes the block as it is, or as the caller packed it. */
+int neap_saver_write(neap_saver *saver, const void *packed, uint64_t nbytes,
+                     neap_error *error);
+/* Writes the index, and gives the file its name. All items must be saved. */
+int neap_saver_finish(neap_saver *saver, neap_error *error);
+/* NULL is fine. */
+void neap_saver_close(neap_saver *saver);
+
+/*
+ * Reads such a file, mapped. A block's checksum is compared when the block is
+ * first read here. Damage gives NEAP_EFORMAT; so does a file that was written
+ * to since it was opened, as far as can be told before it is read.
+ *
+ * Owns:    the caller closes it, when nothing refers to the mapping.
+ * Threads: one at a time.
+ */
+typedef struct neap_saved neap_saved;
+
+typedef struct neap_saved_about {
+  int64_t items;
+  uint64_t key[2];
+  int32_t packing;
+  uint32_t text_bytes;
+  const char *text; /* valid until close */
+} neap_saved_about;
+
+/* Items first .. first + count - 1. */
+typedef struct neap_saved_block {
+  int64_t number; /* of the block */
+  int64_t first;
+  int64_t count;
+  const uint8_t *data; /* as it is stored; valid until close */
+  uint64_t data_bytes;
+  uint64_t nbytes; /* unpacked */
+} neap_saved_block;
+
+/* The file has the identity `expected` unless that is NULL. */
+int neap_saved_open(const char *path, const neap_identity *expected,
+                    neap_saved **out, neap_error *error);
+/* The same of a file's bytes, which the caller keeps; aligned to 64. */
+int neap_saved_open_bytes(const void *data, uint64_t nbytes, neap_saved **out,
+                          neap_error *error);
+const neap_identity *neap_saved_identity(const neap_saved *saved);
+void neap_saved_tell(const neap_saved *saved, neap_saved_about *out);
+/* The block of an item, from 0. */
+int neap_saved_find(neap_saved *saved, int64_t item, neap_saved_block *out,
+                    neap_error *error);
+/*
+ * The run of an item in the data of its block, unpacked, which must outlive the
+ * run. The run has no slot to release.
+ */
+int neap_saved_run(const neap_saved *saved, const neap_saved_block *block,
+                   const void *data, int64_t item, neap_run *out,
+                   neap_error *error);
+/* Both in one call, of a file whose blocks are not packed. */
+int neap_saved_get(neap_saved *saved, int64_t item, neap_run *out,
+                   neap_error *error);
+void neap_saved_close(neap_saved *saved);
+
+/*
+ * A folder of snapshots: files KEY.neap, where KEY has 32 hexadecimal digits.
+ * Other files there are left alone.
+ */
+int neap_snapshots_make(const char *folder, neap_error *error);
+/* Notes that a snapshot was used now. */
+void neap_snapshots_touch(const char *path);
+/* Removes those used longest ago, but `kept`, until they and what is left of
+   killed saves have no more than bytes_max. */
+int neap_snapshots_evict(const char *folder, const char *kept,
+                         uint64_t bytes_max, neap_error *error);
 
 /* ---- The worker's side --------------------------------------------------- */
 

@@ -8,7 +8,7 @@
  * Reading is pread straight to where the bytes belong. A mapping would save a
  * copy, but a file that shrinks under it kills the process by SIGBUS.
  */
-#include "neap_lua.h"
+#include "source/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,6 +32,15 @@ static int no_memory(const char *path, neap_error *error) {
                          path);
 }
 
+static neap_identity identity_of(const struct stat *about) {
+  return (neap_identity){
+      .nbytes = about->st_size,
+      .mtime_ns = about->st_mtim.tv_sec * 1000000000LL + about->st_mtim.tv_nsec,
+      .inode = about->st_ino,
+      .device = about->st_dev,
+  };
+}
+
 /* O_NONBLOCK: opening a pipe must not wait for its writer. */
 static int open_regular(neap_file *file, neap_error *error) {
   struct stat about;
@@ -45,11 +54,7 @@ static int open_regular(neap_file *file, neap_error *error) {
   if (!S_ISREG(about.st_mode))
     return neap__error_set(error, NEAP_EFORMAT, 0,
                            "cannot open %s: it is no regular file", file->path);
-  file->identity.nbytes = about.st_size;
-  file->identity.mtime_ns =
-      about.st_mtim.tv_sec * 1000000000LL + about.st_mtim.tv_nsec;
-  file->identity.inode = about.st_ino;
-  file->identity.device = about.st_dev;
+  file->identity = identity_of(&about);
   return NEAP_OK;
 }
 
@@ -99,6 +104,19 @@ int64_t neap_file_bytes(const neap_file *file) {
 
 const char *neap_file_path(const neap_file *file) {
   return file->path;
+}
+
+int neap__file_descriptor(const neap_file *file) {
+  return file->fd;
+}
+
+int neap__file_recheck(const neap_file *file, neap_error *error) {
+  struct stat about;
+  if (fstat(file->fd, &about) != 0)
+    return neap__error_set(error, NEAP_ESYSTEM, errno, "cannot read %s",
+                           file->path);
+  const neap_identity now = identity_of(&about);
+  return compare(file, &now, error);
 }
 
 int neap_file_read(const neap_file *file, int64_t offset, void *to,

@@ -7,6 +7,8 @@
 
 local ffi = require("ffi")
 local neap = require("neap")
+local archive = dofile("tests/spec/archive.lua")
+local database = dofile("tests/spec/database.lua")
 local lib = require("neap.base.lib")
 local random = require("neap.base.random")
 
@@ -118,6 +120,39 @@ end
 
 local function no_thirty(x)
   return x == 30 and error("no thirty") or x
+end
+
+-- Files that a case reads are there until the tests end.
+local folder
+local cleaner = newproxy(true)
+getmetatable(cleaner).__gc = function()
+  if folder then
+    os.execute("rm -r " .. folder)
+  end
+end
+
+local function path_of(name)
+  if not folder then
+    folder = os.tmpname()
+    os.execute(("rm %s && mkdir %s"):format(folder, folder))
+  end
+  return folder .. "/" .. name
+end
+
+local paths = 0
+
+-- A path that is not there yet.
+local function new_path()
+  paths = paths + 1
+  return path_of("new" .. paths)
+end
+
+local function file_of(name, text)
+  local path = path_of(name)
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+  return path
 end
 
 -- -- Adapters ----------------------------------------------------------------
@@ -382,6 +417,20 @@ local ADAPTERS = {
     make = function(s) return neap.progress(s) end,
     item = function(t, i) return t[i] end,
   },
+  save = {
+    make = function(s)
+      return neap.save(s, new_path(), { workers = 0 })
+    end,
+    item = function(t, i) return t[i] end,
+    is_eager = true,
+  },
+  snapshot = {
+    make = function(s)
+      return neap.snapshot(s, new_path(), { workers = 0 })
+    end,
+    item = function(t, i) return t[i] end,
+    is_eager = true,
+  },
   mix = {
     stores = function(i) return mixed({ N, 4 }, { 3, 1 }, 7)[i][1] == 1 end,
     make = function(s)
@@ -439,6 +488,15 @@ local ADAPTERS = {
     end,
     count = 3,
     calls = function(i) return ({ 4, 3, 5 })[i] end,
+  },
+  ["save: in workers, packed, in shards"] = {
+    make = function(s)
+      return neap.save(s, new_path(), {
+        workers = 1, shards = 3, compress = true,
+      })
+    end,
+    item = function(t, i) return t[i] end,
+    is_eager = true,
   },
   ["map: of two"] = {
     make = function(s)
@@ -560,27 +618,6 @@ local function idx_of(...)
   return s
 end
 
--- Files that a case reads are there until the tests end.
-local folder
-local cleaner = newproxy(true)
-getmetatable(cleaner).__gc = function()
-  if folder then
-    os.execute("rm -r " .. folder)
-  end
-end
-
-local function file_of(name, text)
-  if not folder then
-    folder = os.tmpname()
-    os.execute(("rm %s && mkdir %s"):format(folder, folder))
-  end
-  local path = folder .. "/" .. name
-  local file = assert(io.open(path, "wb"))
-  file:write(text)
-  file:close()
-  return path
-end
-
 local function tens()
   local t = {}
   for k = 1, N do
@@ -677,6 +714,38 @@ end
 local NPZ = file_of("tens.npz", zip_of("x.npy", npy_of(N .. ", 1")))
 local TABLE = file_of("table.csv", table_of('%d,"b\n%d"'))
 local LINES = file_of("lines", lines_from(1))
+
+local SAVED = path_of("saved")
+neap.save(tens(), SAVED, { workers = 0 })
+
+local function samples_from(first, last)
+  local list = {}
+  for i = first, last do
+    list[#list + 1] = { i .. ".txt", "text " .. i }
+  end
+  return archive.of(list)
+end
+
+local TAR = file_of("samples.tar", samples_from(1, N))
+file_of("samples-1.tar", samples_from(1, 5))
+file_of("samples-2.tar", samples_from(6, N))
+
+local SQLITE = path_of("rows.db")
+database.sqlite(SQLITE, "CREATE TABLE t(i INTEGER);")
+for i = 1, N do
+  database.sqlite(SQLITE, ("INSERT INTO t VALUES (%d);"):format(i * 10))
+end
+
+local ENTRIES = {}
+for i = 1, N do
+  ENTRIES[i] = { ("key %02d"):format(i), "value " .. i }
+end
+local LMDB = path_of("entries.mdb")
+database.lmdb(LMDB, ENTRIES, true)
+
+local function sample(i)
+  return { __key__ = tostring(i), txt = "text " .. i }
+end
 
 local SOURCES = {
   range = {
@@ -813,6 +882,42 @@ local SOURCES = {
     item = function(i) return "line " .. i end,
     shows = "lines(2 files)",
   },
+  load = {
+    make = function() return neap.load(SAVED) end,
+    item = times_ten,
+    shows = ("load(%s: from(table))"):format(SAVED),
+  },
+  tar = {
+    make = function() return neap.tar(TAR) end,
+    item = sample,
+    shows = ("tar(%s)"):format(TAR),
+  },
+  ["tar: of two shards"] = {
+    make = function()
+      return neap.tar(path_of("samples-{1..2}.tar"), { index = true })
+    end,
+    item = sample,
+    shows = "tar(2 shards)",
+  },
+  sqlite = {
+    make = function()
+      return neap.sqlite(SQLITE, "SELECT i FROM t", { key = "i" })
+    end,
+    item = function(i) return { i = i * 10 } end,
+    shows = ("sqlite(%s, SELECT i FROM t)"):format(SQLITE),
+  },
+  ["sqlite: without a key"] = {
+    make = function() return neap.sqlite(SQLITE, "SELECT i FROM t") end,
+    item = function(i) return { i = i * 10 } end,
+    shows = ("sqlite(%s, SELECT i FROM t)"):format(SQLITE),
+  },
+  lmdb = {
+    make = function() return neap.lmdb(LMDB) end,
+    item = function(i)
+      return { key = ENTRIES[i][1], value = ENTRIES[i][2] }
+    end,
+    shows = ("lmdb(%s)"):format(LMDB),
+  },
 }
 
 -- -- Endless sequences -------------------------------------------------------
@@ -851,6 +956,10 @@ local ENDLESS = {
   raw = false,
   files = false,
   lines = false,
+  load = false,
+  tar = false,
+  sqlite = false,
+  lmdb = false,
 
   map = {
     make = function() return neap.map(times_ten, naturals) end,
@@ -931,6 +1040,8 @@ local ENDLESS = {
   epoch = same(function() return naturals:epoch(3) end),
   cache = same(function() return naturals:cache(3) end),
   prefetch = same(function() return naturals:prefetch({ workers = 0 }) end),
+  save = { refuse = function(s) return neap.save(s, "x") end },
+  snapshot = { refuse = function(s) return neap.snapshot(s, "x") end },
   rescue = same(function() return naturals:rescue(error) end),
   skip = same(function() return naturals:skip() end),
   retry = same(function() return naturals:retry(2) end),

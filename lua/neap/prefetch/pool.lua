@@ -259,6 +259,11 @@ function Pool:next_run(run)
   return read_run(self, C.neap_pool_next, run, lib.error) == C.NEAP_OK
 end
 
+--- Gets a run of item i alone, aside from the iteration.
+function Pool:get_run(epoch, i, run)
+  read_run(self, C.neap_pool_get, epoch, exact.from_zero(i), run, lib.error)
+end
+
 --- Ends the iteration before item i.
 function Pool:end_before(i)
   C.neap_pool_shorten(self.opened.pool, exact.from_zero(i))
@@ -282,7 +287,7 @@ end
 function Pool:get(i, epoch, stage)
   local opened = self.opened
   local run, borrowed = opened.run, opened.borrow
-  read_run(self, C.neap_pool_get, epoch, exact.from_zero(i), run, lib.error)
+  self:get_run(epoch, i, run)
   borrowed:aim(run.slot)
   local ok, x, is_failure = pcall(read_kept, opened, stage)
   borrowed:aim(-1)

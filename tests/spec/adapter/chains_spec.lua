@@ -91,6 +91,22 @@ local function same(f)
   end
 end
 
+local folder, files = support.folder(), 0
+
+-- What `make` keeps in a file, as it is in epoch 1.
+local function saved(make)
+  return function(s, model)
+    if model.may_raise or model.n == math.huge then
+      return nil
+    end
+    files = files + 1
+    local function at(i)
+      return model.at(i, 1)
+    end
+    return make(s, folder .. "/" .. files), model_of(model.n, model.size, at)
+  end
+end
+
 local STEPS = {
   map = {
     function(s, model)
@@ -306,6 +322,12 @@ local STEPS = {
     end
     return s:gather(s:where(is_short)), positions(model, list)
   end },
+  save = { saved(function(s, path)
+    return s:save(path, { workers = 0, compress = math.random(2) == 1 })
+  end) },
+  snapshot = { saved(function(s, path)
+    return s:snapshot(path, { workers = 0 })
+  end) },
   mix = { function(s, model, k)
     local weights = { math.random(9), math.random(9) / 7, math.random() + 0.1 }
     local list = cases.mixed({ model.n, 9, model.n }, weights, k)
@@ -420,6 +442,10 @@ end
 
 describe("random chains", function()
   local seed
+
+  teardown(function()
+    os.execute("rm -r " .. folder)
+  end)
 
   before_each(support.remember)
   after_each(support.check_leaks)

@@ -49,6 +49,8 @@ local ADAPTERS = {
   slice = function(s) return s:slice(2, -1) end,
   window = function(s) return s:window(2) end,
   where = false,
+  save = false,
+  snapshot = false,
   epoch = function(s) return s:epoch(2) end,
   cache = function(s) return s:cache(2) end,
   prefetch = function(s) return s:prefetch({ workers = 0 }) end,
@@ -69,7 +71,8 @@ local SOURCES = {
   rep = function(n) return neap.rep(0, n) end,
   -- Of these, the index or the file is read.
   idx = false, files = false, lines = false, csv = false, jsonl = false,
-  npy = false, npz = false, raw = false,
+  npy = false, npz = false, raw = false, load = false, tar = false,
+  sqlite = false, lmdb = false,
 }
 
 local function collect() -- a node goes a cycle after its handle
