@@ -289,7 +289,7 @@ int neap_saved_run(const neap_saved *saved, const neap_saved_block *block,
       (uint64_t)(item - run.first) >= run.count ||
       run.offset % NEAP__SAVED_ALIGNMENT != 0 || run.offset > block->nbytes ||
       run.nbytes > block->nbytes - run.offset ||
-      run.count > run.nbytes / sizeof(neap_value))
+      run.count > run.nbytes / sizeof(neap_cell))
     return damaged_block(saved, k, error);
   const uint8_t *base = (const uint8_t *)data + run.offset;
   *out = (neap_run){

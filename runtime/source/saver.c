@@ -283,9 +283,9 @@ int64_t neap_saver_items(const neap_saver *saver) {
 /* -- Blocks -- */
 
 int32_t neap_run_good(const neap_run *run) {
-  neap_value cell;
+  neap_cell cell;
   for (int32_t k = 0; k < run->count; k++)
-    if (run->slot < 0 || neap_run_value(run, k, &cell, NULL) != NEAP_OK ||
+    if (run->slot < 0 || neap_run_cell(run, k, &cell, NULL) != NEAP_OK ||
         cell.type == NEAP_FAILURE)
       return k;
   return run->count;

@@ -21,16 +21,16 @@ static uint64_t bytes_past_the_end;
 
 static void read_run(const neap_run *run) {
   neap_error error;
-  neap_value value, inner;
+  neap_cell value, inner;
   uint32_t list, pairs;
   for (int32_t k = 0; k < run->count && k < VALUES_MAX; k++) {
-    FUZZ_CHECK(neap_run_value(run, k, &value, &error) == NEAP_OK);
-    if (value.type == NEAP_STRING) neap_value_string(run, &value, &error);
+    FUZZ_CHECK(neap_run_cell(run, k, &value, &error) == NEAP_OK);
+    if (value.type == NEAP_STRING) neap_cell_string(run, &value, &error);
     if (value.type != NEAP_TABLE ||
-        neap_value_table(run, &value, &list, &pairs, &error) != NEAP_OK)
+        neap_cell_table(run, &value, &list, &pairs, &error) != NEAP_OK)
       continue;
     for (uint32_t n = 0; n < list && n < VALUES_MAX; n++)
-      neap_value_at(run, &value, n, &inner, &error);
+      neap_cell_at(run, &value, n, &inner, &error);
   }
 }
 
@@ -99,16 +99,16 @@ static void repair(uint8_t *data, size_t size) {
 
 static void put_items(neap_writer *writer, int32_t count) {
   for (int32_t k = 0; k < count; k++) {
-    neap_value *cell = &writer->cells[k];
+    neap_cell *cell = &writer->cells[k];
     if (k % 3 == 0) {
-      *cell = (neap_value){NEAP_NUMBER, 0, {.number = k}};
+      *cell = (neap_cell){NEAP_NUMBER, 0, {.number = k}};
     } else if (k % 3 == 1) {
       neap_writer_put_string(writer, cell, "some text", 9, NULL);
     } else {
-      neap_value *cells =
+      neap_cell *cells =
           neap_writer_put_table(writer, cell, NEAP_TABLE, 2, 0, NULL);
-      cells[0] = (neap_value){NEAP_BOOLEAN, 0, {.integer = 1}};
-      cells[1] = (neap_value){NEAP_NIL, 0, {.integer = 0}};
+      cells[0] = (neap_cell){NEAP_BOOLEAN, 0, {.integer = 1}};
+      cells[1] = (neap_cell){NEAP_NIL, 0, {.integer = 0}};
     }
     neap_writer_end_item(writer);
   }

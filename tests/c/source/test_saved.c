@@ -50,11 +50,11 @@ static neap_saver *open_saver(void) {
 
 /* Item k is the number k. */
 static void add_run(neap_saver *saver) {
-  _Alignas(64) neap_value cells[COUNT];
+  _Alignas(64) neap_cell cells[COUNT];
   neap_error error;
   const int64_t first = neap_saver_items(saver);
   for (int k = 0; k < COUNT; k++)
-    cells[k] = (neap_value){NEAP_NUMBER, 0, {.number = (double)(first + k)}};
+    cells[k] = (neap_cell){NEAP_NUMBER, 0, {.number = (double)(first + k)}};
   const neap_run run = {.count = COUNT,
                         .cells = cells,
                         .base = (const void *)cells,
@@ -86,12 +86,12 @@ static void save_rest(neap_saver *saver) {
 static int read_item(neap_saved *saved, int64_t item, neap_error *error) {
   neap_saved_block block;
   neap_run run;
-  neap_value value;
+  neap_cell value;
   int rc = neap_saved_find(saved, item, &block, error);
   if (rc == NEAP_OK)
     rc = neap_saved_run(saved, &block, block.data, item, &run, error);
   if (rc == NEAP_OK)
-    rc = neap_run_value(&run, (int32_t)(item - run.first), &value, error);
+    rc = neap_run_cell(&run, (int32_t)(item - run.first), &value, error);
   if (rc != NEAP_OK) return rc;
   assert_int_equal(value.type, NEAP_NUMBER);
   assert_true(value.number == (double)item);
@@ -229,7 +229,7 @@ static void refuses_a_second_saver(void **state) {
 
 static void counts_runs_before_a_failure(void **state) {
   (void)state;
-  neap_value cells[3] = {{.type = NEAP_NIL}, {.type = NEAP_FAILURE}};
+  neap_cell cells[3] = {{.type = NEAP_NIL}, {.type = NEAP_FAILURE}};
   neap_run run = {.count = 3,
                   .cells = cells,
                   .base = (const void *)cells,

@@ -48,7 +48,8 @@ local ADAPTERS = {
   shard = function(s) return s:shard(2, 3, { even = "pad" }) end,
   slice = function(s) return s:slice(2, -1) end,
   window = function(s) return s:window(2) end,
-  where = false,
+  where = false, lengths = false,
+  bucket = false, pack = false, -- their indexes, for each item
   save = false,
   snapshot = false,
   epoch = function(s) return s:epoch(2) end,
