@@ -80,35 +80,34 @@ local function long(x)
   return list
 end
 
--- The batches of bucket{batch = 2, boundaries = {1, 2}, seed = 5}: the indexes
--- of the items of each.
-local function bucketed(epoch)
+-- The batches of bucket{batch = size, boundaries = {1, 2}, seed = seed}: the
+-- indexes of the items of each.
+local function bucketed(lengths, size, seed, epoch)
   local buckets, batches, mixed_up = { {}, {}, {} }, {}, {}
-  for i, length in ipairs(LENGTHS) do
-    table.insert(buckets[math.min(length, 3)], i)
+  for i, length in ipairs(lengths) do
+    table.insert(buckets[math.max(1, math.min(length, 3))], i)
   end
   for b, bucket in ipairs(buckets) do
-    for k = 1, #bucket, 2 do
+    for k = 1, #bucket, size do
       local batch = {}
-      for j = k, math.min(k + 1, #bucket) do
-        batch[#batch + 1] = bucket[shuffled(#bucket, 5 + b, epoch, j)]
+      for j = k, math.min(k + size - 1, #bucket) do
+        batch[#batch + 1] = bucket[shuffled(#bucket, seed + b, epoch, j)]
       end
       batches[#batches + 1] = batch
     end
   end
   for i = 1, #batches do
-    mixed_up[i] = batches[shuffled(#batches, 5, epoch, i)]
+    mixed_up[i] = batches[shuffled(#batches, seed, epoch, i)]
   end
   return mixed_up
 end
 
--- The rows of pack with room for 5, first fit: the indexes of the items of
--- each.
-local function packed()
+-- The rows of pack, first fit: the indexes of the items of each.
+local function packed(lengths, capacity)
   local rows = {}
-  for i, length in ipairs(LENGTHS) do
+  for i, length in ipairs(lengths) do
     local k = 1
-    while rows[k] and rows[k].size + length > 5 do
+    while rows[k] and rows[k].size + length > capacity do
       k = k + 1
     end
     rows[k] = rows[k] or { size = 0 }
@@ -117,6 +116,8 @@ local function packed()
   end
   return rows
 end
+
+local BUCKETED, PACKED = bucketed(LENGTHS, 2, 5, 1), packed(LENGTHS, 5)
 
 local function no_thirty(x)
   return x == 30 and error("no thirty") or x
@@ -333,13 +334,13 @@ local ADAPTERS = {
     end,
     item = function(t, i)
       local list = {}
-      for k, j in ipairs(bucketed(1)[i]) do
+      for k, j in ipairs(BUCKETED[i]) do
         list[k] = t[j]
       end
       return list
     end,
-    count = #bucketed(1),
-    calls = function(i) return #bucketed(1)[i] end,
+    count = #BUCKETED,
+    calls = function(i) return #BUCKETED[i] end,
     own = function(s)
       return neap.bucket(s, LENGTHS, { batch = 1, seed = false,
         boundaries = { 4 }, collate = function(list)
@@ -356,7 +357,7 @@ local ADAPTERS = {
     end,
     item = function(t, i)
       local row = { {}, {}, {} }
-      for k, j in ipairs(packed()[i]) do
+      for k, j in ipairs(PACKED[i]) do
         for n, x in ipairs(long(t[j])) do
           table.insert(row[1], x)
           table.insert(row[2], k)
@@ -368,8 +369,8 @@ local ADAPTERS = {
       end
       return row
     end,
-    count = #packed(),
-    calls = function(i) return #packed()[i] end,
+    count = #PACKED,
+    calls = function(i) return #PACKED[i] end,
   },
   cache = {
     stores = true,
@@ -1062,4 +1063,5 @@ local ENDLESS = {
 return {
   N = N, ADAPTERS = ADAPTERS, SOURCES = SOURCES, ENDLESS = ENDLESS,
   tens = tens, shuffled = shuffled, mixed = mixed, cleaner = cleaner,
+  bucketed = bucketed, packed = packed,
 }

@@ -23,44 +23,45 @@ local BUCKETS_MAX, BATCHES_MIN = 8, 4
 
 local Bucket = class("adapter.bucket", ListedBatch)
 
--- Returns the bucket of batch i (from 1), how many of its items are in batches
--- before, and how many are in this one.
-local function locate(self, i, e)
-  local j = i
-  if self.seed then
-    j = tonumber(C.neap_shuffle_item(self.length, self.seed, e, i - 1)) + 1
-  end
-  local b = self.bucket_of[j]
-  local before = (j - 1 - self.befores[b]) * self.sizes[b]
-  return b, before, math.min(self.sizes[b],
-    self.starts[b + 1] - self.starts[b] - before)
+-- Place k (from 0) of n, as a seed and the epoch draw it.
+local function draw(n, seed, e, k)
+  return (tonumber(C.neap_shuffle_item(n, seed, e, k)))
 end
 
--- The index in the source of item k (from 0) of bucket b.
-local function member(self, b, k, e)
-  local start = self.starts[b]
-  if self.seed then
-    k = tonumber(C.neap_shuffle_item(self.starts[b + 1] - start, self.seed + b,
-      e, k))
-  end
-  return (self.order[start + k + 1])
+-- Returns the bucket of batch i (from 1), where its items begin in `order`, how
+-- many there are, how many of them are in batches before, and in this one.
+local function locate(self, i, e)
+  local j = self.seed and draw(self.length, self.seed, e, i - 1) + 1 or i
+  local b = self.bucket_of[j]
+  local start, size = self.starts[b], self.sizes[b]
+  local count, before = self.starts[b + 1] - start, (j - 1 - self.befores[b])
+    * size
+  return b, start, count, before, math.min(size, count - before)
 end
 
 function Bucket:members(i, e)
-  local b, before, n = locate(self, i, e)
+  local b, start, count, before, n = locate(self, i, e)
   local list = {}
   for j = 1, n do
-    list[j] = member(self, b, before + j - 1, e)
+    local k = before + j - 1
+    k = self.seed and draw(count, self.seed + b, e, k) or k
+    list[j] = self.order[start + k + 1]
   end
   return list
 end
 
 function Bucket:emit_members(g, i, e)
-  local b, before, n = g:name("b"), g:name("i"), g:name("n")
-  g:line("local %s, %s, %s = %s(%s, %s, %s)", b, before, n, g:own(locate),
-    g:constant(self), i, e)
-  return n, ("%s(%s, %s, %s + %%s - 1, %s)"):format(g:own(member),
-    g:constant(self), b, before, e)
+  local b, start, count = g:name("b"), g:name("i"), g:name("n")
+  local before, n = g:name("i"), g:name("n")
+  g:line("local %s, %s, %s, %s, %s = %s(%s, %s, %s)", b, start, count, before,
+    n, g:own(locate), g:constant(self), i, e)
+  g:keep(self.order) -- what the pointer points to
+  local place = before .. " + %s - 1"
+  if self.seed then
+    place = ("%s(%s, %s + %s, %s, %s)"):format(g:own(draw), count,
+      g:constant(self.seed), b, e, place)
+  end
+  return n, ("%s[%s + %s]"):format(g:constant(self.order:ptr()), start, place)
 end
 
 function Bucket:describe()
@@ -173,8 +174,8 @@ end
 --- Returns batches of items of alike lengths, in a random order.
 -- @function bucket
 -- @tparam Sequence source with an end
--- @param lengths one for each item: a list, a tensor, or what neap.lengths
---   returned
+-- @param lengths one for each item: a list, a tensor or a sequence, which is
+--   read at once
 -- @tparam table options batch (items of a batch, or a list of them, one for
 --   each bucket), boundaries (a bucket has the items longer than the boundary
 --   before and up to its own, the last one those that are longer; default: up

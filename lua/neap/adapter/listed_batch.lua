@@ -11,6 +11,7 @@ local class = require("neap.base.class")
 local Batch = require("neap.adapter.batch").class
 local Node = require("neap.sequence.node")
 local handle = require("neap.sequence.handle")
+local iteration = require("neap.sequence.iteration")
 
 local ITEMS_MAX = 2 ^ 32 - 1 -- indexes are u32
 
@@ -39,30 +40,27 @@ function ListedBatch:origins(i, e)
   return list
 end
 
-local HELP = "neap.lengths(s, f) computes them once"
-
--- The array or tensor of lengths, argument 2.
-local function stored_of(lengths, n)
+-- The lengths, argument 2, as an array or tensor.
+local function read_lengths(lengths, n)
   if type(lengths) == "function" then
-    check.fail(2, "lengths expected, got a function", HELP)
+    check.fail(2, "lengths expected, got a function",
+      "neap.lengths(s, f) computes them once")
   end
-  local stored = handle.check(2, lengths).stored
-  if not stored then
-    check.fail(2, "list or tensor of lengths expected, got a sequence whose "
-      .. "items are computed", HELP)
-  elseif array.is(stored) and stored.ndim > 1 then
+  local node = handle.check(2, lengths)
+  local stored = node.stored
+  if array.is(stored) and stored.ndim > 1 then
     check.fail(2, ("tensor of one dimension expected, got one of %d"):format(
       stored.ndim))
-  elseif #stored ~= n then
+  elseif node.length ~= n then
     check.fail(2, ("%.0f lengths expected, one for each item, got %.0f"):format(
-      n, #stored))
+      n, node.length))
   end
-  return stored
+  return stored or iteration.list(node)
 end
 
 --- Checks the arguments of an adapter that knows the lengths of items.
 -- @param source argument 1
--- @param lengths argument 2: one for each item
+-- @param lengths argument 2: one for each item; a sequence is read whole
 -- @tparam int least that a length may be
 -- @tparam number most
 -- @tparam string help what to do about other lengths
@@ -71,18 +69,18 @@ end
 function ListedBatch.read_arguments(source, lengths, least, most, help)
   source = handle.check_finite(1, source)
   local n = source.length
-  local stored = stored_of(lengths, n)
+  local known = read_lengths(lengths, n)
   if n > ITEMS_MAX then
     check.fail(1, ("%.0f items at most expected, got %.0f"):format(ITEMS_MAX,
       n))
   end
   local list = ffi.new("double[?]", n)
   for i = 1, n do
-    local x = tonumber(stored[i])
+    local x = tonumber(known[i])
     if not (check.is_integer(x) and x >= least and x <= most) then
       check.fail(2, ("length of item %d: %s expected, got %s"):format(i,
         most < math.huge and ("whole number %d..%d"):format(least, most)
-        or ("whole number, %d or more,"):format(least), check.got(stored[i])),
+        or ("whole number, %d or more,"):format(least), check.got(known[i])),
         help)
     end
     list[i - 1] = x

@@ -17,27 +17,27 @@ local CAPACITY_MAX = 2 ^ 26 -- best_fit has a list for each amount of room
 
 local Pack = class("adapter.pack", ListedBatch)
 
--- The index in the source of item j of row i.
-local function member(self, i, j)
-  return (self.order[self.starts[i] + j])
-end
-
-local function count_of(self, i)
-  return self.starts[i + 1] - self.starts[i]
+-- Where the items of row i begin in `order`, and how many there are.
+local function locate(self, i)
+  local start = self.starts[i]
+  return start, self.starts[i + 1] - start
 end
 
 function Pack:members(i)
+  local start, n = locate(self, i)
   local list = {}
-  for j = 1, count_of(self, i) do
-    list[j] = member(self, i, j)
+  for j = 1, n do
+    list[j] = self.order[start + j]
   end
   return list
 end
 
 function Pack:emit_members(g, i)
-  local n = g:name("n")
-  g:line("local %s = %s(%s, %s)", n, g:own(count_of), g:constant(self), i)
-  return n, ("%s(%s, %s, %%s)"):format(g:own(member), g:constant(self), i)
+  local start, n = g:name("i"), g:name("n")
+  g:line("local %s, %s = %s(%s, %s)", start, n, g:own(locate),
+    g:constant(self), i)
+  g:keep(self.order) -- what the pointer points to
+  return n, ("%s[%s + %%s - 1]"):format(g:constant(self.order:ptr()), start)
 end
 
 function Pack:describe()
@@ -150,8 +150,8 @@ end
 -- @function pack
 -- @tparam Sequence source with an end: rows (tensors of one dimension, or lists
 --   of numbers), or tables with fields that are rows
--- @param lengths one for each item, 1 to capacity: a list, a tensor, or what
---   neap.lengths returned
+-- @param lengths one for each item, 1 to capacity: a list, a tensor or a
+--   sequence, which is read at once
 -- @tparam int capacity
 -- @tparam[opt] table options strategy ("first_fit": the first row that has
 --   room; "best_fit": the one that has the least), value (that rows are filled

@@ -84,12 +84,13 @@ describe("bucket", function()
       boundaries = { 1, 7, 9 } }):totable())
   end)
 
-  it("takes lengths from a list, a tensor or neap.lengths", function()
+  it("takes lengths from a list, a tensor or a sequence", function()
     local words = { "aaa", "b", "cc" }
     local options = { batch = 1, boundaries = { 1, 2 }, seed = false }
     local wanted = { { "b" }, { "cc" }, { "aaa" } }
     for _, lengths in ipairs({ { 3, 1, 2 },
-      neap.tensor("u8", { 3 }, { 3, 1, 2 }), neap.lengths(words) }) do
+      neap.tensor("u8", { 3 }, { 3, 1, 2 }), neap.lengths(words),
+      neap.lengths(words):slice(3, 1, -1):gather({ 3, 2, 1 }) }) do
       assert.same(wanted, neap.bucket(words, lengths, options):totable())
     end
   end)
@@ -104,9 +105,8 @@ describe("bucket", function()
       .. "expected, got \"x\")", { 1 }, { "x" }, { batch = 1 })
     refused("#2 to 'bucket' (lengths expected, got a function)\nhelp: "
       .. computes, { 1 }, function() end, { batch = 1 })
-    refused("#2 to 'bucket' (list or tensor of lengths expected, got a "
-      .. "sequence whose items are computed)\nhelp: " .. computes, { 1 },
-      neap.range(1), { batch = 1 })
+    refused("#2 to 'bucket' (1 lengths expected, one for each item, got inf)",
+      { 1 }, neap.rep(1), { batch = 1 })
     refused("#2 to 'bucket' (tensor of one dimension expected, got one of 2)",
       { 1 }, neap.tensor("u8", { 1, 1 }), { batch = 1 })
     refused("#3 to 'bucket' (option 'batch' expected: items of a batch, got no "

@@ -328,6 +328,58 @@ local STEPS = {
   snapshot = { saved(function(s, path)
     return s:snapshot(path, { workers = 0 })
   end) },
+  lengths = { function(s, model)
+    if model.may_raise then
+      return nil
+    end
+    return s:lengths(function(x) return #support.show(x) end),
+      model_of(model.n, 1, function(i)
+        return #support.show(model.at(i, 1))
+      end)
+  end },
+  bucket = { function(s, model, k)
+    local lengths, size = {}, math.random(4)
+    for i = 1, model.n do
+      lengths[i] = math.random(0, 4)
+    end
+    return s:bucket(lengths, { batch = size, boundaries = { 1, 2 }, seed = k }),
+      model_of(#cases.bucketed(lengths, size, k, 1), size * model.size,
+        function(i, e)
+          local list = {}
+          for j, at in ipairs(cases.bucketed(lengths, size, k, e)[i]) do
+            list[j] = model.at(at, e)
+          end
+          return list
+        end)
+  end },
+  pack = { function(s, model)
+    local lengths, capacity = {}, math.random(3, 9)
+    for i = 1, model.n do
+      lengths[i] = i % 3 + 1
+    end
+    local function row_of(x, i)
+      local list = {}
+      for k = 1, i % 3 + 1 do
+        list[k] = (type(x) == "number" and x or 0) + k
+      end
+      return list
+    end
+    local rows = cases.packed(lengths, capacity)
+    return neap.map(row_of, s, neap.range(model.n)):pack(lengths, capacity,
+      { value = -1 }):map(function(row) return row.tensor:totable() end),
+      model_of(#rows, capacity, function(i, e)
+        local list = {}
+        for _, at in ipairs(rows[i]) do
+          for _, x in ipairs(row_of(model.at(at, e), at)) do
+            list[#list + 1] = x
+          end
+        end
+        for k = #list + 1, capacity do
+          list[k] = -1
+        end
+        return list
+      end)
+  end },
   mix = { function(s, model, k)
     local weights = { math.random(9), math.random(9) / 7, math.random() + 0.1 }
     local list = cases.mixed({ model.n, 9, model.n }, weights, k)
