@@ -48,8 +48,10 @@ local ADAPTERS = {
   shard = function(s) return s:shard(2, 3, { even = "pad" }) end,
   slice = function(s) return s:slice(2, -1) end,
   window = function(s) return s:window(2) end,
-  where = false, lengths = false,
-  bucket = false, pack = false, -- their indexes, for each item
+  where = false,
+  lengths = false,
+  bucket = false,
+  pack = false,
   save = false,
   snapshot = false,
   epoch = function(s) return s:epoch(2) end,
@@ -171,5 +173,24 @@ describe("the memory", function()
     local small, large = cost(make, 10), cost(make, 1010)
     assert(math.abs(large - small - 8 * 1000) < 64,
       ("%g and %g bytes"):format(small, large))
+  end)
+
+  it("of a bucket and a pack is four bytes an item", function()
+    local makers = {
+      function(n, lengths)
+        return neap.range(n):bucket(lengths, { batch = n })
+      end,
+      function(n, lengths)
+        return neap.range(n):pack(lengths, n)
+      end,
+    }
+    for _, make in ipairs(makers) do
+      local function made(n)
+        return make(n, neap.tensor("u8", { n }, 1))
+      end
+      local small, large = cost(made, 10), cost(made, 1010)
+      assert(math.abs(large - small - 4 * 1000) < 64,
+        ("%g and %g bytes"):format(small, large))
+    end
   end)
 end)
