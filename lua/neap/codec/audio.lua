@@ -8,7 +8,7 @@ local ffi = require("ffi")
 local array = require("neap.tensor.array")
 local check = require("neap.base.check")
 local input = require("neap.codec.input")
-local library = require("neap.codec.library")
+local library = require("neap.codec.shared_library")
 local limits = require("neap.codec.limits")
 
 local READ, CLOSE_ON_EXEC, SET = 0x10, 1, 0 -- SFM_READ, MFD_CLOEXEC, SEEK_SET

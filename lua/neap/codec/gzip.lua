@@ -4,7 +4,7 @@
 
 local ffi = require("ffi")
 local check = require("neap.base.check")
-local library = require("neap.codec.library")
+local library = require("neap.codec.shared_library")
 local unpacked = require("neap.codec.unpacked")
 
 local OK, END, NEEDS_MORE = 0, 1, -5 -- Z_OK, Z_STREAM_END, Z_BUF_ERROR

@@ -5,7 +5,7 @@
 local ffi = require("ffi")
 local exif = require("neap.codec.exif")
 local lib = require("neap.base.lib")
-local library = require("neap.codec.library")
+local library = require("neap.codec.shared_library")
 
 local C = lib.C
 

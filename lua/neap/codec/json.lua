@@ -4,7 +4,7 @@
 
 local check = require("neap.base.check")
 local input = require("neap.codec.input")
-local library = require("neap.codec.library")
+local library = require("neap.codec.shared_library")
 local traverse = require("neap.base.traverse")
 
 local OPTIONS = {

@@ -4,7 +4,7 @@
 
 local ffi = require("ffi")
 local exif = require("neap.codec.exif")
-local library = require("neap.codec.library")
+local library = require("neap.codec.shared_library")
 local scratch = require("neap.codec.scratch")
 
 local NAME = "libspng"

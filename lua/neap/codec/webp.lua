@@ -4,7 +4,7 @@
 
 local ffi = require("ffi")
 local exif = require("neap.codec.exif")
-local library = require("neap.codec.library")
+local library = require("neap.codec.shared_library")
 
 local ABI = 0x0209 -- WEBP_DECODER_ABI_VERSION; the library compares its half
 local CHUNKS_MAX = 64

@@ -4,7 +4,7 @@
 
 local ffi = require("ffi")
 local check = require("neap.base.check")
-local library = require("neap.codec.library")
+local library = require("neap.codec.shared_library")
 local unpacked = require("neap.codec.unpacked")
 
 local libzstd = library.new("unpack zstd data", "libzstd.so.1", "libzstd1", [[

@@ -2,6 +2,7 @@
 --- The lines of one or several text files, plain or gzipped.
 -- @module neap.source.lines
 
+local bisect = require("neap.base.bisect")
 local check = require("neap.base.check")
 local class = require("neap.base.class")
 local Node = require("neap.sequence.node")
@@ -10,26 +11,12 @@ local Text = require("neap.source.text")
 
 local Lines = class("source.lines", Node)
 
--- The file that line i is in.
-local function find(firsts, i)
-  local first, stop = 1, #firsts + 1
-  while stop - first > 1 do
-    local middle = math.floor((first + stop) / 2)
-    if firsts[middle] <= i then
-      first = middle
-    else
-      stop = middle
-    end
-  end
-  return first
-end
-
 function Lines:get(i)
   local texts = self.texts
   if #texts == 1 then
     return texts[1]:record(i)
   end
-  local k = find(self.firsts, i)
+  local k = bisect(self.firsts, i)
   return texts[k]:record(i - self.firsts[k] + 1)
 end
 

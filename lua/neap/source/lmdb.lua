@@ -7,7 +7,7 @@ local array = require("neap.tensor.array")
 local check = require("neap.base.check")
 local class = require("neap.base.class")
 local handle = require("neap.sequence.handle")
-local library = require("neap.codec.library")
+local library = require("neap.codec.shared_library")
 local Node = require("neap.sequence.node")
 
 local NO_SUB_DIR, READ_ONLY, NO_TLS, NO_LOCK = 0x4000, 0x20000, 0x200000,

@@ -7,7 +7,7 @@ local array = require("neap.tensor.array")
 local check = require("neap.base.check")
 local class = require("neap.base.class")
 local handle = require("neap.sequence.handle")
-local library = require("neap.codec.library")
+local library = require("neap.codec.shared_library")
 local Node = require("neap.sequence.node")
 
 local OK, ROW, DONE = 0, 100, 101

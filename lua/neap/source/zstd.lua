@@ -3,7 +3,7 @@
 -- @module neap.source.zstd
 
 local ffi = require("ffi")
-local library = require("neap.codec.library")
+local library = require("neap.codec.shared_library")
 
 local zstd = {}
 

@@ -324,7 +324,7 @@ end)
 
 describe("a codec whose library is missing", function()
   it("names Debian's package", function()
-    local library = require("neap.codec.library")
+    local library = require("neap.codec.shared_library")
     local open = library.new("decode XYZ", "libxyz.so.9", "libxyz9", "")
     local ok, e = pcall(open)
     assert.is_false(ok)

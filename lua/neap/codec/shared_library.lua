@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --- Libraries of codecs, which are loaded when one of their functions is first
 -- needed: a process that decodes nothing pays nothing.
--- @module neap.codec.library
+-- @module neap.codec.shared_library
 
 local ffi = require("ffi")
 local check = require("neap.base.check")
