@@ -5,6 +5,7 @@
  */
 #include "loader.h"
 
+#include <dirent.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/utsname.h>
@@ -252,6 +253,28 @@ static int child_of(neap_loader *loader, neap_item *held) {
   return 0;
 }
 
+/* Whether a thread of this process has given itself the name. */
+static bool has_thread(const char *name) {
+  char path[300], line[32];
+  bool is_there = false;
+  DIR *tasks = opendir("/proc/self/task");
+  for (struct dirent *e; tasks != NULL && (e = readdir(tasks)) != NULL;) {
+    snprintf(path, sizeof path, "/proc/self/task/%s/comm", e->d_name);
+    FILE *file = fopen(path, "r");
+    if (file == NULL) continue;
+    if (fgets(line, sizeof line, file) != NULL)
+      is_there = is_there || strncmp(line, name, strlen(name)) == 0;
+    fclose(file);
+  }
+  if (tasks != NULL) closedir(tasks);
+  return is_there;
+}
+
+/*
+ * Forks once the thread of the descriptor runs: the address sanitizer of GCC 12
+ * may hold the lock of its allocator while a thread starts, and a fork copies
+ * it held: the next allocation of the child would wait for ever.
+ */
 static int that_forks(scene *s) {
   int status, fd;
   neap_loader *loader = open_file(s, TWENTY);
@@ -260,6 +283,8 @@ static int that_forks(scene *s) {
   check(neap_fd(loader, &fd, NULL) == NEAP_OK);
   neap_item *held;
   check(neap_next(loader, &held, NULL) == NEAP_OK);
+  while (!has_thread("neap-ready"))
+    sched_yield();
   const pid_t child = fork();
   if (child == 0) {
     alarm(HOST_S);
