@@ -196,6 +196,8 @@ typedef struct neap_options {
   int32_t parameter_count;
 
   int32_t workers;  /* processes; 0 is 1; negative: cores to leave free */
+  int32_t threads;  /* in place of workers, of neap_chain_prefetch() alone; 0 or
+                       unset: processes */
   int32_t buffered; /* items computed ahead at most */
   int32_t chunk;    /* consecutive items of a run; 0: from the measured cost */
   int32_t retries;  /* of an item whose worker died */
@@ -578,6 +580,163 @@ int64_t neap_seq_resolve_one(const neap_seq *seq, int64_t epoch, int64_t index,
 int64_t neap_shuffle_item(int64_t n, int64_t seed, int64_t epoch, int64_t i);
 int64_t neap_shuffle_position(int64_t n, int64_t seed, int64_t epoch,
                               int64_t item);
+
+/* ---- Native stages: C functions in a chain ------------------------------- */
+
+/*
+ * A stage that calls a C function of a shared library for each item (through
+ * libffi). The function is named by its C declaration, which may begin with the
+ * structs and typedefs that it uses:
+ *
+ *     "unsigned long crc32(unsigned long crc, const uint8_t *buf, unsigned
+ * len)"
+ *
+ * Its types are the integers and floating-point numbers of C, _Bool, pointers,
+ * and structs of these by value. Variable arguments and pointers to functions
+ * are refused.
+ *
+ * Each parameter is bound to a part of the item, to a constant, or to a tensor
+ * that the function fills. What the stage makes of an item is
+ *   - with one output: that tensor; with several: a table, by parameter;
+ *   - else the function's own value: a number, a boolean, the text of a
+ *     const char *, a table for a struct, nil for void.
+ * With outputs, a function that returns an integer returns a status: the item
+ * fails unless it is 0. One that returns a pointer fails with NULL.
+ *
+ * A parameter that is a pointer, bound to a number, gets the address of a copy
+ * of it. A number that does not fit the parameter's type fails the item, and so
+ * does a tensor whose dtype is not that of the pointer; void * takes any, and
+ * pointers to bytes (char, uint8_t, ...) take any too.
+ */
+typedef struct neap_argument {
+  const char *parameter; /* its name; "point.x": a field of a struct; NULL: that
+                            of a function's only parameter */
+  /*
+   * A part of the item, or NULL:
+   *   "item"      a number or boolean; of a tensor: each element in turn, and
+   *               the result is a tensor of that shape
+   *   "data"      the elements of a tensor, the bytes of a string
+   *   "count"     elements, or bytes of a string;   "nbytes"  bytes
+   *   "shape[2]"  the size of a dimension, from 1
+   *   "index"     of the item in this stage, from 0;   "epoch"
+   *   "seed"      a number (64 bits) that depends on the stage's seed, the
+   *               epoch and the index
+   *   "context"   what init returned in this worker
+   * The first four may be those of a field: "image.data".
+   */
+  const char *part;
+  const char *text;  /* or a constant: a string, for a pointer to char; ... */
+  double number;     /* ... or this number, where part, text and output are not
+                        set */
+  int32_t is_output; /* 1: a tensor to fill, of: */
+  uint8_t code;
+  uint8_t bits;
+  uint16_t reserved;    /* 0 */
+  int32_t ndim;         /* -1: the shape is that of a tensor of the item, ... */
+  const char *shape_of; /* ... "shape" or "image.shape" */
+  int64_t shape[8];
+} neap_argument;
+
+/* A function of the stage's library with constant arguments. */
+typedef struct neap_call {
+  const char *declaration; /* NULL: none */
+  const neap_argument *arguments;
+  int32_t argument_count;
+} neap_call;
+
+typedef struct neap_stage_options {
+  const char *library;     /* a path, or a soname as dlopen() takes it */
+  const char *declaration; /* of the function */
+  const neap_argument *arguments;
+  int32_t argument_count;
+  neap_call init;    /* returns a pointer, the context; once in each worker,
+                        before its first item */
+  neap_call fini;    /* gets the context as its only pointer parameter */
+  const char *error; /* the declaration of a function that returns the text of a
+                        failure: an integer parameter is the status, a pointer
+                        the context; or NULL */
+  int64_t seed;      /* of "seed" */
+  const char *where; /* for messages: "train.lua:12"; or NULL */
+} neap_stage_options;
+
+/* ---- Native chains ------------------------------------------------------- */
+
+/*
+ * A chain without Lua: sources, index trees, native stages and batches, which
+ * libneap evaluates alone, whole batches at a time. Its workers are processes
+ * that map no LuaJIT, or threads of the host.
+ *
+ *     neap_chain_idx("train-images", &images, &error);
+ *     neap_chain_convert(images, NEAP_FLOAT, 32, 1 / 255.0, 0, &images,
+ * &error); neap_chain_batch(images, 64, 1, &batches, &error);
+ *     neap_chain_prefetch(batches, &options, &loader, &error);
+ *
+ * It is immutable. What an item is (its dtype and shape, its fields) is known
+ * when it is made: so a stage that does not fit is refused there. Nothing is
+ * computed before neap_chain_prefetch().
+ *
+ * Owns:    a constructor takes its sources, as those of neap_seq do: also if it
+ *          fails.
+ * Threads: any may read a chain.
+ * Errors:  NEAP_EINVAL, NEAP_EMEMORY; NEAP_ESYSTEM and NEAP_EFORMAT for files
+ *          and libraries.
+ */
+typedef struct neap_chain neap_chain;
+
+/* The numbers first, first + step, ... (count of them, or NEAP_ENDLESS). */
+int neap_chain_range(double first, double step, int64_t count, neap_chain **out,
+                     neap_error *error);
+/*
+ * The rows of a tensor, or its elements as numbers if it has one dimension. The
+ * caller keeps its data, unchanged, for as long as the chain or its loader
+ * lives; worker processes get a copy.
+ */
+int neap_chain_tensor(const neap_tensor *tensor, neap_chain **out,
+                      neap_error *error);
+/* The same of an IDX file, which is read here, plain or gzipped; ... */
+int neap_chain_idx(const char *path, neap_chain **out, neap_error *error);
+/* ... of NumPy's file of one array, in C order; rows are read as needed; ... */
+int neap_chain_npy(const char *path, neap_chain **out, neap_error *error);
+/* ... and of a file of rows of that shape from `offset` on. */
+int neap_chain_raw(const char *path, int64_t offset, int32_t code, int32_t bits,
+                   int32_t ndim, const int64_t *shape, neap_chain **out,
+                   neap_error *error);
+/*
+ * Item i is item j of source number n, where the tree leads to index j of leaf
+ * n. All sources have items of one kind. The tree is taken as well; indexes of
+ * a gather in it are the caller's, as those of neap_chain_tensor().
+ */
+int neap_chain_arrange(neap_seq *tree, neap_chain *const *sources,
+                       int32_t count, neap_chain **out, neap_error *error);
+/* A table of one item of each: a list, or with names fields. The shortest
+   source counts. */
+int neap_chain_zip(neap_chain *const *sources, const char *const *names,
+                   int32_t count, neap_chain **out, neap_error *error);
+/* Each item through a native stage. The library is loaded here. */
+int neap_chain_map(neap_chain *source, const neap_stage_options *stage,
+                   neap_chain **out, neap_error *error);
+/* Each item, a tensor, converted as by neap_tensor_convert(). */
+int neap_chain_convert(neap_chain *source, int32_t code, int32_t bits,
+                       double scale, double offset, neap_chain **out,
+                       neap_error *error);
+/* `size` items stacked: tensors get a dimension in front, numbers become f64,
+   fields are stacked each. The last batch may have fewer, or is dropped. */
+int neap_chain_batch(neap_chain *source, int64_t size, int32_t drops_last,
+                     neap_chain **out, neap_error *error);
+/* Items, or NEAP_ENDLESS. */
+int64_t neap_chain_length(const neap_chain *chain);
+/* NULL is fine. */
+void neap_chain_free(neap_chain *chain);
+
+/*
+ * Opens a loader of the chain's items, as neap_open() does of a file's.
+ * options->threads: n > 0 computes on n threads of the host, which block all
+ * signals. A stage that crashes then ends the host, one that never returns
+ * keeps neap_close() waiting, and timeout_ns and memory_bytes are refused.
+ * Owns: takes the chain, also if it fails.
+ */
+int neap_chain_prefetch(neap_chain *chain, const neap_options *options,
+                        neap_loader **out, neap_error *error);
 
 /* ---- Random numbers ------------------------------------------------------ */
 

@@ -371,6 +371,109 @@ neap_cell *neap_writer_put_table(neap_writer *writer, neap_cell *cell,
                                  uint32_t type, uint32_t list_count,
                                  uint32_t pair_count, neap_error *error);
 
+/* ---- Native stages and chains, below neap.h -------------------------------
+ */
+
+/* A native stage, ready to be called. */
+typedef struct neap_native neap_native;
+
+/* A value that a native stage reads, or makes. */
+typedef struct neap_part {
+  int32_t type; /* NEAP_NIL ... NEAP_TENSOR */
+  uint8_t code; /* a tensor: its dtype */
+  uint8_t bits;
+  uint16_t ndim;
+  union {
+    double number;   /* also 0 or 1 of a boolean */
+    int64_t integer; /* 64-bit integers */
+  };
+  void *data;     /* elements, contiguous; the bytes of a string */
+  int64_t count;  /* elements, or bytes */
+  int64_t nbytes; /* bytes of either */
+  int64_t shape[8];
+} neap_part;
+
+/*
+ * Parses the declarations, loads the library, and prepares the calls. Calls
+ * nothing of the library.
+ * Threads: any number may open; one at a time on a stage.
+ */
+int neap_native_open(const neap_stage_options *options, neap_native **out,
+                     neap_error *error);
+/* Calls fini if init was called. NULL is fine. */
+void neap_native_close(neap_native *native);
+/* "crc32 of libz.so.1"; valid until close. */
+const char *neap_native_text(const neap_native *native);
+/*
+ * The fields whose parts the stage reads, in the order that `fields` below has:
+ * "" is the item itself.
+ */
+int32_t neap_native_field_count(const neap_native *native);
+const char *neap_native_field(const neap_native *native, int32_t k);
+/*
+ * The names of the results, in the order that `results` below has: of several
+ * outputs or of a struct's fields; "" is the result itself.
+ */
+int32_t neap_native_result_count(const neap_native *native);
+const char *neap_native_result(const neap_native *native, int32_t k);
+/*
+ * Types and shapes of the results for such fields: of a tensor or a string,
+ * `data` is not read. A chain whose items do not change asks once.
+ */
+int neap_native_plan(const neap_native *native, const neap_part *fields,
+                     neap_part *results, neap_error *error);
+/*
+ * Calls the function for an item. The caller has set `data` of the results that
+ * are tensors to memory of nbytes (see neap_native_plan), aligned to 64 bytes.
+ * A string in the results is valid until the next call.
+ * Returns: NEAP_OK; NEAP_EINVAL if the item does not fit; NEAP_EITEM if the
+ *          function failed.
+ */
+int neap_native_call(neap_native *native, const neap_part *fields,
+                     neap_part *results, int64_t epoch, int64_t index,
+                     neap_error *error);
+/*
+ * Where the stage notes that it is being called: *now is `number` then, and 0
+ * afterwards. Of a worker: what the host says of its death.
+ */
+void neap_native_watch(neap_native *native, int32_t *now, int32_t number);
+
+/* A chain's leaf whose data lie in shared memory at neap_heap_alloc()'s offset.
+   `length` rows of the tensor. */
+int neap_chain_block(const neap_tensor *tensor, uint64_t offset,
+                     neap_chain **out, neap_error *error);
+/* Names the stage of the chain's last constructor in messages:
+   "map (train.lua:12)". */
+void neap_chain_name(neap_chain *chain, const char *stage);
+/*
+ * The chain as bytes, for worker processes; free() them. Tensors that lie
+ * elsewhere are copied to a heap, whose descriptor is *heap_fd then; it is -1
+ * if there are none, and the caller closes it.
+ */
+int neap_chain_pack(const neap_chain *chain, void **bytes, uint64_t *nbytes,
+                    int *heap_fd, neap_error *error);
+int neap_chain_unpack(const void *bytes, uint64_t nbytes, int heap_fd,
+                      neap_chain **out, neap_error *error);
+
+/*
+ * What one thread needs to evaluate a chain: its stages opened, their contexts,
+ * and memory for what is between them. Threads: one at a time on a reader.
+ */
+typedef struct neap_chain_reader neap_chain_reader;
+int neap_chain_reader_open(const neap_chain *chain, neap_chain_reader **out,
+                           neap_error *error);
+void neap_chain_reader_close(neap_chain_reader *reader);
+/*
+ * Computes items first .. first + count - 1 (from 0) of an epoch, and writes
+ * them: cell k of the writer's run is item first + k. An item that fails is a
+ * NEAP_FAILURE. *progress is the number of the item, as that of a neap_task; or
+ * NULL.
+ * Returns: NEAP_OK; NEAP_EROOM if not even a failure fits.
+ */
+int neap_chain_fill(neap_chain_reader *reader, int64_t epoch, int64_t first,
+                    int32_t count, neap_writer *writer, int32_t *progress,
+                    neap_error *error);
+
 /* ---- Pools: items computed ahead by worker processes --------------------- */
 
 /*
@@ -422,6 +525,9 @@ typedef struct neap_pool_options {
   int64_t timeout_ns;    /* that one item may take; 0: any time */
   uint64_t memory_bytes; /* that a worker may allocate; 0: any number */
   int64_t wait_ns;       /* that a read may wait, as of neap_options; 0: any */
+  const neap_chain *threads; /* not NULL: the workers are threads that compute
+                                this chain, which outlives the pool's workers;
+                                nothing is launched */
 } neap_pool_options;
 
 /*
