@@ -23,6 +23,9 @@ extern "C" {
 int neap_seq_gather_numbers(neap_seq *source, const double *numbers,
                             int64_t count, neap_seq **out, neap_error *error);
 
+/* The same tree once more. A gather's indexes are the caller's still. */
+int neap_seq_copy(const neap_seq *seq, neap_seq **out, neap_error *error);
+
 /*
  * What is known of the order of a tree's items: nothing; that stretches come
  * from one leaf at equal steps; or at steps of 1.
