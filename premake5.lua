@@ -16,7 +16,7 @@ local FLAGS = "-std=c11 -fPIC -fvisibility=hidden -pthread"
   .. " -iquote ../../runtime -I ../../runtime/include -D_GNU_SOURCE"
   .. " -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef"
   .. " -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla -Werror"
-local LIBRARIES = { "z", "m", "dl", "pthread" }
+local LIBRARIES = { "ffi", "z", "m", "dl", "pthread" }
 local LIBNEAP = { "runtime/**.c", "build/gen/cdef.c" }
 
 local function read(path)

@@ -1,220 +1,262 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Readers: one thread's evaluation of a chain, straight into a slot.
- *
- * Items are computed by blocks. The tensors of a block lie one after another in
- * the slot, then follow the cells and tables of its items. An item that fails
- * ends its block; those before it are good. The next block begins after it,
- * short, and is doubled from there on: so where many items fail, little is
- * computed twice.
- */
-#include <stdlib.h>
+/* Before a call of a native stage: the cells of its arguments, and what does
+   not fit them. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "chain/chain.h"
-#include "chain/item.h"
+#include "base/random.h"
+#include "chain/cell.h"
+#include "chain/native.h"
+#include "chain/results.h"
+#include "tensor/dtype.h"
 
-enum { ALIGNMENT = 64 };
+static bool is_number(const neap_part *part) {
+  return part->type >= NEAP_BOOLEAN && part->type <= NEAP_UINT64;
+}
 
-struct neap_chain_reader {
-  const neap_chain *chain;
-  neap__stage stage;
-  neap__work work;
-  int32_t worker;
-  int32_t block;         /* items of the next block */
-  neap__column *columns; /* of the chain's values */
-  const uint8_t **rows;  /* of an item */
-  int64_t index[NEAP__BLOCK_ROWS];
-};
+static bool has_count(const neap_part *part) {
+  return part->type == NEAP_TENSOR || part->type == NEAP_STRING;
+}
 
-/* ---- Opening and closing ---- */
+/* Whether a pointer may point at what is there. */
+static inline bool takes_data(const neap__step *step, const neap_part *part) {
+  if (part->type == NEAP_TENSOR)
+    return step->takes_any ||
+           (step->code == part->code && step->bits == part->bits) ||
+           neap__pointer_takes(step->parameter, part->code, part->bits);
+  return part->type == NEAP_STRING && step->takes_any;
+}
 
-static bool allocate(neap_chain_reader *reader) {
-  const size_t values = (size_t)reader->chain->layout.value_count;
-  reader->columns = calloc(values + 1, sizeof *reader->columns);
-  reader->rows = calloc(values + 1, sizeof *reader->rows);
-  if (reader->columns == NULL || reader->rows == NULL) return false;
-  for (size_t v = 0; v < values; v++) {
-    reader->columns[v].rows =
-        calloc((size_t)NEAP__BLOCK_ROWS, sizeof *reader->rows);
-    if (reader->columns[v].rows == NULL) return false;
+static bool takes_copy(const neap__step *step, const neap_part *part) {
+  uint8_t code, bits;
+  neap__cell_dtype(step->type->of, &code, &bits);
+  if (part->type == NEAP_STRING)
+    return step->type->of->is_char && part->count < (int64_t)step->type->count;
+  return part->type == NEAP_TENSOR && part->code == code &&
+         part->bits == bits && part->count == (int64_t)step->type->count;
+}
+
+/* Whether a value suits, as far as its type tells. */
+static bool suits(const neap__step *step, const neap_part *part) {
+  switch (step->what) {
+  case NEAP__ITEM: return is_number(part);
+  case NEAP__DATA: return takes_data(step, part);
+  case NEAP__EITHER: return is_number(part) || takes_data(step, part);
+  case NEAP__COPY: return takes_copy(step, part);
+  case NEAP__COUNT:
+  case NEAP__NBYTES: return has_count(part);
+  case NEAP__SHAPE:
+    return part->type == NEAP_TENSOR && step->dimension < part->ndim;
+  default: return true;
   }
+}
+
+/* ---- Messages ------------------------------------------------------------ */
+
+static void describe(const neap_part *part, char *out, size_t room) {
+  neap__text text;
+  neap_tensor tensor = {.code = part->code,
+                        .bits = part->bits,
+                        .ndim = part->ndim,
+                        .lanes = 1,
+                        .shape = (int64_t *)part->shape};
+  switch (part->type) {
+  case NEAP_TENSOR:
+    snprintf(out, room, "a tensor, %s", neap__tensor_text(&tensor, &text));
+    break;
+  case NEAP_STRING:
+    snprintf(out, room, "a string of %lld bytes", (long long)part->count);
+    break;
+  case NEAP_BOOLEAN:
+    snprintf(out, room, "%s", part->number != 0 ? "true" : "false");
+    break;
+  case NEAP_NUMBER: snprintf(out, room, "%.17g", part->number); break;
+  case NEAP_INT64: snprintf(out, room, "%lld", (long long)part->integer); break;
+  case NEAP_UINT64:
+    snprintf(out, room, "%llu", (unsigned long long)part->integer);
+    break;
+  default: snprintf(out, room, "%s", neap_type_name(part->type));
+  }
+}
+
+static const char *wish(const neap__step *step, const neap_part *part) {
+  switch (step->what) {
+  case NEAP__ITEM: return "takes a number";
+  case NEAP__DATA:
+    return is_number(part) ? "takes data" : "takes data of another type";
+  case NEAP__EITHER: return "takes a number, or data of that type";
+  case NEAP__COPY: return "takes as many elements of that type";
+  case NEAP__SHAPE: return "takes a size that it has not";
+  default: return "takes a size of a tensor or a string";
+  }
+}
+
+int neap__native_refuse(const neap_native *native, const neap__step *step,
+                        const neap_part *part, neap_error *error) {
+  const char *field = step->field < 0 ? "" : native->bound.fields[step->field];
+  neap__ctype_text text = {0};
+  char value[256], who[280];
+  describe(part, value, sizeof value);
+  snprintf(who, sizeof who, "%s%s%s", field[0] == '\0' ? "the item" : "'",
+           field, field[0] == '\0' ? "" : "'");
+  if (suits(step, part))
+    return neap__error_set(error, NEAP_EINVAL, 0,
+                           "cannot call %s: '%s' (%s) cannot hold %s",
+                           native->bound.text, step->path,
+                           neap__ctype_print(step->parameter, &text), value);
+  return neap__error_set(
+      error, NEAP_EINVAL, 0, "cannot call %s: %s is %s, and '%s' (%s) %s",
+      native->bound.text, who, value, step->path,
+      neap__ctype_print(step->parameter, &text), wish(step, part));
+}
+
+/* ---- Cells --------------------------------------------------------------- */
+
+static bool fill_copy(const neap__step *step, const neap_part *part) {
+  if (!takes_copy(step, part)) return false;
+  memset(step->cell, 0, step->type->size);
+  if (part->nbytes > 0) memcpy(step->cell, part->data, (size_t)part->nbytes);
   return true;
 }
 
-int neap_chain_reader_open(const neap_chain *chain, int32_t worker,
-                           neap_chain_reader **out, neap_error *error) {
-  *out = NULL;
-  neap_chain_reader *reader = calloc(1, sizeof *reader);
-  if (reader == NULL)
-    return neap__error_set(error, NEAP_EMEMORY, 0,
-                           "cannot read a chain: memory is short");
-  reader->chain = chain;
-  reader->worker = worker;
-  reader->block = neap__stage_block(chain);
-  int rc = allocate(reader)
-               ? neap__stage_open(&reader->stage, chain, reader->block, error)
-               : neap__error_set(error, NEAP_EMEMORY, 0,
-                                 "cannot read a chain: memory is short");
-  if (rc != NEAP_OK)
-    neap_chain_reader_close(reader);
-  else
-    *out = reader;
+static bool fill_counter(const neap__step *step, const neap_part *part) {
+  if (!suits(step, part)) return false;
+  int64_t value = part->count;
+  if (step->what == NEAP__NBYTES) value = part->nbytes;
+  if (step->what == NEAP__SHAPE) value = part->shape[step->dimension];
+  return neap__cell_put_integer(step->type, step->cell, value);
+}
+
+static bool fill_pointer(const neap__step *step, const neap_part *part) {
+  if (step->what == NEAP__EITHER && is_number(part)) {
+    *step->pointer_cell = step->cell;
+    return neap__cell_put(step->type, step->cell, part);
+  }
+  *step->pointer_cell = part->data;
+  return takes_data(step, part);
+}
+
+/* From a part of the item. */
+static inline bool fill_part(const neap__step *step, const neap_part *part) {
+  switch (step->what) {
+  case NEAP__ITEM:
+    return is_number(part) && neap__cell_put(step->type, step->cell, part);
+  case NEAP__DATA:
+  case NEAP__EITHER: return fill_pointer(step, part);
+  case NEAP__COPY: return fill_copy(step, part);
+  default: return fill_counter(step, part);
+  }
+}
+
+/* The elements that an output begins with. */
+static void fill_output(const neap_native *native, const neap__step *step,
+                        const neap_part *fields, const neap_part *results) {
+  const neap__result *result = &native->bound.results[step->output];
+  void *data = results[step->output].data;
+  *step->pointer_cell = data;
+  if (result->copy < 0 || fields[result->copy].nbytes == 0) return;
+  memcpy(data, fields[result->copy].data, (size_t)fields[result->copy].nbytes);
+}
+
+/* From anything else; false: *number does not fit. */
+static inline bool fill_other(const neap_native *native, const neap__step *step,
+                              int64_t epoch, int64_t index, neap_part *number) {
+  *number = (neap_part){.type = NEAP_INT64};
+  switch (step->what) {
+  case NEAP__INDEX: number->integer = index; break;
+  case NEAP__EPOCH: number->integer = epoch; break;
+  case NEAP__SEED:
+    neap__cell_put_bits(step->type, step->cell,
+                        neap__key(native->seed, epoch, index));
+    return true;
+  case NEAP__CONSTANT:
+    return neap__cell_put_number(step->type, step->cell, step->number);
+  default: return true;
+  }
+  return neap__cell_put_integer(step->type, step->cell, number->integer);
+}
+
+int neap__native_fill(neap_native *native, const neap_part *fields,
+                      neap_part *results, int64_t epoch, int64_t index,
+                      neap_error *error) {
+  const neap__bound *bound = &native->bound;
+  int rc = NEAP_OK;
+  for (int32_t k = 0; k < bound->step_count; k++) {
+    const neap__step *step = &bound->steps[k];
+    neap_part number;
+    if (step->field >= 0) {
+      const neap_part *part = &fields[step->field];
+      if (step->what == NEAP__ITEM && part->type == NEAP_TENSOR)
+        rc = NEAP__ELEMENTS;
+      else if (!fill_part(step, part))
+        return neap__native_refuse(native, step, part, error);
+    } else if (step->what == NEAP__OUTPUT) {
+      fill_output(native, step, fields, results);
+    } else if (!fill_other(native, step, epoch, index, &number)) {
+      return neap__native_refuse(native, step, &number, error);
+    }
+  }
   return rc;
 }
 
-void neap_chain_reader_close(neap_chain_reader *reader) {
-  if (reader == NULL) return;
-  neap__stage_close(&reader->stage);
-  const int32_t values = reader->chain->layout.value_count;
-  for (int32_t v = 0; reader->columns != NULL && v < values; v++)
-    free(reader->columns[v].rows);
-  free(reader->columns);
-  free(reader->rows);
-  free(reader);
+/* ---- Plans --------------------------------------------------------------- */
+
+static void plan_like(const neap_part *field, neap_part *plan) {
+  plan->ndim = field->type == NEAP_STRING ? 1 : field->ndim;
+  for (int k = 0; k < plan->ndim; k++)
+    plan->shape[k] =
+        field->type == NEAP_STRING ? field->count : field->shape[k];
+  plan->count = field->count;
+  plan->nbytes = plan->count * (plan->bits / 8);
 }
 
-/* ---- Filling ---- */
-
-typedef struct fill {
-  neap_chain_reader *reader;
-  neap_writer *writer;
-  int64_t first;  /* the item of cell 0 */
-  int32_t count;  /* of all */
-  int32_t done;   /* items that are written */
-  neap_cell full; /* once the slot is full: the failure of all others */
-  neap_error *error;
-} fill;
-
-static int64_t aligned(int64_t nbytes) {
-  return (nbytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-}
-
-/* Gives each tensor of a block memory in the slot; false if there is no room.
- */
-static bool place(fill *f, int32_t count) {
-  neap_chain_reader *reader = f->reader;
-  const neap__layout *layout = &reader->chain->layout;
-  const uint64_t used = f->writer->used;
-  for (int32_t v = 0; v < layout->value_count; v++) {
-    neap__column *column = &reader->columns[v];
-    column->to = NULL;
-    if (layout->values[v].is_scalar || layout->values[v].bits == 0) continue;
-    column->step = aligned(layout->values[v].nbytes);
-    column->to = neap_writer_allocate(
-        f->writer, (uint64_t)(column->step * count), &reader->work.error);
-    if (column->to != NULL) continue;
-    f->writer->used = used;
-    return false;
+/* A tensor that has the shape, or a copy of the elements, of a field. */
+static int plan_of_field(const neap_native *native, const neap__result *result,
+                         const neap_part *field, neap_part *plan,
+                         neap_error *error) {
+  char value[256];
+  const bool is_copy = result->copy >= 0;
+  if (is_copy) {
+    plan->type = NEAP_TENSOR;
+    plan->code = field->type == NEAP_STRING ? NEAP_UINT : field->code;
+    plan->bits = field->type == NEAP_STRING ? 8 : field->bits;
   }
-  return true;
-}
-
-/*
- * Writes the failure of the next item. Where many fail in a slot that is full,
- * there is no room to tell of each: of the others it is told that they have
- * none, so that they are asked for alone.
- */
-static int put_failure(fill *f) {
-  neap_chain_reader *reader = f->reader;
-  neap_writer *writer = f->writer;
-  const int32_t k = f->done++;
-  if (f->full.type == NEAP_FAILURE) {
-    writer->cells[k] = f->full;
+  if (has_count(field) &&
+      (!is_copy ||
+       neap__pointer_takes(result->pointer, plan->code, plan->bits))) {
+    plan_like(field, plan);
     return NEAP_OK;
   }
-  neap_writer_undo_item(writer);
-  int rc = neap__chain_put_failure(writer, k, reader->chain, &reader->work,
-                                   f->first + k, reader->worker, f->error);
-  if (rc != NEAP_OK || writer->bytes - writer->used < NEAP__NO_ROOM_BYTES) {
-    neap_writer_undo_item(writer);
-    rc = neap__chain_put_no_room(writer, k, f->error);
-    f->full = writer->cells[k];
-  }
-  neap_writer_end_item(writer);
-  return rc;
+  describe(field, value, sizeof value);
+  return neap__error_set(error, NEAP_EINVAL, 0,
+                         "cannot call %s: an output is to be like '%s', which "
+                         "is %s",
+                         native->bound.text, native->bound.fields[result->like],
+                         value);
 }
 
-/* The item does not fit the slot: work.error tells. */
-static int put_no_room(fill *f) {
-  neap__work_fail(&f->reader->work, &f->reader->stage, f->first + f->done);
-  return put_failure(f);
-}
-
-/* Writes an item of a block, row k. */
-static int put_item(fill *f, int32_t k) {
-  neap_chain_reader *reader = f->reader;
-  for (int32_t v = 0; v < reader->chain->layout.value_count; v++) {
-    const neap__column *column = &reader->columns[v];
-    reader->rows[v] =
-        column->to != NULL ? column->to + k * column->step : column->rows[k];
+int neap_native_plan(const neap_native *native, const neap_part *fields,
+                     neap_part *results, neap_error *error) {
+  const neap__bound *bound = &native->bound;
+  int32_t field;
+  const bool is_by_element = neap__elements_are_meant(native, fields, &field);
+  for (int32_t k = 0; k < bound->step_count; k++) {
+    const neap__step *step = &bound->steps[k];
+    if (step->field < 0 || suits(step, &fields[step->field])) continue;
+    if (step->what == NEAP__ITEM && fields[step->field].type == NEAP_TENSOR)
+      continue;
+    return neap__native_refuse(native, step, &fields[step->field], error);
   }
-  const int rc = neap__chain_put_item(f->writer, f->done, reader->chain,
-                                      reader->work.epoch, f->first + f->done,
-                                      reader->rows, &reader->work.error);
-  if (rc != NEAP_OK) return put_no_room(f);
-  f->done++;
+  if (is_by_element)
+    return neap__elements_plan(native, fields, field, results, error);
+  for (int32_t k = 0; k < bound->result_count; k++) {
+    const neap__result *result = &bound->results[k];
+    results[k] = result->plan;
+    if (result->like < 0) continue;
+    const int rc = plan_of_field(native, result, &fields[result->like],
+                                 &results[k], error);
+    if (rc != NEAP_OK) return rc;
+  }
   return NEAP_OK;
-}
-
-/* An item alone that is a number, boolean or nil: only a cell. */
-static bool is_cell(const neap_chain *chain) {
-  return chain->layout.forms[0].fields < 0 &&
-         (chain->layout.values[0].is_scalar ||
-          chain->layout.values[0].bits == 0);
-}
-
-static int put_items(fill *f, int32_t good) {
-  int rc = NEAP_OK;
-  const neap_chain_reader *reader = f->reader;
-  if (is_cell(reader->chain)) {
-    const neap__value *value = &reader->chain->layout.values[0];
-    for (int32_t k = 0; k < good; k++)
-      f->writer->cells[f->done++] =
-          neap__value_cell(value, reader->columns[0].rows[k]);
-    return NEAP_OK;
-  }
-  for (int32_t k = 0; k < good && rc == NEAP_OK; k++)
-    rc = put_item(f, k);
-  return rc;
-}
-
-/* Computes and writes a block; after a failure, those before it, and it. */
-static int fill_block(fill *f, int32_t count) {
-  neap_chain_reader *reader = f->reader;
-  reader->work.item = f->done;
-  reader->work.step = 1;
-  neap__work_at(&reader->work, 0);
-  for (int32_t k = 0; k < count; k++)
-    reader->index[k] = f->first + f->done + k;
-  const int32_t good = neap__stage_read(&reader->stage, &reader->work,
-                                        reader->index, count, reader->columns);
-  const int32_t most = reader->stage.block;
-  int rc = put_items(f, good);
-  reader->block = 2 * reader->block < most ? 2 * reader->block : most;
-  if (rc != NEAP_OK || good == count) return rc;
-  reader->block = 1;
-  return put_failure(f);
-}
-
-int neap_chain_fill(neap_chain_reader *reader, int64_t epoch, int64_t first,
-                    int32_t count, neap_writer *writer, int32_t *progress,
-                    neap_error *error) {
-  fill f = {.reader = reader,
-            .writer = writer,
-            .first = first,
-            .count = count,
-            .error = error};
-  int rc = NEAP_OK;
-  reader->work.epoch = epoch;
-  reader->work.progress = progress;
-  while (f.done < count && rc == NEAP_OK) {
-    const int32_t left = count - f.done;
-    int32_t part = left < reader->block ? left : reader->block;
-    while (!place(&f, part) && part > 0)
-      part /= 2;
-    rc = part > 0 ? fill_block(&f, part) : put_no_room(&f);
-  }
-  return rc;
 }

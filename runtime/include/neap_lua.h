@@ -374,8 +374,7 @@ neap_cell *neap_writer_put_table(neap_writer *writer, neap_cell *cell,
                                  uint32_t type, uint32_t list_count,
                                  uint32_t pair_count, neap_error *error);
 
-/* ---- Native stages and chains, below neap.h -------------------------------
- */
+/* ---- Native stages and chains, below neap.h ------------------------------ */
 
 /* A native stage, ready to be called. */
 typedef struct neap_native neap_native;
@@ -390,7 +389,7 @@ typedef struct neap_part {
     double number;   /* also 0 or 1 of a boolean */
     int64_t integer; /* 64-bit integers */
   };
-  void *data;     /* elements, contiguous; the bytes of a string */
+  void *data;     /* elements, contiguous; the bytes of a string, then a 0 */
   int64_t count;  /* elements, or bytes */
   int64_t nbytes; /* bytes of either */
   int64_t shape[8];
@@ -415,22 +414,26 @@ int32_t neap_native_field_count(const neap_native *native);
 const char *neap_native_field(const neap_native *native, int32_t k);
 /*
  * The names of the results, in the order that `results` below has: of several
- * outputs or of a struct's fields; "" is the result itself.
+ * outputs or of a struct's fields ("a.x": a field of the field a); "" is the
+ * result itself.
  */
 int32_t neap_native_result_count(const neap_native *native);
 const char *neap_native_result(const neap_native *native, int32_t k);
 /*
  * Types and shapes of the results for such fields: of a tensor or a string,
- * `data` is not read. A chain whose items do not change asks once.
+ * `data` is not read. A chain whose items do not change asks once. A result
+ * that is planned as a NEAP_INT64 or NEAP_UINT64 is a NEAP_NUMBER up to 2^53; a
+ * text that is missing in a struct is NEAP_NIL.
+ * Returns: NEAP_OK; NEAP_EINVAL if such an item does not fit.
  */
 int neap_native_plan(const neap_native *native, const neap_part *fields,
                      neap_part *results, neap_error *error);
 /*
- * Calls the function for an item. The caller has set `data` of the results that
- * are tensors to memory of nbytes (see neap_native_plan), aligned to 64 bytes.
- * A string in the results is valid until the next call.
- * Returns: NEAP_OK; NEAP_EINVAL if the item does not fit; NEAP_EITEM if the
- *          function failed.
+ * Calls the function for an item. The results are those of a plan for such
+ * fields; the caller has set `data` of those that are tensors to memory of
+ * nbytes, aligned to 64 bytes. The index counts from 0. A string in the results
+ * is valid until the next call. Returns: NEAP_OK; NEAP_EINVAL if the item does
+ * not fit; NEAP_EITEM if the function failed.
  */
 int neap_native_call(neap_native *native, const neap_part *fields,
                      neap_part *results, int64_t epoch, int64_t index,
