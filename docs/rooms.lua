@@ -33,6 +33,7 @@ rooms.houses = {
     { "travel", "how chains are packed for other processes" },
     { "sequence", "handles, nodes, iteration, compilation" },
     { "source", "one file per source" },
+    { "native", "stages that are C functions" },
     { "prefetch", "pool, iteration, the worker's loop" },
     { "dataset", "the loop that writes saved items" },
     { "adapter", "one file per adapter" },
