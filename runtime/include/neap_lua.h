@@ -23,6 +23,9 @@ extern "C" {
 int neap_seq_gather_numbers(neap_seq *source, const double *numbers,
                             int64_t count, neap_seq **out, neap_error *error);
 
+/* The same tree once more. A gather's indexes are the caller's still. */
+int neap_seq_copy(const neap_seq *seq, neap_seq **out, neap_error *error);
+
 /*
  * What is known of the order of a tree's items: nothing; that stretches come
  * from one leaf at equal steps; or at steps of 1.
@@ -441,6 +444,46 @@ int neap_native_call(neap_native *native, const neap_part *fields,
  */
 void neap_native_watch(neap_native *native, int32_t *now, int32_t number);
 
+/*
+ * Consecutive native stages: a stage reads what the one before it made of the
+ * item, which lies in memory of the pipe. So a pipe is one call for each item.
+ */
+typedef struct neap_pipe neap_pipe;
+/*
+ * Whether a stage may follow another one in a pipe (1; or 0): what it reads is
+ * among what the other makes, and the shapes of what it makes do not depend on
+ * the length of a string.
+ */
+int neap_pipe_fits(const neap_native *before, const neap_native *after);
+/*
+ * Each stage fits the one before it, and none comes twice. They outlive the
+ * pipe.
+ * Errors: NEAP_EMEMORY.
+ * Threads: one at a time on a pipe, and on its stages.
+ */
+int neap_pipe_open(neap_native *const *stages, int32_t count, neap_pipe **out,
+                   neap_error *error);
+/* NULL is fine. */
+void neap_pipe_close(neap_pipe *pipe);
+/* What the first stage reads, to be written by the caller, and what the last
+   one made, in the orders of neap_native_field() and neap_native_result(). No
+   number has the bits that LuaJIT takes for another value. */
+neap_part *neap_pipe_fields(neap_pipe *pipe);
+neap_part *neap_pipe_results(neap_pipe *pipe);
+/* Makes a field a contiguous tensor. */
+void neap_pipe_put(neap_pipe *pipe, int32_t k, const neap_tensor *tensor);
+/*
+ * Calls the stages for an item, unless the results have tensors: then it
+ * returns NEAP_AGAIN. The caller sets `data` of these, as of
+ * neap_native_call(), and calls neap_pipe_finish().
+ */
+int neap_pipe_run(neap_pipe *pipe, int64_t epoch, int64_t index,
+                  neap_error *error);
+int neap_pipe_finish(neap_pipe *pipe, int64_t epoch, int64_t index,
+                     neap_error *error);
+/* The stage, from 0, that the last failure is of. */
+int32_t neap_pipe_failed(const neap_pipe *pipe);
+
 /* A chain's leaf whose data lie in shared memory at neap_heap_alloc()'s offset.
    `length` rows of the tensor. */
 int neap_chain_block(const neap_tensor *tensor, uint64_t offset,
@@ -455,6 +498,7 @@ void neap_chain_name(neap_chain *chain, const char *stage);
  */
 int neap_chain_pack(const neap_chain *chain, void **bytes, uint64_t *nbytes,
                     int *heap_fd, neap_error *error);
+/* The bytes are aligned to 64, and outlive the chain. */
 int neap_chain_unpack(const void *bytes, uint64_t nbytes, int heap_fd,
                       neap_chain **out, neap_error *error);
 
@@ -463,8 +507,11 @@ int neap_chain_unpack(const void *bytes, uint64_t nbytes, int heap_fd,
  * and memory for what is between them. Threads: one at a time on a reader.
  */
 typedef struct neap_chain_reader neap_chain_reader;
-int neap_chain_reader_open(const neap_chain *chain, neap_chain_reader **out,
-                           neap_error *error);
+/* worker: its number in failures, from 0; or -1. The chain outlives the reader.
+ */
+int neap_chain_reader_open(const neap_chain *chain, int32_t worker,
+                           neap_chain_reader **out, neap_error *error);
+/* NULL is fine. */
 void neap_chain_reader_close(neap_chain_reader *reader);
 /*
  * Computes items first .. first + count - 1 (from 0) of an epoch, and writes

@@ -2,6 +2,7 @@
 --- Checks of arguments at construction; errors name the caller's line.
 -- @module neap.base.check
 
+local class = require("neap.base.class")
 local lib = require("neap.base.lib")
 local suggest = require("neap.base.suggest")
 local traverse = require("neap.base.traverse")
@@ -197,8 +198,15 @@ end
 
 local WRAP = "wrap a C function: function(x) return f(x) end"
 
+--- Whether a value is a function, or an object of a class of such.
+function check.is_function(v)
+  local metatable = type(v) == "table" and getmetatable(v)
+  return type(v) == "function"
+    or class.name_of(metatable) ~= nil and metatable.is_function == true
+end
+
 function kinds.func(v)
-  return type(v) == "function", "function", type(v) == "cdata" and WRAP
+  return check.is_function(v), "function", type(v) == "cdata" and WRAP
 end
 
 function kinds.text(v)

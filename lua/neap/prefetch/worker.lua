@@ -243,8 +243,12 @@ end
 
 local function close_resources()
   local per_worker = package.loaded["neap.prefetch.per_worker"]
+  local native = package.loaded["neap.native.opened"]
   if per_worker then
     per_worker.close_all()
+  end
+  if native then
+    native.close_all()
   end
 end
 
