@@ -57,6 +57,7 @@ local neap = {
   keep = borrow.keep,
   release = borrow.release,
   per_worker = require("neap.prefetch.per_worker").make,
+  sleep = require("neap.waiting.sleep"),
 }
 traverse.each(neap, check.register)
 check.register("stack", getmetatable(neap.stack).__call)
