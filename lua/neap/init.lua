@@ -123,6 +123,10 @@ handle.method("take", neap.gather)
 neap.each = handle.each
 check.register("each", neap.each)
 
+neap.http = require("neap.waiting.http")
+check.register("http.get", neap.http.get)
+check.register("http.request", neap.http.request)
+
 -- For a name that is not there; to look whether it is, use rawget().
 local function raise_unknown(name)
   check.raise(("neap has no function '%s'"):format(tostring(name)),
