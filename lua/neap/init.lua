@@ -58,6 +58,7 @@ local neap = {
   release = borrow.release,
   per_worker = require("neap.prefetch.per_worker").make,
   sleep = require("neap.waiting.sleep"),
+  limit = require("neap.waiting.limit").make,
 }
 traverse.each(neap, check.register)
 check.register("stack", getmetatable(neap.stack).__call)

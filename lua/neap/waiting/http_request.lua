@@ -147,15 +147,15 @@ end
 -- Sends a request once. Returns the answer, or nil and the failure; and when
 -- the time is over, later by the wait for the limit.
 local function try_once(request, deadline, try)
-  local limit = request.options.limit
+  local limit, permit = request.options.limit, nil
   if limit then
     local before = cqueues.monotime()
-    limit:take()
+    permit = limit:take()
     deadline = deadline + cqueues.monotime() - before
   end
   local ok, answer = pcall(attempt, request, deadline, try > 1)
   if limit then
-    limit:give()
+    limit:give(permit)
   end
   if not ok and not Failure.is(answer) then
     error(answer, 0)
