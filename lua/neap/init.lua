@@ -59,6 +59,7 @@ local neap = {
   per_worker = require("neap.prefetch.per_worker").make,
   sleep = require("neap.waiting.sleep"),
   limit = require("neap.waiting.limit").make,
+  read = require("neap.waiting.read"),
 }
 traverse.each(neap, check.register)
 check.register("stack", getmetatable(neap.stack).__call)
