@@ -698,6 +698,38 @@ int neap_file_read(const neap_file *file, int64_t offset, void *to,
 /* NULL is fine. */
 void neap_file_close(neap_file *file);
 
+/*
+ * Reads of whole files, or parts of them, in threads of this process.
+ *
+ * Owns:    the caller closes the reads, and frees each read; neither waits.
+ *          The threads end when they have done what they are at.
+ * Threads: one at a time on a read, any number on the reads.
+ */
+typedef struct neap_reads neap_reads;
+typedef struct neap_read neap_read;
+
+/* No thread starts before there is something to read. */
+int neap_reads_open(int32_t threads_max, neap_reads **out, neap_error *error);
+/*
+ * Begins to read a regular file from offset on: exactly nbytes, or to its end
+ * if nbytes is -1. What keeps it from being read is told by neap_read_data().
+ * Without reads (NULL) the caller reads, and the read is done.
+ */
+int neap_read_start(neap_reads *reads, const char *path, int64_t offset,
+                    int64_t nbytes, neap_read **out, neap_error *error);
+/* The read's descriptor, readable once it is done; -1 for one without reads. */
+int neap_read_fd(const neap_read *read);
+/*
+ * The bytes that were read; valid until the read is freed.
+ * Returns: NEAP_OK; NEAP_AGAIN if it is not done; NEAP_ESYSTEM, NEAP_EFORMAT,
+ *          NEAP_EMEMORY, which name the path.
+ */
+int neap_read_data(neap_read *read, const void **data, int64_t *nbytes,
+                   neap_error *error);
+/* A read that is not done is given up. NULL is fine; so is a forked child. */
+void neap_read_free(neap_read *read);
+void neap_reads_close(neap_reads *reads);
+
 /* ---- Files of records ---------------------------------------------------- */
 
 /*
