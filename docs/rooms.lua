@@ -19,7 +19,7 @@ rooms.houses = {
     { "value", "the layout of items: reader and writer" },
     { "memory", "segments, slots, the heap of shared tensors" },
     { "source", "file formats that are read in C" },
-    { "chain", "native stages: C functions, called by libffi" },
+    { "chain", "chains in C: sources, native stages, batches" },
     { "ring", "the ring, its filler and its consumer" },
     { "pool", "worker processes, supervisor, statistics" },
     { "host", "loaders and items, for C hosts" },

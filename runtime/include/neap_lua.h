@@ -23,6 +23,9 @@ extern "C" {
 int neap_seq_gather_numbers(neap_seq *source, const double *numbers,
                             int64_t count, neap_seq **out, neap_error *error);
 
+/* The same tree once more. A gather's indexes are the caller's still. */
+int neap_seq_copy(const neap_seq *seq, neap_seq **out, neap_error *error);
+
 /*
  * What is known of the order of a tree's items: nothing; that stretches come
  * from one leaf at equal steps; or at steps of 1.
@@ -495,6 +498,7 @@ void neap_chain_name(neap_chain *chain, const char *stage);
  */
 int neap_chain_pack(const neap_chain *chain, void **bytes, uint64_t *nbytes,
                     int *heap_fd, neap_error *error);
+/* The bytes are aligned to 64, and outlive the chain. */
 int neap_chain_unpack(const void *bytes, uint64_t nbytes, int heap_fd,
                       neap_chain **out, neap_error *error);
 
@@ -503,8 +507,11 @@ int neap_chain_unpack(const void *bytes, uint64_t nbytes, int heap_fd,
  * and memory for what is between them. Threads: one at a time on a reader.
  */
 typedef struct neap_chain_reader neap_chain_reader;
-int neap_chain_reader_open(const neap_chain *chain, neap_chain_reader **out,
-                           neap_error *error);
+/* worker: its number in failures, from 0; or -1. The chain outlives the reader.
+ */
+int neap_chain_reader_open(const neap_chain *chain, int32_t worker,
+                           neap_chain_reader **out, neap_error *error);
+/* NULL is fine. */
 void neap_chain_reader_close(neap_chain_reader *reader);
 /*
  * Computes items first .. first + count - 1 (from 0) of an epoch, and writes
