@@ -34,7 +34,6 @@ struct neap_worker {
   neap__ring ring;
   neap__filler filler;
   int heap_fd;
-  void *scratch;
   neap__origin origin;
   bool has_stderr;  /* its own, no longer the host's pipe */
   uint32_t cancels; /* of its claims, that neap_worker_poll has told */
@@ -96,12 +95,6 @@ void neap_worker_confirm(const neap_worker *worker) {
   if (!neap_worker_is_ours(worker)) _exit(1);
 }
 
-static void *reserve_scratch(void) {
-  void *base = mmap(NULL, NEAP_SCRATCH_BYTES, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  return base == MAP_FAILED ? NULL : base;
-}
-
 int neap_worker_attach(neap_worker **out, neap_error *error) {
   *out = NULL;
   int rc = neap_worker_check(error);
@@ -125,7 +118,6 @@ int neap_worker_attach(neap_worker **out, neap_error *error) {
   if ((rc = neap__ring_attach(&worker->ring, worker->control.base,
                               worker->control.bytes, error)) != NEAP_OK)
     goto fail;
-  worker->scratch = reserve_scratch();
   worker->buffer.slot_bytes = worker->ring.control->slot_bytes;
   if (worker->filler.number >= worker->ring.worker_count ||
       worker->buffer.segment.bytes / worker->ring.slot_count <
@@ -188,7 +180,10 @@ int32_t neap_worker_heap_fd(const neap_worker *worker) {
 }
 
 void *neap_worker_scratch(const neap_worker *worker) {
-  return worker->scratch;
+  (void)worker;
+  void *base = mmap(NULL, NEAP_SCRATCH_BYTES, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return base == MAP_FAILED ? NULL : base;
 }
 
 neap_stage *neap_worker_stages(const neap_worker *worker) {
