@@ -529,6 +529,29 @@ int neap_chain_fill(neap_chain_reader *reader, int64_t epoch, int64_t first,
                     int32_t count, neap_writer *writer, int32_t *progress,
                     neap_error *error);
 
+/*
+ * The values of a chain's items, tables within tables included, depth first.
+ * The path of one: "image", "a.b", "2" in a list; "" is an item that is one.
+ */
+int32_t neap_chain_value_count(const neap_chain *chain);
+void neap_chain_value_path(const neap_chain *chain, int32_t k, char *path,
+                           size_t size);
+/* What the values of an item are, but for their contents. Only the last of
+   batches differs from the others. */
+void neap_chain_plan(const neap_chain *chain, int64_t epoch, int64_t index,
+                     neap_part *values);
+/*
+ * Computes one item (from 0). The values are planned; `data` of a tensor is
+ * memory for it, aligned to 64, or NULL: then it is set, and valid until the
+ * next read, as that of a string always is.
+ * Returns: NEAP_OK; or why the item failed: see below for where.
+ */
+int neap_chain_read(neap_chain_reader *reader, int64_t epoch, int64_t index,
+                    neap_part *values, neap_error *error);
+/* The stage that failed last, and its item (from 0). */
+const char *neap_chain_failed_stage(const neap_chain_reader *reader,
+                                    int64_t *index);
+
 /* ---- Pools: items computed ahead by worker processes --------------------- */
 
 /*

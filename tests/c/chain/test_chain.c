@@ -230,6 +230,40 @@ static void batches_stack_again(void **state) {
   neap_chain_free(chain);
 }
 
+static void one_item_is_read_into_memory_of_the_caller(void **state) {
+  scene *s = *state;
+  neap_chain_reader *reader;
+  neap_part values[2];
+  char path[64];
+  _Alignas(64) uint8_t images[64 * PIXELS];
+  neap_chain *chain =
+      batch_of(zip_of(images_of(s), "image", labels_of(s), "label"), 64, 0);
+  assert_int_equal(neap_chain_value_count(chain), 2);
+  neap_chain_value_path(chain, 1, path, sizeof path);
+  assert_string_equal(path, "label");
+  must(neap_chain_reader_open(chain, -1, &reader, told));
+  for (int64_t i = 4; i >= 0; i--) {
+    const int64_t rows = i < 4 ? 64 : IMAGES - 4 * 64;
+    neap_chain_plan(chain, 1, i, values);
+    assert_int_equal(values[0].type, NEAP_TENSOR);
+    assert_true(values[0].shape[0] == rows && values[0].ndim == 3);
+    assert_true(values[0].nbytes == rows * PIXELS);
+    values[0].data = images;
+    must(neap_chain_read(reader, 1, i, values, told));
+    assert_memory_equal(images, s->images[i * 64], (size_t)(rows * PIXELS));
+    assert_true(((double *)values[1].data)[3] == s->labels[i * 64 + 3]);
+  }
+  neap_chain_reader_close(reader);
+  neap_chain_free(chain);
+  chain = zip_of(labels_of(s), NULL,
+                 zip_of(labels_of(s), "a", labels_of(s), "b"), NULL);
+  neap_chain_value_path(chain, 0, path, sizeof path);
+  assert_string_equal(path, "1");
+  neap_chain_value_path(chain, 2, path, sizeof path);
+  assert_string_equal(path, "2.b");
+  neap_chain_free(chain);
+}
+
 /* -- Failures -- */
 
 static void an_integer_that_no_number_holds_fails_its_batch(void **state) {
@@ -410,6 +444,7 @@ int main(void) {
       scene_test(a_batch_stacks_and_its_tail_is_shorter),
       scene_test(tails_pass_conversions_and_shuffles),
       scene_test(batches_stack_again),
+      scene_test(one_item_is_read_into_memory_of_the_caller),
       scene_test(an_integer_that_no_number_holds_fails_its_batch),
       scene_test(an_item_without_room_fails_alone),
       scene_test(packed_chains_have_the_same_items),
