@@ -156,6 +156,17 @@ static void a_zip_has_fields_or_a_list(void **state) {
   neap_chain_free(chain);
 }
 
+static void a_result_may_take_the_place_of_a_source(void **state) {
+  scene *s = *state;
+  neap_seq *leaves[] = {leaf_of(IMAGES, 0), leaf_of(IMAGES, 1)};
+  neap_chain *parts[] = {labels_of(s), labels_of(s)};
+  must(neap_seq_concat(leaves, 2, &leaves[0], told));
+  must(neap_chain_arrange(leaves[0], parts, 2, &parts[0], told));
+  assert_true(neap_chain_length(parts[0]) == 2 * IMAGES);
+  must(neap_chain_zip(parts, NULL, 1, &parts[0], told));
+  neap_chain_free(parts[0]);
+}
+
 static void a_conversion_is_that_of_tensors(void **state) {
   scene *s = *state;
   neap_tensor_cell about;
@@ -440,6 +451,7 @@ int main(void) {
       scene_test(an_arrangement_follows_its_tree),
       scene_test(several_sources_interleave),
       scene_test(a_zip_has_fields_or_a_list),
+      scene_test(a_result_may_take_the_place_of_a_source),
       scene_test(a_conversion_is_that_of_tensors),
       scene_test(a_batch_stacks_and_its_tail_is_shorter),
       scene_test(tails_pass_conversions_and_shuffles),
