@@ -150,6 +150,8 @@ typedef struct neap_run {
                              or NEAP_STATUS_LOST */
   int32_t attempts;       /* a failure: how many workers died at it */
   int32_t is_overdue;     /* a failure: 1 if it took longer than timeout_ns */
+  const char *note;       /* a failure: the native stage that its last worker
+                             was calling, or ""; valid until the next read */
 } neap_run;
 
 /*
@@ -513,6 +515,9 @@ int neap_chain_reader_open(const neap_chain *chain, int32_t worker,
                            neap_chain_reader **out, neap_error *error);
 /* NULL is fine. */
 void neap_chain_reader_close(neap_chain_reader *reader);
+/* Its native stages, from 0; NULL beyond them. */
+neap_native *neap_chain_reader_native(const neap_chain_reader *reader,
+                                      int32_t k);
 /*
  * Computes items first .. first + count - 1 (from 0) of an epoch, and writes
  * them: cell k of the writer's run is item first + k. An item that fails is a
@@ -553,6 +558,9 @@ typedef struct neap_launch {
   const char *const *arguments;   /* from argv[0] to a NULL */
   const char *const *environment; /* NAME=value, to a NULL; or NULL: the host's,
                                      as it is when the worker starts */
+  int32_t is_native; /* 1: neap-native, beside that executable, which
+                        reads what neap_chain_pack() wrote; it has no
+                        arguments */
 } neap_launch;
 
 typedef struct neap_pool_options {
@@ -1110,6 +1118,12 @@ int neap_worker_is_ours(const neap_worker *worker);
 void neap_worker_confirm(const neap_worker *worker);
 /* Warns the host, unless a worker of this pool has done so already. */
 void neap_worker_warn(neap_worker *worker, uint32_t which, const char *text);
+/*
+ * From now on the host says of this worker's death if it called that stage, up
+ * to NEAP_NOTES of them.
+ */
+enum { NEAP_NOTES = 32, NEAP_NOTE_BYTES = 96 };
+void neap_worker_note(neap_worker *worker, neap_native *native);
 /* Waits for the next run; NEAP_END when the host stops the workers. */
 int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error);
 /* Publishes the task's slot, of which `used` bytes are written. */

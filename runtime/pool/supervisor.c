@@ -93,6 +93,7 @@ static bool again(void *host, uint32_t entry, neap__mark claim) {
   bool is_open = true;
   dead->had_work = true;
   fate.item = progress_of(s->ring, claim.slot);
+  neap__ring_read_note(s->ring, dead->worker, fate.note);
   if (is_to_blame(dead, claim.slot, &fate.is_overdue))
     is_open = note_fate(s, entry, fate);
   if (is_open) atomic_fetch_add(&s->retried, 1);
