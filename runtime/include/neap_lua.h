@@ -529,6 +529,29 @@ int neap_chain_fill(neap_chain_reader *reader, int64_t epoch, int64_t first,
                     int32_t count, neap_writer *writer, int32_t *progress,
                     neap_error *error);
 
+/*
+ * The values of a chain's items, tables within tables included, depth first.
+ * The path of one: "image", "a.b", "2" in a list; "" is an item that is one.
+ */
+int32_t neap_chain_value_count(const neap_chain *chain);
+void neap_chain_value_path(const neap_chain *chain, int32_t k, char *path,
+                           size_t size);
+/* What the values of an item are, but for their contents. Only the last of
+   batches differs from the others. */
+void neap_chain_plan(const neap_chain *chain, int64_t epoch, int64_t index,
+                     neap_part *values);
+/*
+ * Computes one item (from 0). The values are planned; `data` of a tensor is
+ * memory for it, aligned to 64, or NULL: then it is set, and valid until the
+ * next read, as that of a string always is.
+ * Returns: NEAP_OK; or why the item failed: see below for where.
+ */
+int neap_chain_read(neap_chain_reader *reader, int64_t epoch, int64_t index,
+                    neap_part *values, neap_error *error);
+/* The stage that failed last, and its item (from 0). */
+const char *neap_chain_failed_stage(const neap_chain_reader *reader,
+                                    int64_t *index);
+
 /* ---- Pools: items computed ahead by worker processes --------------------- */
 
 /*
@@ -583,6 +606,7 @@ typedef struct neap_pool_options {
   int64_t timeout_ns;    /* that one item may take; 0: any time */
   uint64_t memory_bytes; /* that a worker may allocate; 0: any number */
   int64_t wait_ns;       /* that a read may wait, as of neap_options; 0: any */
+  int32_t concurrency;   /* runs that a worker may have in work; 0: 1 */
   const neap_chain *threads; /* not NULL: the workers are threads that compute
                                 this chain, which outlives the pool's workers;
                                 nothing is launched */
@@ -705,6 +729,38 @@ int neap_file_read(const neap_file *file, int64_t offset, void *to,
                    int64_t nbytes, neap_error *error);
 /* NULL is fine. */
 void neap_file_close(neap_file *file);
+
+/*
+ * Reads of whole files, or parts of them, in threads of this process.
+ *
+ * Owns:    the caller closes the reads, and frees each read; neither waits.
+ *          The threads end when they have done what they are at.
+ * Threads: one at a time on a read, any number on the reads.
+ */
+typedef struct neap_reads neap_reads;
+typedef struct neap_read neap_read;
+
+/* No thread starts before there is something to read. */
+int neap_reads_open(int32_t threads_max, neap_reads **out, neap_error *error);
+/*
+ * Begins to read a regular file from offset on: exactly nbytes, or to its end
+ * if nbytes is -1. What keeps it from being read is told by neap_read_data().
+ * Without reads (NULL) the caller reads, and the read is done.
+ */
+int neap_read_start(neap_reads *reads, const char *path, int64_t offset,
+                    int64_t nbytes, neap_read **out, neap_error *error);
+/* The read's descriptor, readable once it is done; -1 for one without reads. */
+int neap_read_fd(const neap_read *read);
+/*
+ * The bytes that were read; valid until the read is freed.
+ * Returns: NEAP_OK; NEAP_AGAIN if it is not done; NEAP_ESYSTEM, NEAP_EFORMAT,
+ *          NEAP_EMEMORY, which name the path.
+ */
+int neap_read_data(neap_read *read, const void **data, int64_t *nbytes,
+                   neap_error *error);
+/* A read that is not done is given up. NULL is fine; so is a forked child. */
+void neap_read_free(neap_read *read);
+void neap_reads_close(neap_reads *reads);
 
 /* ---- Files of records ---------------------------------------------------- */
 
@@ -1059,7 +1115,7 @@ typedef struct neap_worker neap_worker;
 
 /*
  * A run to compute, and the slot to write it to. Zero-filled before its first
- * use, then reused; the fields below `undone` are internal.
+ * use, then reused; the fields from `ticket` to `has_slot` are internal.
  */
 typedef struct neap_task {
   int64_t epoch;
@@ -1075,6 +1131,8 @@ typedef struct neap_task {
   int64_t began_ns;
   int32_t entry;
   int32_t has_slot; /* 1: the task owns the slot */
+  int32_t alone; /* 1: compute it while no other run is in work: a worker died
+                    of it, or of what was in work besides */
 } neap_task;
 
 /*
@@ -1128,6 +1186,34 @@ void neap_worker_note(neap_worker *worker, neap_native *native);
 int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error);
 /* Publishes the task's slot, of which `used` bytes are written. */
 void neap_worker_publish(neap_worker *worker, neap_task *task, uint64_t used);
+
+/*
+ * For a worker that has several runs in work, each in a task of its own. It may
+ * hold neap_pool_options.concurrency tasks.
+ */
+enum { NEAP_CLAIMS_MAX = 4096 }; /* workers * concurrency */
+int32_t neap_worker_concurrency(const neap_worker *worker);
+/* As neap_worker_next, without waiting: NEAP_AGAIN if there is no run. */
+int neap_worker_try_next(neap_worker *worker, neap_task *task,
+                         neap_error *error);
+/*
+ * Between the two the task waits: the time does not count to its timeout, and
+ * if the worker dies, not of this task. neap_worker_resume also says that a
+ * task begins later than it was claimed.
+ */
+void neap_worker_wait(neap_worker *worker, neap_task *task);
+void neap_worker_resume(neap_worker *worker, neap_task *task);
+/*
+ * Sleeps until `fd` is readable, or the host has a run (if wants_work), has
+ * cancelled one of this worker's, or stops it, or `seconds` are over (negative:
+ * any time).
+ * Returns: NEAP_OK; NEAP_END when the host stops the workers; NEAP_AGAIN if
+ * runs were cancelled since the last call: ask neap_worker_holds for each task.
+ */
+int neap_worker_poll(neap_worker *worker, int fd, int wants_work,
+                     double seconds);
+/* Whether a claimed task is still wanted. */
+int neap_worker_holds(const neap_worker *worker, const neap_task *task);
 
 /* ---- The builder's side -------------------------------------------------- */
 

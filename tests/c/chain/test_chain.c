@@ -156,6 +156,17 @@ static void a_zip_has_fields_or_a_list(void **state) {
   neap_chain_free(chain);
 }
 
+static void a_result_may_take_the_place_of_a_source(void **state) {
+  scene *s = *state;
+  neap_seq *leaves[] = {leaf_of(IMAGES, 0), leaf_of(IMAGES, 1)};
+  neap_chain *parts[] = {labels_of(s), labels_of(s)};
+  must(neap_seq_concat(leaves, 2, &leaves[0], told));
+  must(neap_chain_arrange(leaves[0], parts, 2, &parts[0], told));
+  assert_true(neap_chain_length(parts[0]) == 2 * IMAGES);
+  must(neap_chain_zip(parts, NULL, 1, &parts[0], told));
+  neap_chain_free(parts[0]);
+}
+
 static void a_conversion_is_that_of_tensors(void **state) {
   scene *s = *state;
   neap_tensor_cell about;
@@ -227,6 +238,40 @@ static void batches_stack_again(void **state) {
   assert_true(about.ndim == 2 && about.shape[0] == 2 && about.shape[1] == 300);
   for (int k = 0; k < 600; k++)
     assert_true(data[k] == 600 + k);
+  neap_chain_free(chain);
+}
+
+static void one_item_is_read_into_memory_of_the_caller(void **state) {
+  scene *s = *state;
+  neap_chain_reader *reader;
+  neap_part values[2];
+  char path[64];
+  _Alignas(64) uint8_t images[64 * PIXELS];
+  neap_chain *chain =
+      batch_of(zip_of(images_of(s), "image", labels_of(s), "label"), 64, 0);
+  assert_int_equal(neap_chain_value_count(chain), 2);
+  neap_chain_value_path(chain, 1, path, sizeof path);
+  assert_string_equal(path, "label");
+  must(neap_chain_reader_open(chain, -1, &reader, told));
+  for (int64_t i = 4; i >= 0; i--) {
+    const int64_t rows = i < 4 ? 64 : IMAGES - 4 * 64;
+    neap_chain_plan(chain, 1, i, values);
+    assert_int_equal(values[0].type, NEAP_TENSOR);
+    assert_true(values[0].shape[0] == rows && values[0].ndim == 3);
+    assert_true(values[0].nbytes == rows * PIXELS);
+    values[0].data = images;
+    must(neap_chain_read(reader, 1, i, values, told));
+    assert_memory_equal(images, s->images[i * 64], (size_t)(rows * PIXELS));
+    assert_true(((double *)values[1].data)[3] == s->labels[i * 64 + 3]);
+  }
+  neap_chain_reader_close(reader);
+  neap_chain_free(chain);
+  chain = zip_of(labels_of(s), NULL,
+                 zip_of(labels_of(s), "a", labels_of(s), "b"), NULL);
+  neap_chain_value_path(chain, 0, path, sizeof path);
+  assert_string_equal(path, "1");
+  neap_chain_value_path(chain, 2, path, sizeof path);
+  assert_string_equal(path, "2.b");
   neap_chain_free(chain);
 }
 
@@ -406,10 +451,12 @@ int main(void) {
       scene_test(an_arrangement_follows_its_tree),
       scene_test(several_sources_interleave),
       scene_test(a_zip_has_fields_or_a_list),
+      scene_test(a_result_may_take_the_place_of_a_source),
       scene_test(a_conversion_is_that_of_tensors),
       scene_test(a_batch_stacks_and_its_tail_is_shorter),
       scene_test(tails_pass_conversions_and_shuffles),
       scene_test(batches_stack_again),
+      scene_test(one_item_is_read_into_memory_of_the_caller),
       scene_test(an_integer_that_no_number_holds_fails_its_batch),
       scene_test(an_item_without_room_fails_alone),
       scene_test(packed_chains_have_the_same_items),
