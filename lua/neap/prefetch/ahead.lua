@@ -138,7 +138,7 @@ local function drop(self)
   for i = self.first, self.next - 1 do
     local job = self.window[i]
     if job and job.fiber then
-      self.fibers:strike(job.fiber, GONE)
+      Fibers.strike(job.fiber, GONE)
     end
     self.window[i] = nil
   end
@@ -150,12 +150,8 @@ local function open_window(self, i, e)
   self.stop = self.node.length + 1
 end
 
-local function read_aside(self, i, e)
-  local job, fiber = new_job(i, e), self.fibers:take()
-  while not fiber do
-    self.fibers:step()
-    fiber = self.fibers:take()
-  end
+local function read_aside(self, i, e, fiber)
+  local job = new_job(i, e)
   give(fiber, job)
   self.left = 0
   self.fibers:start(fiber)
@@ -166,8 +162,10 @@ end
 
 local function read_window(self, i)
   self.limit = i + self.buffered - 1
-  if not self.window[i] then
-    run_next(self)
+  while not self.window[i] do
+    if not run_next(self) then -- all fibers have yet to end
+      self.fibers:step()
+    end
   end
   local job = self.window[i]
   await(self, job)
@@ -179,17 +177,26 @@ local function read_window(self, i)
   return job
 end
 
+-- Reads an item that is not in the window. If all fibers wait for items of the
+-- window, there is a new window.
+local function read_elsewhere(self, i, e, follows)
+  local fiber = not follows and self.fibers:take()
+  if fiber then
+    return read_aside(self, i, e, fiber)
+  end
+  open_window(self, i, e)
+  return read_window(self, i)
+end
+
 -- The job of item i, done.
 local function read(self, i, e)
   local follows = i == 1 or i == self.last + 1
   local is_in = self.epoch == e and (self.window[i] or i == self.next)
   self.last = i
-  if not is_in and follows then
-    open_window(self, i, e)
-  elseif not is_in or i >= self.stop then
-    return read_aside(self, i, e)
+  if is_in and i < self.stop then
+    return read_window(self, i)
   end
-  return read_window(self, i)
+  return read_elsewhere(self, i, e, follows)
 end
 
 --- Returns item i, or raises its error.
@@ -198,7 +205,7 @@ function Ahead:get(i, e)
   local job = read(self, i, e)
   self.ended = clock()
   if not job.ok then
-    error(job.value, 0)
+    error(errors.from_elsewhere(job.value), 0)
   end
   return job.value
 end
@@ -206,7 +213,7 @@ end
 --- Ends what was begun.
 function Ahead:close()
   drop(self)
-  self.fibers:step(0)
+  self.fibers:close()
 end
 
 return Ahead

@@ -297,7 +297,7 @@ function Fibers.is_waiting(fiber)
 end
 
 --- Raises an error in the item of a fiber where it waits, at the next step.
-function Fibers:strike(fiber, why)
+function Fibers.strike(fiber, why)
   fiber.struck = why
   fiber.bell:signal()
 end
@@ -333,6 +333,15 @@ function Fibers:step(seconds)
   if not ok then
     note_failure(self, why, thread)
   end
+end
+
+--- Lets fibers end that were struck, then closes the controller, unless this
+-- runs in one of its own.
+function Fibers:close()
+  if not self.controller:empty() then
+    pcall(self.step, self, 0)
+  end
+  pcall(self.controller.close, self.controller)
 end
 
 jit.off(true, true) -- where an item waits; its own code is compiled

@@ -117,7 +117,7 @@ local function strike_cancelled(self)
   for _, fiber in ipairs(self.list) do
     if Fibers.is_waiting(fiber)
       and C.neap_worker_holds(self.worker, fiber.task) == 0 then
-      self.fibers:strike(fiber, GONE)
+      Fibers.strike(fiber, GONE)
       self.left = self.left + 1
     end
   end
