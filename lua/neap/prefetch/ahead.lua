@@ -13,6 +13,7 @@ local compiler = require("neap.sequence.compile")
 local errors = require("neap.base.errors")
 local Fibers = require("neap.prefetch.fibers")
 local lib = require("neap.base.lib")
+local turn = require("neap.base.turn")
 
 local C = lib.C
 
@@ -26,8 +27,10 @@ local begin, work -- of fibers
 --- Makes it for the node below a prefetch.
 function Ahead.make(node, pool, concurrency, buffered)
   node:expect_rereads(buffered)
-  local self = Ahead:new({
-    node = node, pool = pool, buffered = buffered, fibers = false,
+  turn.is_needed = true -- before the node is compiled
+  return Ahead:new({
+    node = node, pool = pool, buffered = buffered,
+    concurrency = concurrency, fibers = false,
     window = {}, -- index -> job
     first = 1, next = 1, -- its first index, and the one to begin next
     limit = 0, -- begin none beyond this one
@@ -35,11 +38,15 @@ function Ahead.make(node, pool, concurrency, buffered)
     epoch = 0, last = 0, -- of the last read
     chunk = 1, left = 0, -- items of a chunk, and what is left of it
     has_waits = false, -- whether any item has waited
-    began = false, ended = 0, waited = 0, -- the reads, and their waits
+    began = 0, ended = 0, waited = 0, -- the reads, and their waits
   })
-  self.fibers = Fibers.make(concurrency, begin, work, self,
-    pool.options.timeout)
-  return self
+end
+
+-- At the first read: a chain is compiled more often than it is read.
+local function open(self)
+  self.fibers = Fibers.make(self.concurrency, begin, work, self,
+    self.pool.options.timeout)
+  self.began = clock()
 end
 
 -- -- In a fiber --------------------------------------------------------------
@@ -65,7 +72,7 @@ local function new_job(i, e)
 end
 
 local function give(fiber, job)
-  job.fiber, fiber.wanted, fiber.at = fiber, job, -1
+  job.fiber, fiber.wanted = fiber, job
 end
 
 -- Begins the next item of the window. False if there is none.
@@ -85,6 +92,7 @@ function begin() end
 function work(self, fiber)
   repeat
     compute(self, fiber.wanted)
+    self.fibers:renew(fiber)
     self.left = self.left - 1
   until self.left <= 0 or self.fibers.busy > 1 or not claim(self, fiber)
 end
@@ -201,7 +209,9 @@ end
 
 --- Returns item i, or raises its error.
 function Ahead:get(i, e)
-  self.began = self.began or clock()
+  if not self.fibers then
+    open(self)
+  end
   local job = read(self, i, e)
   self.ended = clock()
   if not job.ok then
@@ -212,8 +222,10 @@ end
 
 --- Ends what was begun.
 function Ahead:close()
-  drop(self)
-  self.fibers:close()
+  if self.fibers then
+    drop(self)
+    self.fibers:close()
+  end
 end
 
 return Ahead

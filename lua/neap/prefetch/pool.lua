@@ -369,8 +369,8 @@ function Pool:stats()
   local place, ahead = self.place, self.ahead
   local seconds = place and place:mean() * self.count or 0
   if ahead then
-    return statistics.of_place(self.count, ahead.began
-      and ahead.ended - ahead.began or 0, ahead.waited)
+    return statistics.of_place(self.count, ahead.ended - ahead.began,
+      ahead.waited)
   end
   return statistics.of_place(self.count, seconds, seconds)
 end
