@@ -16,7 +16,7 @@ local FLAGS = "-std=c11 -fPIC -fvisibility=hidden -pthread"
   .. " -iquote ../../runtime -I ../../runtime/include -D_GNU_SOURCE"
   .. " -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef"
   .. " -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla -Werror"
-local LIBRARIES = { "z", "m", "dl", "pthread" }
+local LIBRARIES = { "ffi", "z", "m", "dl", "pthread" }
 local LIBNEAP = { "runtime/**.c", "build/gen/cdef.c" }
 
 local function read(path)
@@ -137,6 +137,8 @@ for _, path in ipairs(os.matchfiles("tests/c/**/test_*.c")) do
   buildoptions({ "-iquote ../../tests/c" })
   links({ "cmocka" })
 end
+make("signatures", "SharedLib", "tests", { "tests/native/signatures.c" })
+links({ "m" })
 for _, path in ipairs(os.matchfiles("tests/fuzz/*.c")) do
   make_host(path:match("([^/]+)%.c$"), "tests", path, "-fsanitize=fuzzer")
 end

@@ -91,13 +91,13 @@ neap.open = require("neap.loader.open")
 check.register("loader", neap.loader)
 check.register("open", neap.open)
 
--- A codec's function, of up to three arguments, by the name that users know.
--- The first call loads its file: most processes need none of these files.
-local function codec(name, known_as)
+-- A function of up to three arguments, by the name that users know. The first
+-- call loads its file: most processes need none of these files.
+local function late(module, known_as)
   local make
   return function(a, b, c)
     if not make then
-      make = require("neap.codec." .. name).make
+      make = require(module).make
       check.register(known_as, make)
     end
     return make(a, b, c)
@@ -106,11 +106,12 @@ end
 
 neap.decode = traverse.copy(require("neap.codec.limits"))
 for _, name in ipairs(DECODERS) do
-  neap.decode[name] = codec(name, "decode." .. name)
+  neap.decode[name] = late("neap.codec." .. name, "decode." .. name)
 end
 for _, name in ipairs(ENCODERS) do
-  neap[name] = codec(name, name)
+  neap[name] = late("neap.codec." .. name, name)
 end
+neap.native = late("neap.native.make", "native")
 
 -- A script of a plain LuaJIT. (`neap` has done so for its own; workers have no
 -- script.)

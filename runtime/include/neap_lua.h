@@ -23,6 +23,9 @@ extern "C" {
 int neap_seq_gather_numbers(neap_seq *source, const double *numbers,
                             int64_t count, neap_seq **out, neap_error *error);
 
+/* The same tree once more. A gather's indexes are the caller's still. */
+int neap_seq_copy(const neap_seq *seq, neap_seq **out, neap_error *error);
+
 /*
  * What is known of the order of a tree's items: nothing; that stretches come
  * from one leaf at equal steps; or at steps of 1.
@@ -371,8 +374,7 @@ neap_cell *neap_writer_put_table(neap_writer *writer, neap_cell *cell,
                                  uint32_t type, uint32_t list_count,
                                  uint32_t pair_count, neap_error *error);
 
-/* ---- Native stages and chains, below neap.h -------------------------------
- */
+/* ---- Native stages and chains, below neap.h ------------------------------ */
 
 /* A native stage, ready to be called. */
 typedef struct neap_native neap_native;
@@ -387,7 +389,7 @@ typedef struct neap_part {
     double number;   /* also 0 or 1 of a boolean */
     int64_t integer; /* 64-bit integers */
   };
-  void *data;     /* elements, contiguous; the bytes of a string */
+  void *data;     /* elements, contiguous; the bytes of a string, then a 0 */
   int64_t count;  /* elements, or bytes */
   int64_t nbytes; /* bytes of either */
   int64_t shape[8];
@@ -412,22 +414,26 @@ int32_t neap_native_field_count(const neap_native *native);
 const char *neap_native_field(const neap_native *native, int32_t k);
 /*
  * The names of the results, in the order that `results` below has: of several
- * outputs or of a struct's fields; "" is the result itself.
+ * outputs or of a struct's fields ("a.x": a field of the field a); "" is the
+ * result itself.
  */
 int32_t neap_native_result_count(const neap_native *native);
 const char *neap_native_result(const neap_native *native, int32_t k);
 /*
  * Types and shapes of the results for such fields: of a tensor or a string,
- * `data` is not read. A chain whose items do not change asks once.
+ * `data` is not read. A chain whose items do not change asks once. A result
+ * that is planned as a NEAP_INT64 or NEAP_UINT64 is a NEAP_NUMBER up to 2^53; a
+ * text that is missing in a struct is NEAP_NIL.
+ * Returns: NEAP_OK; NEAP_EINVAL if such an item does not fit.
  */
 int neap_native_plan(const neap_native *native, const neap_part *fields,
                      neap_part *results, neap_error *error);
 /*
- * Calls the function for an item. The caller has set `data` of the results that
- * are tensors to memory of nbytes (see neap_native_plan), aligned to 64 bytes.
- * A string in the results is valid until the next call.
- * Returns: NEAP_OK; NEAP_EINVAL if the item does not fit; NEAP_EITEM if the
- *          function failed.
+ * Calls the function for an item. The results are those of a plan for such
+ * fields; the caller has set `data` of those that are tensors to memory of
+ * nbytes, aligned to 64 bytes. The index counts from 0. A string in the results
+ * is valid until the next call. Returns: NEAP_OK; NEAP_EINVAL if the item does
+ * not fit; NEAP_EITEM if the function failed.
  */
 int neap_native_call(neap_native *native, const neap_part *fields,
                      neap_part *results, int64_t epoch, int64_t index,
@@ -437,6 +443,46 @@ int neap_native_call(neap_native *native, const neap_part *fields,
  * afterwards. Of a worker: what the host says of its death.
  */
 void neap_native_watch(neap_native *native, int32_t *now, int32_t number);
+
+/*
+ * Consecutive native stages: a stage reads what the one before it made of the
+ * item, which lies in memory of the pipe. So a pipe is one call for each item.
+ */
+typedef struct neap_pipe neap_pipe;
+/*
+ * Whether a stage may follow another one in a pipe (1; or 0): what it reads is
+ * among what the other makes, and the shapes of what it makes do not depend on
+ * the length of a string.
+ */
+int neap_pipe_fits(const neap_native *before, const neap_native *after);
+/*
+ * Each stage fits the one before it, and none comes twice. They outlive the
+ * pipe.
+ * Errors: NEAP_EMEMORY.
+ * Threads: one at a time on a pipe, and on its stages.
+ */
+int neap_pipe_open(neap_native *const *stages, int32_t count, neap_pipe **out,
+                   neap_error *error);
+/* NULL is fine. */
+void neap_pipe_close(neap_pipe *pipe);
+/* What the first stage reads, to be written by the caller, and what the last
+   one made, in the orders of neap_native_field() and neap_native_result(). No
+   number has the bits that LuaJIT takes for another value. */
+neap_part *neap_pipe_fields(neap_pipe *pipe);
+neap_part *neap_pipe_results(neap_pipe *pipe);
+/* Makes a field a contiguous tensor. */
+void neap_pipe_put(neap_pipe *pipe, int32_t k, const neap_tensor *tensor);
+/*
+ * Calls the stages for an item, unless the results have tensors: then it
+ * returns NEAP_AGAIN. The caller sets `data` of these, as of
+ * neap_native_call(), and calls neap_pipe_finish().
+ */
+int neap_pipe_run(neap_pipe *pipe, int64_t epoch, int64_t index,
+                  neap_error *error);
+int neap_pipe_finish(neap_pipe *pipe, int64_t epoch, int64_t index,
+                     neap_error *error);
+/* The stage, from 0, that the last failure is of. */
+int32_t neap_pipe_failed(const neap_pipe *pipe);
 
 /* A chain's leaf whose data lie in shared memory at neap_heap_alloc()'s offset.
    `length` rows of the tensor. */
@@ -452,6 +498,7 @@ void neap_chain_name(neap_chain *chain, const char *stage);
  */
 int neap_chain_pack(const neap_chain *chain, void **bytes, uint64_t *nbytes,
                     int *heap_fd, neap_error *error);
+/* The bytes are aligned to 64, and outlive the chain. */
 int neap_chain_unpack(const void *bytes, uint64_t nbytes, int heap_fd,
                       neap_chain **out, neap_error *error);
 
@@ -460,9 +507,15 @@ int neap_chain_unpack(const void *bytes, uint64_t nbytes, int heap_fd,
  * and memory for what is between them. Threads: one at a time on a reader.
  */
 typedef struct neap_chain_reader neap_chain_reader;
-int neap_chain_reader_open(const neap_chain *chain, neap_chain_reader **out,
-                           neap_error *error);
+/* worker: its number in failures, from 0; or -1. The chain outlives the reader.
+ */
+int neap_chain_reader_open(const neap_chain *chain, int32_t worker,
+                           neap_chain_reader **out, neap_error *error);
+/* NULL is fine. */
 void neap_chain_reader_close(neap_chain_reader *reader);
+/* Its native stages, from 0; NULL beyond them. */
+neap_native *neap_chain_reader_native(const neap_chain_reader *reader,
+                                      int32_t k);
 /*
  * Computes items first .. first + count - 1 (from 0) of an epoch, and writes
  * them: cell k of the writer's run is item first + k. An item that fails is a
@@ -525,6 +578,7 @@ typedef struct neap_pool_options {
   int64_t timeout_ns;    /* that one item may take; 0: any time */
   uint64_t memory_bytes; /* that a worker may allocate; 0: any number */
   int64_t wait_ns;       /* that a read may wait, as of neap_options; 0: any */
+  int32_t concurrency;   /* runs that a worker may have in work; 0: 1 */
   const neap_chain *threads; /* not NULL: the workers are threads that compute
                                 this chain, which outlives the pool's workers;
                                 nothing is launched */
@@ -1033,7 +1087,7 @@ typedef struct neap_worker neap_worker;
 
 /*
  * A run to compute, and the slot to write it to. Zero-filled before its first
- * use, then reused; the fields below `undone` are internal.
+ * use, then reused; the fields from `ticket` to `has_slot` are internal.
  */
 typedef struct neap_task {
   int64_t epoch;
@@ -1049,6 +1103,8 @@ typedef struct neap_task {
   int64_t began_ns;
   int32_t entry;
   int32_t has_slot; /* 1: the task owns the slot */
+  int32_t alone; /* 1: compute it while no other run is in work: a worker died
+                    of it, or of what was in work besides */
 } neap_task;
 
 /*
@@ -1096,6 +1152,34 @@ void neap_worker_warn(neap_worker *worker, uint32_t which, const char *text);
 int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error);
 /* Publishes the task's slot, of which `used` bytes are written. */
 void neap_worker_publish(neap_worker *worker, neap_task *task, uint64_t used);
+
+/*
+ * For a worker that has several runs in work, each in a task of its own. It may
+ * hold neap_pool_options.concurrency tasks.
+ */
+enum { NEAP_CLAIMS_MAX = 4096 }; /* workers * concurrency */
+int32_t neap_worker_concurrency(const neap_worker *worker);
+/* As neap_worker_next, without waiting: NEAP_AGAIN if there is no run. */
+int neap_worker_try_next(neap_worker *worker, neap_task *task,
+                         neap_error *error);
+/*
+ * Between the two the task waits: the time does not count to its timeout, and
+ * if the worker dies, not of this task. neap_worker_resume also says that a
+ * task begins later than it was claimed.
+ */
+void neap_worker_wait(neap_worker *worker, neap_task *task);
+void neap_worker_resume(neap_worker *worker, neap_task *task);
+/*
+ * Sleeps until `fd` is readable, or the host has a run (if wants_work), has
+ * cancelled one of this worker's, or stops it, or `seconds` are over (negative:
+ * any time).
+ * Returns: NEAP_OK; NEAP_END when the host stops the workers; NEAP_AGAIN if
+ * runs were cancelled since the last call: ask neap_worker_holds for each task.
+ */
+int neap_worker_poll(neap_worker *worker, int fd, int wants_work,
+                     double seconds);
+/* Whether a claimed task is still wanted. */
+int neap_worker_holds(const neap_worker *worker, const neap_task *task);
 
 /* ---- The builder's side -------------------------------------------------- */
 

@@ -28,6 +28,7 @@ struct neap_pool {
   neap__supervisor supervisor;
   neap__origin origin;     /* the process that opened it */
   uint32_t warnings_taken; /* bit k: NEAP_WARN_... k */
+  int *wake_fds;           /* one per worker that may hold several claims */
   bool is_closed;          /* only the lender and the buffer are left */
 };
 

@@ -15,7 +15,8 @@ enum {
   NEAP__FD_SOCKET = 5,
   NEAP__FD_HEAP = 6,   /* may be closed: no shared tensors */
   NEAP__FD_STDERR = 7, /* the host's; the worker takes it later; or closed */
-  NEAP__FD_COUNT = 8
+  NEAP__FD_WAKE = 8,   /* an eventfd by which the host wakes it; or closed */
+  NEAP__FD_COUNT = 9
 };
 
 /* The first message on a worker's socket. */
