@@ -308,6 +308,11 @@ static void long_lines_are_cut(void **state) {
   const char *caret = strchr(line, '\n') + 1;
   assert_true(caret - line < 140);
   assert_memory_equal(line + (strchr(caret, '^') - caret), "what x", 6);
+  memset(text, '\x89', 1000); /* no UTF-8 */
+  text[1000] = '\0';
+  assert_int_equal(neap__declaration_parse(text, "the declaration", &d, &error),
+                   NEAP_EINVAL);
+  assert_true(strlen(error.text) < 300);
 }
 
 static void there_are_limits(void **state) {
