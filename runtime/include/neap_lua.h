@@ -490,6 +490,22 @@ int32_t neap_pipe_failed(const neap_pipe *pipe);
    `length` rows of the tensor. */
 int neap_chain_block(const neap_tensor *tensor, uint64_t offset,
                      neap_chain **out, neap_error *error);
+/* Rows at equal distances in a file: what neap_chain_raw() and _npy() make. */
+typedef struct neap_file_rows {
+  const char *path;
+  const struct neap_identity *expected; /* that the file has; or NULL: any */
+  int64_t offset;                       /* of the first row */
+  int64_t stride;                       /* bytes from row to row */
+  int64_t length;                       /* rows */
+  int32_t is_swapped; /* 1: elements are in the other order of bytes */
+  int32_t code;
+  int32_t bits;
+  int32_t ndim; /* of a row; 0: rows are numbers */
+  int64_t shape[8];
+} neap_file_rows;
+
+int neap_chain_file_rows(const neap_file_rows *rows, neap_chain **out,
+                         neap_error *error);
 /* Names the stage of the chain's last constructor in messages:
    "map (train.lua:12)". */
 void neap_chain_name(neap_chain *chain, const char *stage);

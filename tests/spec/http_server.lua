@@ -358,7 +358,7 @@ function paths.page(c, request)
   file:close()
   count("page")
   if request.headers["if-none-match"] == tag then
-    count("not modified")
+    count("same")
     return answer(c, "304 Not Modified", "", { etag = tag })
   end
   return answer(c, "200 OK", ("page %s of version %s"):format(request.target,

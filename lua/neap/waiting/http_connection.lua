@@ -5,7 +5,6 @@
 -- 1.1 only: lua-http's HTTP/2 client can wait for ever.
 -- @module neap.waiting.http_connection
 
-local abandon = require("neap.waiting.abandon")
 local Failure = require("neap.waiting.http_failure")
 local http_url = require("neap.waiting.http_url")
 local loop = require("neap.waiting.loop")
@@ -177,11 +176,7 @@ local function open_on(socket, target, proxy, options, timeout)
   end
 end
 
-local function close_socket(socket)
-  socket:close()
-end
-
--- Opens a connection for the coroutine that runs.
+-- Opens a connection.
 local function open(target, proxy, options, timeout)
   local to = proxy or target
   local socket, why = lib.socket.connect({
@@ -190,10 +185,8 @@ local function open(target, proxy, options, timeout)
   if not socket then
     Failure.passing("cannot connect to %s: %s", to.authority, text_of(why))
   end
-  abandon.hold(close_socket, socket)
   local ok, e = pcall(open_on, socket, target, proxy, options, timeout)
   if not ok then
-    abandon.drop(socket)
     socket:close()
     error(e, 0)
   end
@@ -226,7 +219,6 @@ local function take_idle(key)
   while conn do
     idle_count = idle_count - 1
     if is_usable(conn) then
-      abandon.hold(close_socket, conn.socket)
       return conn
     end
     conn.socket:close()
@@ -234,8 +226,7 @@ local function take_idle(key)
   end
 end
 
---- Returns a connection for the coroutine that runs, which closes it, or keeps
--- it for others, when it is done.
+--- Returns a connection. The caller closes it, or keeps it for others.
 -- @tparam table target parts of a URL
 -- @param proxy parts of a URL, or nil
 -- @tparam table options
@@ -260,7 +251,6 @@ function connection.keep(conn)
   if idle_count >= IDLE_MAX then
     return connection.close(conn)
   end
-  abandon.drop(conn.socket)
   local stack = idle[conn.key] or {}
   idle[conn.key] = stack
   stack[#stack + 1] = conn
@@ -270,7 +260,6 @@ end
 
 --- Closes a connection.
 function connection.close(conn)
-  abandon.drop(conn.socket)
   conn.socket:close()
 end
 
