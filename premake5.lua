@@ -16,7 +16,7 @@ local FLAGS = "-std=c11 -fPIC -fvisibility=hidden -pthread"
   .. " -iquote ../../runtime -I ../../runtime/include -D_GNU_SOURCE"
   .. " -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef"
   .. " -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla -Werror"
-local LIBRARIES = { "z", "m", "dl", "pthread" }
+local LIBRARIES = { "ffi", "z", "m", "dl", "pthread" }
 local LIBNEAP = { "runtime/**.c", "build/gen/cdef.c" }
 
 local function read(path)
@@ -117,7 +117,9 @@ make("libneap", "StaticLib", "lib", LIBNEAP)
 targetname("neap")
 make("libneap-shared", "SharedLib", "lib", LIBNEAP)
 targetname("neap")
-linkoptions({ "-Wl,-z,defs -Wl,-soname," .. SONAME })
+-- Never unloaded: a plain LuaJIT does so at its end, when threads that read
+-- files (runtime/source/reads.c) may still be in it.
+linkoptions({ "-Wl,-z,defs -Wl,-z,nodelete -Wl,-soname," .. SONAME })
 links(LIBRARIES)
 
 -- A host carries LuaJIT and all of libneap, for its scripts' FFI. The first is
@@ -130,6 +132,8 @@ local function make_host(name, folder, source, options)
   linkoptions({ read(luajit) and luajit or pkg_config("--libs luajit") })
 end
 make_host("neap", "bin", "bindings/*.c", "-static-libgcc -Wl,-z,lazy")
+make_program("neap-native", "bin", "bindings/native/*.c",
+  "%s -static-libgcc -Wl,-z,lazy")
 for _, path in ipairs(os.matchfiles("tests/c/**/test_*.c")) do
   local own = path:gsub("c$", "link") -- what it alone tells the linker
   make_program(path:match("([^/]+)%.c$"), "tests", path,
@@ -137,6 +141,8 @@ for _, path in ipairs(os.matchfiles("tests/c/**/test_*.c")) do
   buildoptions({ "-iquote ../../tests/c" })
   links({ "cmocka" })
 end
+make("signatures", "SharedLib", "tests", { "tests/native/signatures.c" })
+links({ "m" })
 for _, path in ipairs(os.matchfiles("tests/fuzz/*.c")) do
   make_host(path:match("([^/]+)%.c$"), "tests", path, "-fsanitize=fuzzer")
 end

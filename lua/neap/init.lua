@@ -31,7 +31,7 @@ local warnings = require("neap.base.warnings")
 
 local SOURCES = {
   "range", "from", "from_iter", "rep", "idx", "files", "lines",
-  "csv", "jsonl", "npy", "npz", "raw", "load", "tar", "sqlite", "lmdb",
+  "csv", "jsonl", "npy", "npz", "raw", "load", "tar", "sqlite", "lmdb", "url",
 }
 local ADAPTERS = {
   "map", "starmap", "random_map", "zip", "gather", "concat", "interleave",
@@ -57,6 +57,9 @@ local neap = {
   keep = borrow.keep,
   release = borrow.release,
   per_worker = require("neap.prefetch.per_worker").make,
+  sleep = require("neap.waiting.sleep"),
+  limit = require("neap.waiting.limit").make,
+  read = require("neap.waiting.read"),
 }
 traverse.each(neap, check.register)
 check.register("stack", getmetatable(neap.stack).__call)
@@ -88,13 +91,13 @@ neap.open = require("neap.loader.open")
 check.register("loader", neap.loader)
 check.register("open", neap.open)
 
--- A codec's function, of up to three arguments, by the name that users know.
--- The first call loads its file: most processes need none of these files.
-local function codec(name, known_as)
+-- A function of up to three arguments, by the name that users know. The first
+-- call loads its file: most processes need none of these files.
+local function late(module, known_as)
   local make
   return function(a, b, c)
     if not make then
-      make = require("neap.codec." .. name).make
+      make = require(module).make
       check.register(known_as, make)
     end
     return make(a, b, c)
@@ -103,11 +106,12 @@ end
 
 neap.decode = traverse.copy(require("neap.codec.limits"))
 for _, name in ipairs(DECODERS) do
-  neap.decode[name] = codec(name, "decode." .. name)
+  neap.decode[name] = late("neap.codec." .. name, "decode." .. name)
 end
 for _, name in ipairs(ENCODERS) do
-  neap[name] = codec(name, name)
+  neap[name] = late("neap.codec." .. name, name)
 end
+neap.native = late("neap.native.make", "native")
 
 -- A script of a plain LuaJIT. (`neap` has done so for its own; workers have no
 -- script.)
@@ -121,6 +125,10 @@ handle.method("take", neap.gather)
 --- neap.each(s) is s:each(), for arrays and tensors too.
 neap.each = handle.each
 check.register("each", neap.each)
+
+neap.http = require("neap.waiting.http")
+check.register("http.get", neap.http.get)
+check.register("http.request", neap.http.request)
 
 -- For a name that is not there; to look whether it is, use rawget().
 local function raise_unknown(name)

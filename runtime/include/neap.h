@@ -586,49 +586,66 @@ int64_t neap_shuffle_position(int64_t n, int64_t seed, int64_t epoch,
 /*
  * A stage that calls a C function of a shared library for each item (through
  * libffi). The function is named by its C declaration, which may begin with the
- * structs and typedefs that it uses:
+ * structs, enums and typedefs that it uses:
  *
- *     "unsigned long crc32(unsigned long crc, const uint8_t *buf, unsigned
- * len)"
+ *     unsigned long crc32(unsigned long crc, const uint8_t *buf, unsigned len)
  *
  * Its types are the integers and floating-point numbers of C, _Bool, pointers,
- * and structs of these by value. Variable arguments and pointers to functions
- * are refused.
+ * and structs of these by value. Variable arguments, pointers to functions,
+ * unions and long double are refused.
  *
- * Each parameter is bound to a part of the item, to a constant, or to a tensor
- * that the function fills. What the stage makes of an item is
- *   - with one output: that tensor; with several: a table, by parameter;
+ * Each parameter is bound to a part of the item, to a constant, or to an output
+ * that the function fills. The only parameter of a function is bound to "item"
+ * unless told. What the stage makes of an item is
+ *   - with one output: that; with several: a table, by parameter;
  *   - else the function's own value: a number, a boolean, the text of a
- *     const char *, a table for a struct, nil for void.
- * With outputs, a function that returns an integer returns a status: the item
- * fails unless it is 0. One that returns a pointer fails with NULL.
+ *     const char *, a table for a struct, nil for void. A number that is an
+ *     integer beyond 2^53 is a 64-bit integer.
+ * An item fails if the function returns a pointer that is NULL and, with
+ * outputs, an integer that is not 0 (see NEAP_FAILS_...) or a bool that is
+ * false.
  *
- * A parameter that is a pointer, bound to a number, gets the address of a copy
- * of it. A number that does not fit the parameter's type fails the item, and so
- * does a tensor whose dtype is not that of the pointer; void * takes any, and
- * pointers to bytes (char, uint8_t, ...) take any too.
+ * A number that does not fit the parameter's type fails the item: one with a
+ * fraction, for an integer, or out of range. So does a tensor whose dtype is
+ * not that of the pointer; pointers to void, to bytes (char, uint8_t, ...) and
+ * to structs take any, uint16_t * takes f16 and bf16. A pointer that is not
+ * const is never given the item's own elements, which others may share.
  */
 typedef struct neap_argument {
-  const char *parameter; /* its name; "point.x": a field of a struct; NULL: that
-                            of a function's only parameter */
+  const char *parameter; /* its name; its number, "1", if it has none; a member
+                            of a struct, or of what a pointer points at:
+                            "point.x"; NULL: a function's only parameter */
   /*
    * A part of the item, or NULL:
    *   "item"      a number or boolean; of a tensor: each element in turn, and
-   *               the result is a tensor of that shape
-   *   "data"      the elements of a tensor, the bytes of a string
+   *               the result is a tensor of that shape, of the result's type.
+   *               A pointer gets the address of a copy of the number, or, if it
+   *               is const, the elements or bytes. A struct gets the fields of
+   *               a table that are named as its members.
+   *   "data"      the elements of a tensor; the bytes of a string, with a 0
+   *               behind them. The pointer is const.
    *   "count"     elements, or bytes of a string;   "nbytes"  bytes
    *   "shape[2]"  the size of a dimension, from 1
    *   "index"     of the item in this stage, from 0;   "epoch"
-   *   "seed"      a number (64 bits) that depends on the stage's seed, the
-   *               epoch and the index
+   *   "seed"      a number that depends on the stage's seed, the epoch and the
+   *               index: 64 random bits, of which a narrower integer gets the
+   *               low ones, and a double 53
    *   "context"   what init returned in this worker
-   * The first four may be those of a field: "image.data".
+   *   "null"      a pointer that is NULL
+   * The first four may be those of a field: "image.data"; "image" is
+   * "image.item". A pointer gets the address of a copy of the last ones, too.
    */
   const char *part;
-  const char *text;  /* or a constant: a string, for a pointer to char; ... */
+  const char *text;  /* or a constant: a string, for a const char *; ... */
   double number;     /* ... or this number, where part, text and output are not
-                        set */
-  int32_t is_output; /* 1: a tensor to fill, of: */
+                        set; a pointer gets the address of a copy, made anew for
+                        each item */
+  int32_t is_output; /* 1: a tensor to fill, of the dtype and shape below, whose
+                        bytes are arbitrary before; with a part ("data",
+                        "image.data") one that begins as a copy of that, and has
+                        its dtype and shape; if bits is 0 and there is no part,
+                        what the pointer points at: a number, or a struct, which
+                        is a table */
   uint8_t code;
   uint8_t bits;
   uint16_t reserved;    /* 0 */
@@ -644,17 +661,28 @@ typedef struct neap_call {
   int32_t argument_count;
 } neap_call;
 
+/* When an integer that a function with outputs returns is a failure: LZ4, zstd
+   and others return the number of bytes, which is negative in a failure. */
+enum {
+  NEAP_FAILS_NOT_ZERO = 0,
+  NEAP_FAILS_NEGATIVE = 1, /* also of an unsigned type */
+  NEAP_FAILS_NEVER = 2
+};
+
 typedef struct neap_stage_options {
   const char *library;     /* a path, or a soname as dlopen() takes it */
+  const char *label;       /* what messages call it; NULL: that */
   const char *declaration; /* of the function */
   const neap_argument *arguments;
   int32_t argument_count;
-  neap_call init;    /* returns a pointer, the context; once in each worker,
-                        before its first item */
-  neap_call fini;    /* gets the context as its only pointer parameter */
+  neap_call init;    /* once in each worker, before its first item. It returns a
+                        pointer, the context; or a status, or nothing */
+  neap_call fini;    /* when the worker ends; a pointer that is not bound gets
+                        the context */
   const char *error; /* the declaration of a function that returns the text of a
                         failure: an integer parameter is the status, a pointer
                         the context; or NULL */
+  int32_t fails;     /* NEAP_FAILS_NOT_ZERO, ... */
   int64_t seed;      /* of "seed" */
   const char *where; /* for messages: "train.lua:12"; or NULL */
 } neap_stage_options;

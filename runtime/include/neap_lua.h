@@ -23,6 +23,9 @@ extern "C" {
 int neap_seq_gather_numbers(neap_seq *source, const double *numbers,
                             int64_t count, neap_seq **out, neap_error *error);
 
+/* The same tree once more. A gather's indexes are the caller's still. */
+int neap_seq_copy(const neap_seq *seq, neap_seq **out, neap_error *error);
+
 /*
  * What is known of the order of a tree's items: nothing; that stretches come
  * from one leaf at equal steps; or at steps of 1.
@@ -147,6 +150,8 @@ typedef struct neap_run {
                              or NEAP_STATUS_LOST */
   int32_t attempts;       /* a failure: how many workers died at it */
   int32_t is_overdue;     /* a failure: 1 if it took longer than timeout_ns */
+  const char *note;       /* a failure: the native stage that its last worker
+                             was calling, or ""; valid until the next read */
 } neap_run;
 
 /*
@@ -371,8 +376,7 @@ neap_cell *neap_writer_put_table(neap_writer *writer, neap_cell *cell,
                                  uint32_t type, uint32_t list_count,
                                  uint32_t pair_count, neap_error *error);
 
-/* ---- Native stages and chains, below neap.h -------------------------------
- */
+/* ---- Native stages and chains, below neap.h ------------------------------ */
 
 /* A native stage, ready to be called. */
 typedef struct neap_native neap_native;
@@ -387,7 +391,7 @@ typedef struct neap_part {
     double number;   /* also 0 or 1 of a boolean */
     int64_t integer; /* 64-bit integers */
   };
-  void *data;     /* elements, contiguous; the bytes of a string */
+  void *data;     /* elements, contiguous; the bytes of a string, then a 0 */
   int64_t count;  /* elements, or bytes */
   int64_t nbytes; /* bytes of either */
   int64_t shape[8];
@@ -412,22 +416,26 @@ int32_t neap_native_field_count(const neap_native *native);
 const char *neap_native_field(const neap_native *native, int32_t k);
 /*
  * The names of the results, in the order that `results` below has: of several
- * outputs or of a struct's fields; "" is the result itself.
+ * outputs or of a struct's fields ("a.x": a field of the field a); "" is the
+ * result itself.
  */
 int32_t neap_native_result_count(const neap_native *native);
 const char *neap_native_result(const neap_native *native, int32_t k);
 /*
  * Types and shapes of the results for such fields: of a tensor or a string,
- * `data` is not read. A chain whose items do not change asks once.
+ * `data` is not read. A chain whose items do not change asks once. A result
+ * that is planned as a NEAP_INT64 or NEAP_UINT64 is a NEAP_NUMBER up to 2^53; a
+ * text that is missing in a struct is NEAP_NIL.
+ * Returns: NEAP_OK; NEAP_EINVAL if such an item does not fit.
  */
 int neap_native_plan(const neap_native *native, const neap_part *fields,
                      neap_part *results, neap_error *error);
 /*
- * Calls the function for an item. The caller has set `data` of the results that
- * are tensors to memory of nbytes (see neap_native_plan), aligned to 64 bytes.
- * A string in the results is valid until the next call.
- * Returns: NEAP_OK; NEAP_EINVAL if the item does not fit; NEAP_EITEM if the
- *          function failed.
+ * Calls the function for an item. The results are those of a plan for such
+ * fields; the caller has set `data` of those that are tensors to memory of
+ * nbytes, aligned to 64 bytes. The index counts from 0. A string in the results
+ * is valid until the next call. Returns: NEAP_OK; NEAP_EINVAL if the item does
+ * not fit; NEAP_EITEM if the function failed.
  */
 int neap_native_call(neap_native *native, const neap_part *fields,
                      neap_part *results, int64_t epoch, int64_t index,
@@ -438,10 +446,66 @@ int neap_native_call(neap_native *native, const neap_part *fields,
  */
 void neap_native_watch(neap_native *native, int32_t *now, int32_t number);
 
+/*
+ * Consecutive native stages: a stage reads what the one before it made of the
+ * item, which lies in memory of the pipe. So a pipe is one call for each item.
+ */
+typedef struct neap_pipe neap_pipe;
+/*
+ * Whether a stage may follow another one in a pipe (1; or 0): what it reads is
+ * among what the other makes, and the shapes of what it makes do not depend on
+ * the length of a string.
+ */
+int neap_pipe_fits(const neap_native *before, const neap_native *after);
+/*
+ * Each stage fits the one before it, and none comes twice. They outlive the
+ * pipe.
+ * Errors: NEAP_EMEMORY.
+ * Threads: one at a time on a pipe, and on its stages.
+ */
+int neap_pipe_open(neap_native *const *stages, int32_t count, neap_pipe **out,
+                   neap_error *error);
+/* NULL is fine. */
+void neap_pipe_close(neap_pipe *pipe);
+/* What the first stage reads, to be written by the caller, and what the last
+   one made, in the orders of neap_native_field() and neap_native_result(). No
+   number has the bits that LuaJIT takes for another value. */
+neap_part *neap_pipe_fields(neap_pipe *pipe);
+neap_part *neap_pipe_results(neap_pipe *pipe);
+/* Makes a field a contiguous tensor. */
+void neap_pipe_put(neap_pipe *pipe, int32_t k, const neap_tensor *tensor);
+/*
+ * Calls the stages for an item, unless the results have tensors: then it
+ * returns NEAP_AGAIN. The caller sets `data` of these, as of
+ * neap_native_call(), and calls neap_pipe_finish().
+ */
+int neap_pipe_run(neap_pipe *pipe, int64_t epoch, int64_t index,
+                  neap_error *error);
+int neap_pipe_finish(neap_pipe *pipe, int64_t epoch, int64_t index,
+                     neap_error *error);
+/* The stage, from 0, that the last failure is of. */
+int32_t neap_pipe_failed(const neap_pipe *pipe);
+
 /* A chain's leaf whose data lie in shared memory at neap_heap_alloc()'s offset.
    `length` rows of the tensor. */
 int neap_chain_block(const neap_tensor *tensor, uint64_t offset,
                      neap_chain **out, neap_error *error);
+/* Rows at equal distances in a file: what neap_chain_raw() and _npy() make. */
+typedef struct neap_file_rows {
+  const char *path;
+  const struct neap_identity *expected; /* that the file has; or NULL: any */
+  int64_t offset;                       /* of the first row */
+  int64_t stride;                       /* bytes from row to row */
+  int64_t length;                       /* rows */
+  int32_t is_swapped; /* 1: elements are in the other order of bytes */
+  int32_t code;
+  int32_t bits;
+  int32_t ndim; /* of a row; 0: rows are numbers */
+  int64_t shape[8];
+} neap_file_rows;
+
+int neap_chain_file_rows(const neap_file_rows *rows, neap_chain **out,
+                         neap_error *error);
 /* Names the stage of the chain's last constructor in messages:
    "map (train.lua:12)". */
 void neap_chain_name(neap_chain *chain, const char *stage);
@@ -452,6 +516,7 @@ void neap_chain_name(neap_chain *chain, const char *stage);
  */
 int neap_chain_pack(const neap_chain *chain, void **bytes, uint64_t *nbytes,
                     int *heap_fd, neap_error *error);
+/* The bytes are aligned to 64, and outlive the chain. */
 int neap_chain_unpack(const void *bytes, uint64_t nbytes, int heap_fd,
                       neap_chain **out, neap_error *error);
 
@@ -460,9 +525,15 @@ int neap_chain_unpack(const void *bytes, uint64_t nbytes, int heap_fd,
  * and memory for what is between them. Threads: one at a time on a reader.
  */
 typedef struct neap_chain_reader neap_chain_reader;
-int neap_chain_reader_open(const neap_chain *chain, neap_chain_reader **out,
-                           neap_error *error);
+/* worker: its number in failures, from 0; or -1. The chain outlives the reader.
+ */
+int neap_chain_reader_open(const neap_chain *chain, int32_t worker,
+                           neap_chain_reader **out, neap_error *error);
+/* NULL is fine. */
 void neap_chain_reader_close(neap_chain_reader *reader);
+/* Its native stages, from 0; NULL beyond them. */
+neap_native *neap_chain_reader_native(const neap_chain_reader *reader,
+                                      int32_t k);
 /*
  * Computes items first .. first + count - 1 (from 0) of an epoch, and writes
  * them: cell k of the writer's run is item first + k. An item that fails is a
@@ -473,6 +544,29 @@ void neap_chain_reader_close(neap_chain_reader *reader);
 int neap_chain_fill(neap_chain_reader *reader, int64_t epoch, int64_t first,
                     int32_t count, neap_writer *writer, int32_t *progress,
                     neap_error *error);
+
+/*
+ * The values of a chain's items, tables within tables included, depth first.
+ * The path of one: "image", "a.b", "2" in a list; "" is an item that is one.
+ */
+int32_t neap_chain_value_count(const neap_chain *chain);
+void neap_chain_value_path(const neap_chain *chain, int32_t k, char *path,
+                           size_t size);
+/* What the values of an item are, but for their contents. Only the last of
+   batches differs from the others. */
+void neap_chain_plan(const neap_chain *chain, int64_t epoch, int64_t index,
+                     neap_part *values);
+/*
+ * Computes one item (from 0). The values are planned; `data` of a tensor is
+ * memory for it, aligned to 64, or NULL: then it is set, and valid until the
+ * next read, as that of a string always is.
+ * Returns: NEAP_OK; or why the item failed: see below for where.
+ */
+int neap_chain_read(neap_chain_reader *reader, int64_t epoch, int64_t index,
+                    neap_part *values, neap_error *error);
+/* The stage that failed last, and its item (from 0). */
+const char *neap_chain_failed_stage(const neap_chain_reader *reader,
+                                    int64_t *index);
 
 /* ---- Pools: items computed ahead by worker processes --------------------- */
 
@@ -503,6 +597,9 @@ typedef struct neap_launch {
   const char *const *arguments;   /* from argv[0] to a NULL */
   const char *const *environment; /* NAME=value, to a NULL; or NULL: the host's,
                                      as it is when the worker starts */
+  int32_t is_native; /* 1: neap-native, beside that executable, which
+                        reads what neap_chain_pack() wrote; it has no
+                        arguments */
 } neap_launch;
 
 typedef struct neap_pool_options {
@@ -648,6 +745,38 @@ int neap_file_read(const neap_file *file, int64_t offset, void *to,
                    int64_t nbytes, neap_error *error);
 /* NULL is fine. */
 void neap_file_close(neap_file *file);
+
+/*
+ * Reads of whole files, or parts of them, in threads of this process.
+ *
+ * Owns:    the caller closes the reads, and frees each read; neither waits.
+ *          The threads end when they have done what they are at.
+ * Threads: one at a time on a read, any number on the reads.
+ */
+typedef struct neap_reads neap_reads;
+typedef struct neap_read neap_read;
+
+/* No thread starts before there is something to read. */
+int neap_reads_open(int32_t threads_max, neap_reads **out, neap_error *error);
+/*
+ * Begins to read a regular file from offset on: exactly nbytes, or to its end
+ * if nbytes is -1. What keeps it from being read is told by neap_read_data().
+ * Without reads (NULL) the caller reads, and the read is done.
+ */
+int neap_read_start(neap_reads *reads, const char *path, int64_t offset,
+                    int64_t nbytes, neap_read **out, neap_error *error);
+/* The read's descriptor, readable once it is done; -1 for one without reads. */
+int neap_read_fd(const neap_read *read);
+/*
+ * The bytes that were read; valid until the read is freed.
+ * Returns: NEAP_OK; NEAP_AGAIN if it is not done; NEAP_ESYSTEM, NEAP_EFORMAT,
+ *          NEAP_EMEMORY, which name the path.
+ */
+int neap_read_data(neap_read *read, const void **data, int64_t *nbytes,
+                   neap_error *error);
+/* A read that is not done is given up. NULL is fine; so is a forked child. */
+void neap_read_free(neap_read *read);
+void neap_reads_close(neap_reads *reads);
 
 /* ---- Files of records ---------------------------------------------------- */
 
@@ -1063,6 +1192,12 @@ int neap_worker_is_ours(const neap_worker *worker);
 void neap_worker_confirm(const neap_worker *worker);
 /* Warns the host, unless a worker of this pool has done so already. */
 void neap_worker_warn(neap_worker *worker, uint32_t which, const char *text);
+/*
+ * From now on the host says of this worker's death if it called that stage, up
+ * to NEAP_NOTES of them.
+ */
+enum { NEAP_NOTES = 32, NEAP_NOTE_BYTES = 96 };
+void neap_worker_note(neap_worker *worker, neap_native *native);
 /* Waits for the next run; NEAP_END when the host stops the workers. */
 int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error);
 /* Publishes the task's slot, of which `used` bytes are written. */

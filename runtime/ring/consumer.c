@@ -152,6 +152,7 @@ static void fill_failure(const neap__asked *a, neap_run *run) {
       .wait_status = a->failure.status,
       .attempts = a->failure.deaths,
       .is_overdue = a->failure.is_overdue,
+      .note = a->failure.note,
   };
 }
 
@@ -484,7 +485,7 @@ static void drop(neap__consumer *c, uint32_t entry) {
 /* Drops the items before index, if index was asked for already and no later
    item was dropped. */
 static bool skip_to(neap__consumer *c, int64_t epoch, int64_t index) {
-  if (!c->is_ordered || epoch != c->epoch || c->busy == 0 ||
+  if (!c->is_ordered || epoch != c->epoch || !is_asked(c, c->head) ||
       c->stop < c->length || index >= c->next ||
       index < c->asked[c->head].first)
     return false;

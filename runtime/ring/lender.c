@@ -53,7 +53,8 @@ static void trim(neap__lender *lender, uint32_t slot) {
 
 /*
  * Trims the next slot, if it is free. Workers prefer the slots that were used
- * last, so the others would keep their pages for ever.
+ * last, so the others would keep their pages for ever. A slot that a resting
+ * worker has taken for its next run keeps them until then.
  */
 static void trim_idle(neap__lender *lender) {
   const uint32_t next = lender->looked_at + 1;

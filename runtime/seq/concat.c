@@ -54,14 +54,6 @@ static void fini(neap_seq *seq) {
   neap__parts_fini(seq);
 }
 
-static const neap__seq_ops ops = {
-    .deed = "concat",
-    .size = sizeof(struct concat),
-    .resolve = resolve,
-    .stride = stride,
-    .fini = fini,
-};
-
 static int add_up(struct concat *self, neap_error *error) {
   int64_t sum = 0;
   for (int32_t k = 0; k < self->parts.count; k++) {
@@ -83,24 +75,53 @@ static int add_up(struct concat *self, neap_error *error) {
   return NEAP_OK;
 }
 
-int neap_seq_concat(neap_seq *const *sources, int32_t count, neap_seq **out,
-                    neap_error *error) {
-  *out = NULL;
-  neap_seq *seq;
-  int rc = neap__parts_new(&ops, sources, count, &seq, error);
-  if (rc != NEAP_OK) return rc;
-  struct concat *self = (struct concat *)seq;
-  self->starts = calloc((size_t)count + 1, sizeof *self->starts);
-  if (self->starts == NULL) {
+/* Frees the adapter if it cannot be finished. */
+static int finish(struct concat *self, neap_seq **out, neap_error *error) {
+  int rc;
+  const size_t count = (size_t)self->parts.count;
+  self->starts = calloc(count + 1, sizeof *self->starts);
+  if (self->starts == NULL)
     rc = neap__error_set(error, NEAP_EMEMORY, 0,
                          "cannot concat: memory is short");
-    goto fail;
-  }
-  if ((rc = add_up(self, error)) != NEAP_OK) goto fail;
-  *out = seq;
-  return NEAP_OK;
-
-fail:
-  neap_seq_free(seq);
+  else
+    rc = add_up(self, error);
+  if (rc == NEAP_OK)
+    *out = &self->parts.base;
+  else
+    neap_seq_free(&self->parts.base);
   return rc;
+}
+
+static void pack(const neap_seq *seq, neap__bytes *out) {
+  neap__parts_pack(&((const struct concat *)seq)->parts, out);
+}
+
+static int unpack(neap__cursor *in, int64_t length, neap_seq **out,
+                  neap_error *error) {
+  (void)length;
+  neap_seq *seq;
+  int rc = neap__parts_unpack(&neap__seq_concat, in, &seq, error);
+  if (rc != NEAP_OK) return rc;
+  return finish((struct concat *)seq, out, error);
+}
+
+const neap__seq_ops neap__seq_concat = {
+    .deed = "concat",
+    .size = sizeof(struct concat),
+    .resolve = resolve,
+    .stride = stride,
+    .each_leaf = neap__parts_each_leaf,
+    .pack = pack,
+    .unpack = unpack,
+    .fini = fini,
+};
+
+int neap_seq_concat(neap_seq *const *sources, int32_t count, neap_seq **out,
+                    neap_error *error) {
+  neap_seq *seq;
+  const int rc =
+      neap__parts_new(&neap__seq_concat, sources, count, &seq, error);
+  *out = NULL; /* which may be one of the sources' */
+  if (rc != NEAP_OK) return rc;
+  return finish((struct concat *)seq, out, error);
 }

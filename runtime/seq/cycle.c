@@ -41,11 +41,37 @@ static void fini(neap_seq *seq) {
   neap_seq_free(((struct cycle *)seq)->source);
 }
 
-static const neap__seq_ops ops = {
+static void pack(const neap_seq *seq, neap__bytes *out) {
+  const struct cycle *self = (const struct cycle *)seq;
+  neap__seq_pack(self->source, out);
+}
+
+static int unpack(neap__cursor *in, int64_t length, neap_seq **out,
+                  neap_error *error) {
+  neap_seq *source;
+  const int rc = neap__seq_unpack(in, &source, error);
+  if (rc != NEAP_OK) return rc;
+  const int64_t items = neap_seq_length(source);
+  const int64_t times = length == NEAP_ENDLESS ? length
+                        : items > 0            ? length / items
+                                               : 0;
+  return neap_seq_cycle(source, times, out, error);
+}
+
+static int each_leaf(const neap_seq *seq, neap__leaf_visit *visit, void *host,
+                     neap_error *error) {
+  return neap__seq_each_leaf(((const struct cycle *)seq)->source, visit, host,
+                             error);
+}
+
+const neap__seq_ops neap__seq_cycle = {
     .deed = "cycle",
     .size = sizeof(struct cycle),
     .resolve = resolve,
     .stride = stride,
+    .each_leaf = each_leaf,
+    .pack = pack,
+    .unpack = unpack,
     .fini = fini,
 };
 
@@ -53,7 +79,7 @@ int neap_seq_cycle(neap_seq *source, int64_t times, neap_seq **out,
                    neap_error *error) {
   *out = NULL;
   neap_seq *seq;
-  int rc = neap__seq_new(&ops, &source, 1, &seq, error);
+  int rc = neap__seq_new(&neap__seq_cycle, &source, 1, &seq, error);
   if (rc != NEAP_OK) return rc;
   ((struct cycle *)seq)->source = source;
   seq->length = NEAP_ENDLESS;

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "seq/parts.h"
@@ -75,10 +76,72 @@ static void fini(neap_seq *seq) {
   neap__parts_fini(seq);
 }
 
-static const neap__seq_ops ops = {
+static bool allocate(struct interleave *self, size_t stages) {
+  const size_t turns = stages * (size_t)self->parts.count;
+  self->stages =
+      calloc(1, stages * sizeof *self->stages + turns * sizeof *self->turns);
+  if (self->stages == NULL) return false;
+  self->turns = (int32_t *)(void *)(self->stages + stages);
+  return true;
+}
+
+static void pack(const neap_seq *seq, neap__bytes *out) {
+  const struct interleave *self = (const struct interleave *)seq;
+  const size_t stages = (size_t)self->stage_count;
+  neap__parts_pack(&self->parts, out);
+  neap__bytes_put_integer(out, self->stage_count);
+  neap__bytes_put(out, self->stages, stages * sizeof *self->stages);
+  neap__bytes_put(out, self->turns,
+                  stages * (size_t)self->parts.count * sizeof *self->turns);
+}
+
+/* Whether the stages are those of so many sources, in order. */
+static bool are_stages_sound(const struct interleave *self) {
+  const int32_t count = self->parts.count;
+  int64_t start = 0;
+  for (int32_t k = 0; k < self->stage_count; k++) {
+    const struct stage *stage = &self->stages[k];
+    if (stage->start < start || stage->alive < 1 || stage->alive > count ||
+        stage->first < 0 || stage->first > k * count)
+      return false;
+    start = stage->start;
+  }
+  for (int32_t k = 0; k < self->stage_count * count; k++)
+    if (self->turns[k] < 0 || self->turns[k] >= count) return false;
+  return true;
+}
+
+static int unpack(neap__cursor *in, int64_t length, neap_seq **out,
+                  neap_error *error) {
+  neap_seq *seq;
+  const int rc = neap__parts_unpack(&neap__seq_interleave, in, &seq, error);
+  if (rc != NEAP_OK) return rc;
+  struct interleave *self = (struct interleave *)seq;
+  const int32_t count = self->parts.count;
+  const size_t stages = (size_t)neap__cursor_within(in, 0, count + 1);
+  const size_t turns = stages * (size_t)count * sizeof *self->turns;
+  const void *from = neap__cursor_take(in, stages * sizeof *self->stages);
+  const void *turns_from = neap__cursor_take(in, turns);
+  if (turns_from != NULL && allocate(self, stages + 1)) {
+    memcpy(self->stages, from, stages * sizeof *self->stages);
+    memcpy(self->turns, turns_from, turns);
+    self->stage_count = (int32_t)stages;
+    seq->length = length;
+    *out = seq;
+    if (are_stages_sound(self)) return NEAP_OK;
+  }
+  *out = NULL;
+  neap_seq_free(seq);
+  return neap__seq_damaged(error);
+}
+
+const neap__seq_ops neap__seq_interleave = {
     .deed = "interleave",
     .size = sizeof(struct interleave),
     .resolve = resolve,
+    .each_leaf = neap__parts_each_leaf,
+    .pack = pack,
+    .unpack = unpack,
     .fini = fini,
 };
 
@@ -137,16 +200,13 @@ static int lay_out(struct interleave *self, neap_error *error) {
 
 int neap_seq_interleave(neap_seq *const *sources, int32_t count, neap_seq **out,
                         neap_error *error) {
-  *out = NULL;
   neap_seq *seq;
-  int rc = neap__parts_new(&ops, sources, count, &seq, error);
+  int rc = neap__parts_new(&neap__seq_interleave, sources, count, &seq, error);
+  *out = NULL; /* which may be one of the sources' */
   if (rc != NEAP_OK) return rc;
   struct interleave *self = (struct interleave *)seq;
   const size_t stages = (size_t)count_stages(&self->parts);
-  self->stages = calloc(stages, sizeof *self->stages +
-                                    (size_t)count * sizeof *self->turns);
-  self->turns = (int32_t *)(void *)(self->stages + stages);
-  if (self->stages == NULL) {
+  if (!allocate(self, stages)) {
     rc = neap__error_set(error, NEAP_EMEMORY, 0,
                          "cannot interleave: memory is short");
     goto fail;

@@ -27,11 +27,29 @@ static void fini(neap_seq *seq) {
   (void)seq;
 }
 
-static const neap__seq_ops ops = {
+static void pack(const neap_seq *seq, neap__bytes *out) {
+  neap__bytes_put_integer(out, seq->leaf);
+}
+
+static int unpack(neap__cursor *in, int64_t length, neap_seq **out,
+                  neap_error *error) {
+  const int64_t leaf = neap__cursor_within(in, INT32_MIN, INT32_MAX);
+  return neap_seq_leaf(length, (int32_t)leaf, out, error);
+}
+
+static int each_leaf(const neap_seq *seq, neap__leaf_visit *visit, void *host,
+                     neap_error *error) {
+  return visit(host, seq->leaf, seq->length, error);
+}
+
+const neap__seq_ops neap__seq_leaf = {
     .deed = "make a leaf",
     .size = sizeof(neap_seq),
     .resolve = resolve,
     .stride = stride,
+    .each_leaf = each_leaf,
+    .pack = pack,
+    .unpack = unpack,
     .fini = fini,
 };
 
@@ -40,11 +58,11 @@ int neap_seq_leaf(int64_t length, int32_t leaf, neap_seq **out,
   *out = NULL;
   if (length < 0 && length != NEAP_ENDLESS) {
     return neap__error_set(error, NEAP_EINVAL, 0,
-                           "cannot %s: its length is %" PRId64, ops.deed,
-                           length);
+                           "cannot %s: its length is %" PRId64,
+                           neap__seq_leaf.deed, length);
   }
   neap_seq *seq;
-  const int rc = neap__seq_new(&ops, NULL, 0, &seq, error);
+  const int rc = neap__seq_new(&neap__seq_leaf, NULL, 0, &seq, error);
   if (rc != NEAP_OK) return rc;
   seq->length = length;
   seq->leaf = leaf;

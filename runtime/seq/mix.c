@@ -21,6 +21,7 @@
  */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -74,10 +75,50 @@ static void fini(neap_seq *seq) {
   neap__parts_fini(seq);
 }
 
-static const neap__seq_ops ops = {
+static void pack(const neap_seq *seq, neap__bytes *out) {
+  const struct mix *self = (const struct mix *)seq;
+  neap__parts_pack(&self->parts, out);
+  neap__bytes_put(out, self->nodes,
+                  (size_t)(self->parts.count - 1) * sizeof *self->nodes);
+}
+
+/* Whether each node's children are sources, or nodes before it. */
+static bool are_nodes_sound(const struct mix *self) {
+  for (int32_t k = 0; k < self->parts.count - 1; k++)
+    for (int which = LIGHT; which <= HEAVY; which++) {
+      const int32_t child = self->nodes[k].child[which];
+      if (child >= k || child < -self->parts.count) return false;
+    }
+  return true;
+}
+
+static int unpack(neap__cursor *in, int64_t length, neap_seq **out,
+                  neap_error *error) {
+  neap_seq *seq;
+  const int rc = neap__parts_unpack(&neap__seq_mix, in, &seq, error);
+  if (rc != NEAP_OK) return rc;
+  struct mix *self = (struct mix *)seq;
+  const size_t count = (size_t)self->parts.count;
+  const void *nodes = neap__cursor_take(in, (count - 1) * sizeof *self->nodes);
+  self->nodes = nodes == NULL ? NULL : calloc(count, sizeof *self->nodes);
+  if (self->nodes != NULL) {
+    memcpy(self->nodes, nodes, (count - 1) * sizeof *self->nodes);
+    seq->length = length;
+    *out = seq;
+    if (are_nodes_sound(self)) return NEAP_OK;
+  }
+  *out = NULL;
+  neap_seq_free(seq);
+  return neap__seq_damaged(error);
+}
+
+const neap__seq_ops neap__seq_mix = {
     .deed = "mix",
     .size = sizeof(struct mix),
     .resolve = resolve,
+    .each_leaf = neap__parts_each_leaf,
+    .pack = pack,
+    .unpack = unpack,
     .fini = fini,
 };
 
@@ -205,9 +246,9 @@ static int check_weights(const double *weights, int32_t count,
 
 int neap_seq_mix(neap_seq *const *sources, const double *weights, int32_t count,
                  int64_t seed, neap_seq **out, neap_error *error) {
-  *out = NULL;
   neap_seq *seq;
-  int rc = neap__parts_new(&ops, sources, count, &seq, error);
+  int rc = neap__parts_new(&neap__seq_mix, sources, count, &seq, error);
+  *out = NULL; /* which may be one of the sources' */
   if (rc != NEAP_OK) return rc;
   struct mix *self = (struct mix *)seq;
   if ((rc = check_weights(weights, count, error)) != NEAP_OK) goto fail;

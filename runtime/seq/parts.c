@@ -11,12 +11,15 @@
 enum { STRETCH_MIN = 8 };
 
 /* Notes the sources' numbers if all are leaves. */
-static void note_leaves(neap__parts *parts, int32_t *leaves) {
+static void note_leaves(neap__parts *parts) {
   for (int32_t k = 0; k < parts->count; k++)
     if (parts->sources[k]->depth != 1) return;
-  parts->leaves = leaves;
-  for (int32_t k = 0; k < parts->count; k++)
-    leaves[k] = parts->sources[k]->leaf;
+  parts->lengths = (int64_t *)(void *)(parts->sources + parts->count);
+  parts->leaves = (int32_t *)(void *)(parts->lengths + parts->count);
+  for (int32_t k = 0; k < parts->count; k++) {
+    parts->leaves[k] = parts->sources[k]->leaf;
+    parts->lengths[k] = parts->sources[k]->length;
+  }
 }
 
 int neap__parts_new(const neap__seq_ops *ops, neap_seq *const *sources,
@@ -34,7 +37,8 @@ int neap__parts_new(const neap__seq_ops *ops, neap_seq *const *sources,
   if (rc != NEAP_OK) return rc;
   neap__parts *parts = (neap__parts *)seq;
   parts->sources =
-      calloc((size_t)count, sizeof *parts->sources + sizeof *parts->leaves);
+      calloc((size_t)count, sizeof *parts->sources + sizeof *parts->leaves +
+                                sizeof *parts->lengths);
   if (parts->sources == NULL) {
     for (int32_t k = 0; k < count; k++)
       neap_seq_free(sources[k]);
@@ -44,7 +48,7 @@ int neap__parts_new(const neap__seq_ops *ops, neap_seq *const *sources,
   }
   memcpy(parts->sources, sources, (size_t)count * sizeof *sources);
   parts->count = count;
-  note_leaves(parts, (int32_t *)(void *)(parts->sources + count));
+  note_leaves(parts);
   *out = seq;
   return NEAP_OK;
 }
@@ -55,6 +59,62 @@ void neap__parts_free_leaves(neap__parts *parts) {
     neap_seq_free(parts->sources[k]);
     parts->sources[k] = NULL;
   }
+}
+
+int neap__parts_each_leaf(const neap_seq *seq, neap__leaf_visit *visit,
+                          void *host, neap_error *error) {
+  const neap__parts *parts = (const neap__parts *)seq;
+  int rc = NEAP_OK;
+  for (int32_t k = 0; k < parts->count && rc == NEAP_OK; k++)
+    rc = parts->leaves != NULL
+             ? visit(host, parts->leaves[k], parts->lengths[k], error)
+             : neap__seq_each_leaf(parts->sources[k], visit, host, error);
+  return rc;
+}
+
+void neap__parts_pack(const neap__parts *parts, neap__bytes *out) {
+  const bool is_freed = parts->sources[0] == NULL;
+  neap__bytes_put_integer(out, parts->count);
+  neap__bytes_put_integer(out, is_freed);
+  for (int32_t k = 0; k < parts->count; k++)
+    if (is_freed) {
+      neap__bytes_put_integer(out, parts->lengths[k]);
+      neap__bytes_put_integer(out, parts->leaves[k]);
+    } else {
+      neap__seq_pack(parts->sources[k], out);
+    }
+}
+
+static int unpack_leaf(neap__cursor *in, neap_seq **out, neap_error *error) {
+  const int64_t length = neap__cursor_integer(in);
+  const int64_t leaf = neap__cursor_within(in, INT32_MIN, INT32_MAX);
+  return neap_seq_leaf(length, (int32_t)leaf, out, error);
+}
+
+int neap__parts_unpack(const neap__seq_ops *ops, neap__cursor *in,
+                       neap_seq **out, neap_error *error) {
+  int rc = NEAP_OK;
+  int32_t made = 0;
+  *out = NULL;
+  const int32_t count =
+      (int32_t)neap__cursor_within(in, 1, NEAP_SEQ_SOURCES_MAX);
+  const bool is_freed = neap__cursor_within(in, 0, 1) != 0;
+  neap_seq **sources = calloc((size_t)count, sizeof *sources);
+  if (sources == NULL) return neap__seq_damaged(error);
+  while (rc == NEAP_OK && made < count) {
+    rc = is_freed ? unpack_leaf(in, &sources[made], error)
+                  : neap__seq_unpack(in, &sources[made], error);
+    made += rc == NEAP_OK;
+  }
+  if (rc == NEAP_OK) {
+    rc = neap__parts_new(ops, sources, count, out, error);
+    if (rc == NEAP_OK && is_freed) neap__parts_free_leaves((neap__parts *)*out);
+  } else {
+    for (int32_t k = 0; k < made; k++)
+      neap_seq_free(sources[k]);
+  }
+  free(sources);
+  return rc;
 }
 
 void neap__parts_fini(neap_seq *seq) {

@@ -9,7 +9,8 @@
 typedef struct neap__parts {
   neap_seq base;
   neap_seq **sources; /* count of them, owned; all NULL if freed */
-  int32_t *leaves; /* their numbers if all are leaves, else NULL; not freed */
+  int32_t *leaves;  /* their numbers if all are leaves, else NULL; not freed */
+  int64_t *lengths; /* the same of their lengths */
   int32_t count;
 } neap__parts;
 
@@ -25,6 +26,14 @@ int neap__parts_new(const neap__seq_ops *ops, neap_seq *const *sources,
  * numbers. For adapters that use their sources for nothing else.
  */
 void neap__parts_free_leaves(neap__parts *parts);
+
+int neap__parts_each_leaf(const neap_seq *seq, neap__leaf_visit *visit,
+                          void *host, neap_error *error);
+/* Packs the sources; and makes an adapter of them, as neap__parts_new(). Freed
+   leaves stay so. */
+void neap__parts_pack(const neap__parts *parts, neap__bytes *out);
+int neap__parts_unpack(const neap__seq_ops *ops, neap__cursor *in,
+                       neap_seq **out, neap_error *error);
 
 /* The fini of such an adapter. */
 void neap__parts_fini(neap_seq *seq);

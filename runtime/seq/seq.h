@@ -3,6 +3,7 @@
 #ifndef NEAP_SEQ_SEQ_H
 #define NEAP_SEQ_SEQ_H
 
+#include "base/bytes.h"
 #include "neap.h"
 
 /* The depth of a tree: resolve and free recurse. */
@@ -21,6 +22,10 @@ typedef struct neap__span {
   int64_t period; /* items after which it repeats; 0: unknown */
   int32_t leaf;
 } neap__span;
+
+/* What is called for a leaf; any status but NEAP_OK ends the visits. */
+typedef int neap__leaf_visit(void *host, int32_t leaf, int64_t length,
+                             neap_error *error);
 
 typedef struct neap__seq_ops {
   /* What the adapter does, for messages: "cannot <deed>: ...". */
@@ -42,6 +47,15 @@ typedef struct neap__seq_ops {
    * change steps of 1, the constructor lowers the kind from NEAP_SEQ_UNITS.
    */
   void (*stride)(const neap_seq *self, int64_t epoch, neap__span *span);
+  /* Calls neap__seq_each_leaf() for the sources; a leaf visits itself. */
+  int (*each_leaf)(const neap_seq *self, neap__leaf_visit *visit, void *host,
+                   neap_error *error);
+  /* Writes the sources, by neap__seq_pack(), and what else the adapter keeps;
+     the length is written already. */
+  void (*pack)(const neap_seq *self, neap__bytes *out);
+  /* Makes the adapter that pack wrote. The bytes may be damaged. */
+  int (*unpack)(neap__cursor *in, int64_t length, neap_seq **out,
+                neap_error *error);
   /* Frees the sources; called once, last, perhaps on a half-built self. */
   void (*fini)(neap_seq *self);
 } neap__seq_ops;
@@ -53,6 +67,22 @@ struct neap_seq {
   int16_t kind;   /* NEAP_SEQ_ANY ... of the tree below, this included */
   int32_t leaf;   /* a leaf's number */
 };
+
+/* All adapters. Packed trees have their numbers: add new ones at the end. */
+#define NEAP__SEQ_ADAPTERS(each) \
+  each(leaf) each(slice) each(gather) each(shuffle) each(concat) \
+      each(interleave) each(cycle) each(mix)
+
+#define NEAP__SEQ_DECLARE(name) extern const neap__seq_ops neap__seq_##name;
+NEAP__SEQ_ADAPTERS(NEAP__SEQ_DECLARE)
+
+/*
+ * A tree as bytes, and back. A gather's indexes are in the bytes, which must
+ * outlive the tree; if the bytes are local, their address is.
+ */
+void neap__seq_pack(const neap_seq *seq, neap__bytes *out);
+int neap__seq_unpack(neap__cursor *in, neap_seq **out, neap_error *error);
+int neap__seq_damaged(neap_error *error);
 
 /*
  * Makes a zeroed adapter of ops->size bytes over `count` sources. The caller
@@ -81,5 +111,11 @@ static inline void neap__seq_resolve(const neap_seq *seq, int64_t epoch,
 }
 
 void neap__seq_stride(const neap_seq *seq, int64_t epoch, neap__span *span);
+
+static inline int neap__seq_each_leaf(const neap_seq *seq,
+                                      neap__leaf_visit *visit, void *host,
+                                      neap_error *error) {
+  return seq->ops->each_leaf(seq, visit, host, error);
+}
 
 #endif

@@ -26,10 +26,34 @@ static void fini(neap_seq *seq) {
   neap_seq_free(((struct shuffle *)seq)->source);
 }
 
-static const neap__seq_ops ops = {
+static void pack(const neap_seq *seq, neap__bytes *out) {
+  const struct shuffle *self = (const struct shuffle *)seq;
+  neap__seq_pack(self->source, out);
+  neap__bytes_put_integer(out, self->seed);
+}
+
+static int unpack(neap__cursor *in, int64_t length, neap_seq **out,
+                  neap_error *error) {
+  (void)length;
+  neap_seq *source;
+  const int rc = neap__seq_unpack(in, &source, error);
+  if (rc != NEAP_OK) return rc;
+  return neap_seq_shuffle(source, neap__cursor_integer(in), out, error);
+}
+
+static int each_leaf(const neap_seq *seq, neap__leaf_visit *visit, void *host,
+                     neap_error *error) {
+  return neap__seq_each_leaf(((const struct shuffle *)seq)->source, visit, host,
+                             error);
+}
+
+const neap__seq_ops neap__seq_shuffle = {
     .deed = "shuffle",
     .size = sizeof(struct shuffle),
     .resolve = resolve,
+    .each_leaf = each_leaf,
+    .pack = pack,
+    .unpack = unpack,
     .fini = fini,
 };
 
@@ -51,7 +75,7 @@ int neap_seq_shuffle(neap_seq *source, int64_t seed, neap_seq **out,
                      neap_error *error) {
   *out = NULL;
   neap_seq *seq;
-  int rc = neap__seq_new(&ops, &source, 1, &seq, error);
+  int rc = neap__seq_new(&neap__seq_shuffle, &source, 1, &seq, error);
   if (rc != NEAP_OK) return rc;
   struct shuffle *self = (struct shuffle *)seq;
   self->base.length = source->length;

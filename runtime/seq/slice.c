@@ -52,11 +52,37 @@ static void fini(neap_seq *seq) {
   neap_seq_free(((struct slice *)seq)->source);
 }
 
-static const neap__seq_ops ops = {
+static void pack(const neap_seq *seq, neap__bytes *out) {
+  const struct slice *self = (const struct slice *)seq;
+  neap__seq_pack(self->source, out);
+  neap__bytes_put_integer(out, self->first);
+  neap__bytes_put_integer(out, self->step);
+}
+
+static int unpack(neap__cursor *in, int64_t length, neap_seq **out,
+                  neap_error *error) {
+  neap_seq *source;
+  const int rc = neap__seq_unpack(in, &source, error);
+  if (rc != NEAP_OK) return rc;
+  const int64_t first = neap__cursor_integer(in);
+  const int64_t step = neap__cursor_integer(in);
+  return neap_seq_slice(source, first, step, length, out, error);
+}
+
+static int each_leaf(const neap_seq *seq, neap__leaf_visit *visit, void *host,
+                     neap_error *error) {
+  return neap__seq_each_leaf(((const struct slice *)seq)->source, visit, host,
+                             error);
+}
+
+const neap__seq_ops neap__seq_slice = {
     .deed = "slice",
     .size = sizeof(struct slice),
     .resolve = resolve,
     .stride = stride,
+    .each_leaf = each_leaf,
+    .pack = pack,
+    .unpack = unpack,
     .fini = fini,
 };
 
@@ -88,7 +114,8 @@ static int check_endless(const struct slice *self, neap_error *error) {
                            self->step);
   }
   if (self->first < 0) {
-    return neap__seq_out_of_range(&ops, self->source, 0, self->first, error);
+    return neap__seq_out_of_range(&neap__seq_slice, self->source, 0,
+                                  self->first, error);
   }
   return NEAP_OK;
 }
@@ -106,14 +133,16 @@ static int check(const struct slice *self, neap_error *error) {
   }
   if (count == 0) return NEAP_OK;
   if (!neap__seq_holds(self->source, self->first)) {
-    return neap__seq_out_of_range(&ops, self->source, 0, self->first, error);
+    return neap__seq_out_of_range(&neap__seq_slice, self->source, 0,
+                                  self->first, error);
   }
   int64_t last;
   if (!locate(self->first, self->step, count - 1, &last)) {
     return too_far(self, error);
   }
   if (!neap__seq_holds(self->source, last)) {
-    return neap__seq_out_of_range(&ops, self->source, count - 1, last, error);
+    return neap__seq_out_of_range(&neap__seq_slice, self->source, count - 1,
+                                  last, error);
   }
   return NEAP_OK;
 }
@@ -131,7 +160,8 @@ static int collapse(struct slice *self, neap_error *error) {
   self->first = first;
   self->step = step;
   self->base.depth = inner->base.depth;
-  self->base.kind = (int16_t)neap__seq_kind(&ops, &inner->source, 1);
+  self->base.kind =
+      (int16_t)neap__seq_kind(&neap__seq_slice, &inner->source, 1);
   self->source = inner->source;
   inner->source = NULL;
   neap_seq_free(&inner->base);
@@ -142,7 +172,7 @@ int neap_seq_slice(neap_seq *source, int64_t first, int64_t step, int64_t count,
                    neap_seq **out, neap_error *error) {
   *out = NULL;
   neap_seq *seq;
-  int rc = neap__seq_new(&ops, &source, 1, &seq, error);
+  int rc = neap__seq_new(&neap__seq_slice, &source, 1, &seq, error);
   if (rc != NEAP_OK) return rc;
   struct slice *self = (struct slice *)seq;
   self->base.length = count;
@@ -152,7 +182,9 @@ int neap_seq_slice(neap_seq *source, int64_t first, int64_t step, int64_t count,
   if ((rc = check(self, error)) != NEAP_OK) goto fail;
   if (count == 0) self->first = 0;
   if (count == 0 || count == 1) self->step = 1; /* so that it cannot overflow */
-  if (source->ops == &ops && (rc = collapse(self, error)) != NEAP_OK) goto fail;
+  if (source->ops == &neap__seq_slice &&
+      (rc = collapse(self, error)) != NEAP_OK)
+    goto fail;
   if (self->step != 1 && seq->kind == NEAP_SEQ_UNITS)
     seq->kind = NEAP_SEQ_STEPS;
   *out = seq;

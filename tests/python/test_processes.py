@@ -120,6 +120,24 @@ class Interrupts(Case):
         (self.folder / "gate").touch()
         self.assertEqual(list(loop), [2, 3])
 
+    def test_a_handler_does_not_read_in_between(self):
+        loop = iter(loader := self.open(GATED, gate=self.folder / "gate"))
+        self.assertEqual(next(loop), 1)
+        reads = (lambda: next(loop), lambda: loader[0], lambda: iter(loader),
+                 lambda: loader.seek(0))
+
+        def handle(*_):
+            for read in reads:
+                with self.assertRaisesRegex(RuntimeError, "is being read"):
+                    read()
+            (self.folder / "gate").touch()
+
+        before = signal.signal(signal.SIGALRM, handle)
+        self.addCleanup(signal.signal, signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        self.assertEqual(list(loop), [2, 3])
+        self.assertEqual(list(loader), [1, 2, 3])
+
     def test_index(self):
         loader = self.open(GATED, gate=self.folder / "gate")
         self.assertLess(self.interrupt(lambda: loader[1]), 2)

@@ -84,6 +84,13 @@ def _count(value: int) -> Optional[int]:
     return None if value < 0 else value
 
 
+def busy() -> RuntimeError:
+    return RuntimeError(
+        "cannot read: an item of this loader is being read, and this is a"
+        " signal handler or a finalizer that has come in between\n"
+        "help: let it set a flag, and read when the loop comes to it")
+
+
 def closed(what: str) -> Error:
     text = f"cannot {what}: the loader is closed"
     return _fill(Error(text), ECLOSED, text)

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Any, Iterator, Mapping, Optional, Union
 
 from . import _stats
-from ._errors import AGAIN, EHELD, END, closed, fail, fail_item
+from ._errors import AGAIN, EHELD, END, busy, closed, fail, fail_item
 from ._library import lib
 from ._options import Options, read_parameters, texts
 from ._tensor import sweep
@@ -48,6 +48,7 @@ _loaders: weakref.WeakSet[Loader] = weakref.WeakSet()
 def _renew_locks() -> None:
     for loader in list(_loaders):
         loader._lock = loader._opened.lock = threading.RLock()
+        loader._is_reading = False
 
 
 os.register_at_fork(after_in_child=_renew_locks)
@@ -179,6 +180,9 @@ class Loader(Sequence[Any]):
         self._reader = Reader(text, self._error)
         self._waits = 0  # reads that need not try first
         self._turn = 0  # of the loop that may read
+        # Whether an item is being read. A signal handler or a finalizer that
+        # reads then has the lock, too: they are on the same thread.
+        self._is_reading = False
         self._is_placed = False  # the next loop begins at the position
         count = ctypes.c_int32()
         self.parameters = read_parameters(
@@ -269,6 +273,8 @@ class Loader(Sequence[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         with self._lock:
+            if self._is_reading:
+                raise busy()
             if not self._is_placed:
                 self._seek(self.current_epoch, 0)
             self._turn += 1
@@ -287,7 +293,13 @@ class Loader(Sequence[Any]):
                 raise IndexError(
                     f"index {wanted} is out of range: {self.path} has"
                     f" {length if length >= 0 else 'endless'} items")
-            return self._take(self._wait_or_collect(_get, i))
+            if self._is_reading:
+                raise busy()
+            self._is_reading = True
+            try:
+                return self._take(self._wait_or_collect(_get, i))
+            finally:
+                self._is_reading = False
 
     # -- Moving --
 
@@ -311,6 +323,8 @@ class Loader(Sequence[Any]):
         return self
 
     def _place(self, epoch: int, index: int) -> None:
+        if self._is_reading:
+            raise busy()
         self._seek(epoch, index)
         self._is_placed = True
 
@@ -396,13 +410,19 @@ class _Loop:
                 raise RuntimeError(
                     "cannot go on with this loop: a later loop over the loader"
                     " has begun\nhelp: open the loader twice")
-            if loader._waits:
-                loader._waits -= 1
-                call = _next
-            else:
-                call = _try_next
-            rc = call(loader._handle, loader._item_at, loader._error_at)
-            if rc == 0:
-                loader._is_placed = False
-                return loader._reader.read(loader._item.value)
-            return loader._read_next(rc)
+            if loader._is_reading:
+                raise busy()
+            loader._is_reading = True
+            try:
+                if loader._waits:
+                    loader._waits -= 1
+                    call = _next
+                else:
+                    call = _try_next
+                rc = call(loader._handle, loader._item_at, loader._error_at)
+                if rc == 0:
+                    loader._is_placed = False
+                    return loader._reader.read(loader._item.value)
+                return loader._read_next(rc)
+            finally:
+                loader._is_reading = False

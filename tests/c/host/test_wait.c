@@ -83,6 +83,19 @@ static void a_seek_leaves_a_get(void **state) {
   neap_close(loader);
 }
 
+static void a_seek_from_the_end_goes_back(void **state) {
+  neap_item *item;
+  neap_loader *loader = open_waiting(*state, 20);
+  for (int64_t k = 0; k < 3; k++)
+    read_item(loader, k, false);
+  assert_over(loader);
+  assert_int_equal(neap_get(loader, 1, &item, NULL), NEAP_AGAIN);
+  assert_int_equal(neap_seek(loader, 1, 2, NULL), NEAP_OK);
+  read_item(loader, 2, false);
+  assert_over(loader);
+  neap_close(loader);
+}
+
 static void on_alarm(int number) {
   (void)number;
 }
@@ -118,9 +131,13 @@ static void refuses_a_negative_time(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      scene_test(next_goes_on),           scene_test(get_goes_on),
-      scene_test(other_reads_drop_a_get), scene_test(a_seek_leaves_a_get),
-      scene_test(a_signal_ends_a_wait),   scene_test(refuses_a_negative_time),
+      scene_test(next_goes_on),
+      scene_test(get_goes_on),
+      scene_test(other_reads_drop_a_get),
+      scene_test(a_seek_leaves_a_get),
+      scene_test(a_seek_from_the_end_goes_back),
+      scene_test(a_signal_ends_a_wait),
+      scene_test(refuses_a_negative_time),
   };
   return cmocka_run_group_tests(tests, start_threads, NULL);
 }

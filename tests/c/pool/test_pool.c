@@ -600,8 +600,11 @@ static void items_may_have_any_size(void **state) {
   }
 }
 
+/* By one worker: of several, one that rests has taken a slot, and with it the
+   pages that the slot has. */
 static void memory_falls_after_a_large_item(void **state) {
   host *h = *state;
+  h->options.workers = 1;
   h->program.kind = PILES;
   h->program.at = 5;
   h->options.chunk = 1;

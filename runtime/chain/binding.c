@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Binds the parameters of a function. What the text of an argument means is
+ * found out here, once, and so is whether the parameter's type can take it;
+ * whether an item can is found out for each item.
+ */
+#include "chain/binding.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "chain/cell.h"
+#include "chain/results.h"
+
+typedef struct binder {
+  neap__bound *bound;
+  const neap_argument *argument;
+  bool is_constant; /* no part of an item can be bound */
+  neap_error *error;
+} binder;
+
+static int fail(const binder *b, const neap__leaf *leaf, const char *format,
+                ...) __attribute__((format(printf, 3, 4)));
+
+static int fail(const binder *b, const neap__leaf *leaf, const char *format,
+                ...) {
+  char why[1024];
+  neap__ctype_text type = {0};
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(why, sizeof why, format, arguments);
+  va_end(arguments);
+  return neap__error_set(
+      b->error, NEAP_EINVAL, 0, "cannot bind '%s' (%s) of %s: %s", leaf->path,
+      neap__ctype_print(leaf->type, &type), b->bound->text, why);
+}
+
+static int fail_memory(const binder *b) {
+  return neap__error_set(b->error, NEAP_EMEMORY, 0, "cannot open %s: no memory",
+                         b->bound->text);
+}
+
+/* ---- Steps --------------------------------------------------------------- */
+
+int neap__bound_field(neap__bound *bound, const char *name, int32_t *out,
+                      neap_error *error) {
+  for (*out = 0; *out < bound->field_count; ++*out)
+    if (strcmp(bound->fields[*out], name) == 0) return NEAP_OK;
+  if (bound->field_count == NEAP__FIELDS_MAX)
+    return neap__error_set(error, NEAP_EINVAL, 0,
+                           "cannot bind %s: it reads more than %d fields",
+                           bound->text, NEAP__FIELDS_MAX);
+  char *copy = neap__blocks_copy(bound->blocks, name, strlen(name));
+  if (copy == NULL)
+    return neap__error_set(error, NEAP_EMEMORY, 0, "cannot open %s: no memory",
+                           bound->text);
+  bound->fields[bound->field_count++] = copy;
+  return NEAP_OK;
+}
+
+/* A step that fills the leaf; a constant's has been done when it is bound. */
+static int add_step(const binder *b, const neap__leaf *leaf,
+                    const neap__part *part, neap__step step) {
+  int rc = NEAP_OK;
+  step.path = leaf->path;
+  step.parameter = leaf->type;
+  step.field = -1;
+  step.dimension = part != NULL ? part->dimension : 0;
+  if (part != NULL && part->has_field)
+    rc = neap__bound_field(b->bound, part->field, &step.field, b->error);
+  b->bound->steps[b->bound->step_count++] = step;
+  return rc;
+}
+
+/* ---- Numbers ------------------------------------------------------------- */
+
+/* Where the number goes: the leaf, or what the pointer points at. */
+static int find_cell(const binder *b, const neap__leaf *leaf,
+                     const neap__ctype **type, void **cell) {
+  *type = leaf->type;
+  *cell = leaf->cell;
+  if (leaf->type->kind != NEAP__POINTER) return NEAP_OK;
+  *type = leaf->type->of;
+  if (!neap__ctype_is_scalar(*type))
+    return fail(b, leaf,
+                "it points at no number\nhelp: bind it to \"data\", to "
+                "\"null\", or to an output");
+  *cell = neap__blocks_new(b->bound->blocks, 16);
+  if (*cell == NULL) return fail_memory(b);
+  *(void **)leaf->cell = *cell;
+  return NEAP_OK;
+}
+
+static int bind_number(const binder *b, const neap__leaf *leaf) {
+  const double number = b->argument->number;
+  neap__step step = {.what = NEAP__CONSTANT, .number = number};
+  const int rc = find_cell(b, leaf, &step.type, &step.cell);
+  if (rc != NEAP_OK) return rc;
+  if (!neap__cell_put_number(step.type, step.cell, number))
+    return fail(b, leaf, "the type cannot hold %.17g", number);
+  const bool is_written =
+      leaf->type->kind == NEAP__POINTER && !leaf->type->is_constant;
+  return is_written ? add_step(b, leaf, NULL, step) : NEAP_OK;
+}
+
+static int bind_counter(const binder *b, const neap__leaf *leaf,
+                        const neap__part *part) {
+  neap__step step = {.what = part->what};
+  if (part->what == NEAP__SHAPE && part->dimension < 0)
+    return fail(b, leaf,
+                "a shape has several sizes\nhelp: \"shape[1]\" is "
+                "the first of them");
+  const int rc = find_cell(b, leaf, &step.type, &step.cell);
+  return rc != NEAP_OK ? rc : add_step(b, leaf, part, step);
+}
+
+/* ---- Pointers ------------------------------------------------------------ */
+
+static int bind_text(const binder *b, const neap__leaf *leaf) {
+  const char *text = b->argument->text;
+  if (leaf->type->kind != NEAP__POINTER || !neap__ctype_is_bytes(leaf->type))
+    return fail(b, leaf, "it takes no text: only pointers to char do");
+  if (!leaf->type->is_constant)
+    return fail(b, leaf,
+                "the function may write to it, and the text is a constant\n"
+                "help: if it only reads, declare it const");
+  char *copy = neap__blocks_copy(b->bound->blocks, text, strlen(text));
+  *(char **)leaf->cell = copy;
+  return copy != NULL ? NEAP_OK : fail_memory(b);
+}
+
+static neap__step data_step(const neap__leaf *leaf, neap__what what) {
+  neap__step step = {.what = what, .pointer_cell = leaf->cell};
+  step.takes_any =
+      neap__ctype_is_bytes(leaf->type) || leaf->type->of->kind == NEAP__STRUCT;
+  if (neap__ctype_is_scalar(leaf->type->of))
+    neap__cell_dtype(leaf->type->of, &step.code, &step.bits);
+  return step;
+}
+
+static int bind_data(const binder *b, const neap__leaf *leaf,
+                     const neap__part *part) {
+  if (leaf->type->kind != NEAP__POINTER)
+    return fail(b, leaf, "it is no pointer, and data are passed by one");
+  if (leaf->type->of->kind == NEAP__POINTER)
+    return fail(b, leaf, "the elements of tensors are numbers");
+  if (!leaf->type->is_constant) {
+    neap__ctype_text type = {0};
+    return fail(b, leaf,
+                "the function may write there, and the item may be shared\n"
+                "help: if it only reads, declare it `const %s`; else bind it "
+                "to an output that begins as a copy",
+                neap__ctype_print(leaf->type, &type));
+  }
+  return add_step(b, leaf, part, data_step(leaf, NEAP__DATA));
+}
+
+/* "item" of a pointer: the number's address, or the elements. */
+static int bind_either(const binder *b, const neap__leaf *leaf,
+                       const neap__part *part) {
+  if (!neap__ctype_is_scalar(leaf->type->of)) return bind_data(b, leaf, part);
+  if (!leaf->type->is_constant) return bind_counter(b, leaf, part);
+  neap__step step = data_step(leaf, NEAP__EITHER);
+  const int rc = find_cell(b, leaf, &step.type, &step.cell);
+  return rc != NEAP_OK ? rc : add_step(b, leaf, part, step);
+}
+
+static int bind_array(const binder *b, const neap__leaf *leaf,
+                      const neap__part *part) {
+  if (!neap__ctype_is_scalar(leaf->type->of))
+    return fail(b, leaf, "it is an array of no numbers");
+  const neap__step step = {
+      .what = NEAP__COPY, .type = leaf->type, .cell = leaf->cell};
+  return add_step(b, leaf, part, step);
+}
+
+static int bind_context(const binder *b, const neap__leaf *leaf) {
+  if (leaf->type->kind != NEAP__POINTER)
+    return fail(b, leaf, "it is no pointer, and the context is one");
+  return add_step(
+      b, leaf, NULL,
+      (neap__step){.what = NEAP__CONTEXT, .pointer_cell = leaf->cell});
+}
+
+static int bind_null(const binder *b, const neap__leaf *leaf) {
+  if (leaf->type->kind != NEAP__POINTER)
+    return fail(b, leaf, "it is no pointer, and \"null\" is one");
+  return NEAP_OK; /* cells begin as zeros */
+}
+
+/* ---- Outputs ------------------------------------------------------------- */
+
+static int bind_output(const binder *b, const neap__leaf *leaf) {
+  if (leaf->type->kind != NEAP__POINTER || leaf->type->is_constant)
+    return fail(b, leaf,
+                "an output is written through a pointer that is not const");
+  neap__step step = {.what = NEAP__OUTPUT, .pointer_cell = leaf->cell};
+  neap__bound *bound = b->bound;
+  if (b->argument->bits == 0 && b->argument->part == NULL) {
+    if (leaf->pointee != NULL) {
+      *(void **)leaf->cell = leaf->pointee;
+      return neap__results_of_struct(bound, leaf, b->error);
+    }
+    const int rc = find_cell(b, leaf, &step.type, &step.cell);
+    return rc != NEAP_OK ? rc
+                         : neap__results_of_cell(bound, leaf->path, step.type,
+                                                 step.cell, b->error);
+  }
+  step.output = bound->result_count;
+  const int rc = neap__results_of_tensor(bound, leaf, b->argument, b->error);
+  return rc != NEAP_OK ? rc : add_step(b, leaf, NULL, step);
+}
+
+/* ---- One argument -------------------------------------------------------- */
+
+static int bind_part(const binder *b, const neap__leaf *leaf,
+                     const neap__part *part) {
+  if (b->is_constant && part->what != NEAP__NULL)
+    return fail(b, leaf, "it can only be bound to a constant");
+  switch (part->what) {
+  case NEAP__NULL: return bind_null(b, leaf);
+  case NEAP__CONTEXT: return bind_context(b, leaf);
+  case NEAP__DATA:
+    return (leaf->type->kind == NEAP__ARRAY ? bind_array : bind_data)(b, leaf,
+                                                                      part);
+  case NEAP__ITEM:
+    if (leaf->type->kind == NEAP__ARRAY) return bind_array(b, leaf, part);
+    if (leaf->type->kind == NEAP__POINTER) return bind_either(b, leaf, part);
+    break;
+  default: break;
+  }
+  if (leaf->type->kind == NEAP__ARRAY)
+    return fail(b, leaf, "it is an array, and takes \"data\"");
+  return bind_counter(b, leaf, part);
+}
+
+/* A pointer's members are bound in its place, or it is itself. */
+static int mark(const binder *b, neap__leaf *leaf) {
+  if (leaf->is_bound) return fail(b, leaf, "it is bound twice");
+  leaf->is_bound = true;
+  if (leaf->through < 0) return NEAP_OK;
+  neap__leaf *pointer = &b->bound->prepared->leaves[leaf->through];
+  if (pointer->is_bound && !pointer->is_parted)
+    return fail(b, leaf, "'%s' is bound, too", pointer->path);
+  pointer->is_bound = pointer->is_parted = true;
+  *(void **)pointer->cell = pointer->pointee;
+  return NEAP_OK;
+}
+
+static int bind_leaf(const binder *b, neap__leaf *leaf,
+                     const neap__part *part) {
+  const int rc = mark(b, leaf);
+  if (rc != NEAP_OK) return rc;
+  if (b->argument->is_output) return bind_output(b, leaf);
+  if (part != NULL) return bind_part(b, leaf, part);
+  if (b->argument->text != NULL) return bind_text(b, leaf);
+  if (leaf->type->kind == NEAP__ARRAY)
+    return fail(b, leaf, "it is an array, and takes \"data\"");
+  return bind_number(b, leaf);
+}
+
+/* A member's path behind that of the struct, or NULL. */
+static const char *path_within(const char *path, const char *of) {
+  const size_t size = strlen(of);
+  return strncmp(path, of, size) == 0 && path[size] == '.' ? path + size + 1
+                                                           : NULL;
+}
+
+/* A struct is bound to a table: each member to the field of its name. */
+static int bind_members(const binder *b, const char *of,
+                        const neap__part *part) {
+  neap__prepared *p = b->bound->prepared;
+  for (int k = 0; k < p->leaf_count; k++) {
+    const char *rest = path_within(p->leaves[k].path, of);
+    if (rest == NULL) continue;
+    neap__part member = *part;
+    if (!neap__part_extend(&member, rest))
+      return fail(b, &p->leaves[k], "the name of its field is too long");
+    const int rc = bind_leaf(b, &p->leaves[k], &member);
+    if (rc != NEAP_OK) return rc;
+  }
+  return NEAP_OK;
+}
+
+static bool has_members(const neap__prepared *p, const char *path) {
+  for (int k = 0; k < p->leaf_count; k++)
+    if (path_within(p->leaves[k].path, path) != NULL) return true;
+  return false;
+}
+
+static neap__leaf *find_leaf(neap__prepared *p, const char *path) {
+  for (int k = 0; k < p->leaf_count; k++)
+    if (strcmp(p->leaves[k].path, path) == 0) return &p->leaves[k];
+  return NULL;
+}
+
+static int fail_unknown(const binder *b, const char *path) {
+  const neap__declaration *d = b->bound->prepared->declaration;
+  char names[512] = "it has none";
+  size_t used = 0;
+  for (int k = 0; k < d->parameter_count && used < sizeof names; k++)
+    used += (size_t)snprintf(names + used, sizeof names - used, "%s%s",
+                             k == 0 ? "its parameters are " : ", ",
+                             d->parameters[k].name);
+  return neap__error_set(b->error, NEAP_EINVAL, 0,
+                         "cannot bind '%s' of %s: there is no such parameter\n"
+                         "help: %s",
+                         path, b->bound->text, names);
+}
+
+static int bind_path(const binder *b, const char *path) {
+  neap__part part;
+  const char *text = b->argument->is_output ? NULL : b->argument->part;
+  neap__leaf *leaf = find_leaf(b->bound->prepared, path);
+  const bool is_struct = has_members(b->bound->prepared, path);
+  if (leaf == NULL && !is_struct) return fail_unknown(b, path);
+  if (text != NULL) {
+    const int rc = neap__part_parse(text, &part, b->bound->text, b->error);
+    if (rc != NEAP_OK) return rc;
+  }
+  if (is_struct && text != NULL && part.what == NEAP__ITEM)
+    return bind_members(b, path, &part);
+  if (leaf == NULL)
+    return neap__error_set(b->error, NEAP_EINVAL, 0,
+                           "cannot bind '%s' of %s: it is a struct\nhelp: bind "
+                           "its members, as '%s.x', or all of it to a table",
+                           path, b->bound->text, path);
+  return bind_leaf(b, leaf, text != NULL ? &part : NULL);
+}
+
+/* ---- All arguments ------------------------------------------------------- */
+
+static int bind_given(binder *b, const neap_argument *arguments,
+                      int32_t count) {
+  const neap__declaration *d = b->bound->prepared->declaration;
+  int rc = NEAP_OK;
+  for (int32_t k = 0; k < count && rc == NEAP_OK; k++) {
+    b->argument = &arguments[k];
+    const char *name = arguments[k].parameter;
+    if (name == NULL && d->parameter_count == 1) name = d->parameters[0].name;
+    if (name == NULL)
+      return neap__error_set(b->error, NEAP_EINVAL, 0,
+                             "cannot bind %s: an argument names no parameter, "
+                             "and it has %d",
+                             b->bound->text, d->parameter_count);
+    rc = bind_path(b, name);
+  }
+  return rc;
+}
+
+static int fail_missing(const binder *b, const neap__leaf *leaf) {
+  return fail(b, leaf,
+              b->is_constant ? "nothing is said of it\nhelp: bind it to a "
+                               "constant"
+                             : "nothing is said of it\nhelp: bind it to a part "
+                               "of the item (\"item\", \"data\", \"count\", "
+                               "...), to a constant, or to an output");
+}
+
+static int check_all_bound(const binder *b) {
+  const neap__prepared *p = b->bound->prepared;
+  for (int k = 0; k < p->leaf_count; k++) {
+    const neap__leaf *leaf = &p->leaves[k];
+    const bool is_needed =
+        leaf->through < 0 || p->leaves[leaf->through].is_parted;
+    if (is_needed && !leaf->is_bound) return fail_missing(b, leaf);
+  }
+  return NEAP_OK;
+}
+
+static bool are_none_bound(const neap__prepared *p) {
+  for (int k = 0; k < p->leaf_count; k++)
+    if (p->leaves[k].is_bound) return false;
+  return true;
+}
+
+static int begin(binder *b) {
+  neap__bound *bound = b->bound;
+  bound->steps = neap__blocks_new(bound->blocks, (NEAP__LEAVES_MAX + 1) *
+                                                     sizeof *bound->steps);
+  return bound->steps != NULL ? NEAP_OK : fail_memory(b);
+}
+
+int neap__bind_stage(neap__bound *bound, const neap_argument *arguments,
+                     int32_t count, neap_error *error) {
+  static const neap_argument item = {.part = "item"};
+  binder b = {.bound = bound, .error = error};
+  const neap__prepared *p = bound->prepared;
+  for (int32_t k = 0; k < count; k++)
+    bound->output_count += arguments[k].is_output != 0;
+  int rc = begin(&b);
+  if (rc == NEAP_OK) rc = bind_given(&b, arguments, count);
+  if (rc == NEAP_OK && p->declaration->parameter_count == 1 &&
+      are_none_bound(p))
+    rc = bind_given(&b, &item, 1);
+  if (rc == NEAP_OK) rc = check_all_bound(&b);
+  if (rc == NEAP_OK && bound->output_count == 0)
+    rc = neap__results_of_function(bound, error);
+  return rc;
+}
+
+/* The parameters of init, fini and error that are not bound. */
+static int bind_rest(const binder *b, bool has_context, bool has_status) {
+  neap__prepared *p = b->bound->prepared;
+  const neap__part status = {.what = NEAP__INDEX};
+  int rc = NEAP_OK;
+  for (int k = 0; k < p->leaf_count && rc == NEAP_OK; k++) {
+    neap__leaf *leaf = &p->leaves[k];
+    if (leaf->is_bound || leaf->through >= 0) continue;
+    if (leaf->type->kind == NEAP__POINTER && has_context)
+      rc = bind_context(b, leaf);
+    else if (neap__ctype_is_integer(leaf->type) && has_status)
+      rc = bind_counter(b, leaf, &status);
+    else
+      continue;
+    leaf->is_bound = true;
+  }
+  return rc;
+}
+
+int neap__bind_constants(neap__bound *bound, const neap_argument *arguments,
+                         int32_t count, bool has_context, bool has_status,
+                         neap_error *error) {
+  binder b = {.bound = bound, .is_constant = true, .error = error};
+  int rc = begin(&b);
+  if (rc == NEAP_OK) rc = bind_given(&b, arguments, count);
+  if (rc == NEAP_OK) rc = bind_rest(&b, has_context, has_status);
+  return rc == NEAP_OK ? check_all_bound(&b) : rc;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A C function that is ready to be called: its argument cells lie still, so
+ * that a call is stores into them, and ffi_call(), or a faster one.
+ */
+#ifndef NEAP_CHAIN_PREPARED_H
+#define NEAP_CHAIN_PREPARED_H
+
+#include <ffi.h>
+
+#include "chain/blocks.h"
+#include "chain/declaration.h"
+#include "chain/registers.h"
+#include "chain/shared_library.h"
+
+enum { NEAP__LEAVES_MAX = 256 };
+
+/* A place that an argument can be bound to: a parameter, or a member of a
+   struct that one is or points at. */
+typedef struct neap__leaf {
+  const char *path; /* "buf", "point.x" */
+  const neap__ctype *type;
+  void *cell;
+  void *pointee; /* a pointer to a struct: a cell of that; else NULL */
+  int through; /* the leaf of the pointer through which it is reached, or -1 */
+  bool is_bound;
+  bool is_parted; /* a pointer: it is the members that are bound */
+} neap__leaf;
+
+typedef struct neap__prepared {
+  neap__declaration *declaration;
+  neap__function function;
+  ffi_cif cif;
+  neap__registers registers;
+  void *values[NEAP__PARAMETERS_MAX]; /* the cells of the parameters */
+  void *result;
+  neap__leaf *leaves;
+  int leaf_count;
+} neap__prepared;
+
+/*
+ * Parses a declaration, finds the function, and allocates all cells.
+ * Owns: `blocks` has the memory, but *out's declaration: neap__prepared_fini().
+ */
+int neap__prepared_init(neap__prepared *out, neap__blocks *blocks,
+                        void *library, const char *name, const char *text,
+                        const char *what, neap_error *error);
+void neap__prepared_fini(neap__prepared *prepared);
+
+static inline void neap__prepared_call(neap__prepared *prepared) {
+  if (prepared->registers.call != NULL)
+    prepared->registers.call(&prepared->registers, prepared->function,
+                             prepared->result);
+  else
+    ffi_call(&prepared->cif, prepared->function, prepared->result,
+             prepared->values);
+}
+
+#endif
