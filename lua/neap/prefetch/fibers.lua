@@ -160,14 +160,15 @@ local function note_wait(self, fiber)
   end
 end
 
-local function note_end(self, fiber)
+--- A fiber goes on with other work.
+function Fibers:renew(fiber)
   if fiber.memory then
     fiber.memory.used = 0
     table.insert(self.spare, fiber.memory)
     fiber.memory = false
   end
   fiber.polls, fiber.struck, fiber.strikes = false, false, 0
-  fiber.at, fiber.ends = -1, HUGE
+  fiber.at, fiber.ends, fiber.has_waited = -1, HUGE, false
 end
 
 -- After a fiber has yielded. Returns whether it has no more work.
@@ -180,7 +181,7 @@ local function leave(self, fiber, ok, what, ...)
   if not ok then
     error(what, 0)
   elseif what == IDLE then
-    note_end(self, fiber)
+    self:renew(fiber)
     return true
   end
   note_wait(self, fiber)
@@ -248,7 +249,7 @@ local wait
 
 -- Nothing is ready: the bell has rung, or the time is over.
 local function heed_time(self, fiber, ...)
-  if select("#", ...) > 0 then
+  if not fiber.struck and select("#", ...) > 0 then
     return switch(self, fiber, ...)
   elseif not fiber.struck and clock() >= fiber.ends then
     fiber.struck = overdue(self)
@@ -297,7 +298,7 @@ function Fibers.is_waiting(fiber)
 end
 
 --- Raises an error in the item of a fiber where it waits, at the next step.
-function Fibers:strike(fiber, why)
+function Fibers.strike(fiber, why)
   fiber.struck = why
   fiber.bell:signal()
 end
@@ -333,6 +334,15 @@ function Fibers:step(seconds)
   if not ok then
     note_failure(self, why, thread)
   end
+end
+
+--- Lets fibers end that were struck, then closes the controller, unless this
+-- runs in one of its own.
+function Fibers:close()
+  if not self.controller:empty() then
+    pcall(self.step, self, 0)
+  end
+  pcall(self.controller.close, self.controller)
 end
 
 jit.off(true, true) -- where an item waits; its own code is compiled
