@@ -68,7 +68,8 @@ local lines = {
     .. 'font-family="monospace">'):format(LEFT + WIDTH + 110,
     TOP + HEIGHT + 50),
   "<title>items a second, by workers and concurrency</title>",
-  text(LEFT, 16, "start", "items a second, which wait 50 ms and compute 0.1 ms"),
+  text(LEFT, 16, "start",
+    "items a second, which wait 50 ms and compute 0.1 ms"),
   text(LEFT + WIDTH / 2, TOP + HEIGHT + 40, "middle",
     "concurrency: items in work in each worker"),
 }
