@@ -27,7 +27,7 @@ local measure = require("measure")
 
 local FILES = {
   "numbers", "tensors", "operations", "ragged", "slots", "slow", "reads",
-  "counters", "workers", "many", "waiting", "chains", "memory", "hosts",
+  "counters", "workers", "many", "web", "chains", "memory", "hosts",
   "fashion_mnist", "images", "text", "saved", "tar", "native", "native_chains",
 }
 
