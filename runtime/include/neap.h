@@ -640,8 +640,8 @@ typedef struct neap_argument {
   double number;     /* ... or this number, where part, text and output are not
                         set; a pointer gets the address of a copy, made anew for
                         each item */
-  int32_t is_output; /* 1: a tensor to fill, of the dtype and shape below, whose
-                        bytes are arbitrary before; with a part ("data",
+  int32_t is_output; /* 1: a tensor to fill, of the dtype and shape below, which
+                        begins as zeros; with a part ("data",
                         "image.data") one that begins as a copy of that, and has
                         its dtype and shape; if bits is 0 and there is no part,
                         what the pointer points at: a number, or a struct, which
