@@ -284,7 +284,11 @@ repeat
       note(read(kind, true, concurrency))
       note(read(kind, false, concurrency))
     end
-    note(wander(concurrency))
+    local is_right = wander(concurrency)
+    note(is_right)
+    if not is_right then
+      print(("(concurrency = %d)"):format(concurrency))
+    end
   end
 until clock() >= finish
 

@@ -5,6 +5,7 @@
 -- 1.1 only: lua-http's HTTP/2 client can wait for ever.
 -- @module neap.waiting.http_connection
 
+local ffi = require("ffi")
 local Failure = require("neap.waiting.http_failure")
 local http_url = require("neap.waiting.http_url")
 local loop = require("neap.waiting.loop")
@@ -14,7 +15,29 @@ local traverse = require("neap.base.traverse")
 local IDLE_MAX = 256 -- connections that are kept open without a request
 local IDLE_S = 30 -- and for how long
 
+ffi.cdef([[
+  typedef struct neap_http_limit { unsigned long now, most; } neap_http_limit;
+  int neap_http_get_limit(int which, neap_http_limit *limit)
+    __asm__("getrlimit");
+  int neap_http_set_limit(int which, const neap_http_limit *limit)
+    __asm__("setrlimit");
+]])
+
 local connection = {}
+
+local DESCRIPTORS = 7 -- RLIMIT_NOFILE
+local DESCRIPTORS_MAX = 2 ^ 16
+
+-- Lets this process have more descriptors: a connection takes one, and the 1024
+-- that are usual are for programs that call select().
+local function raise_limit()
+  local limit = ffi.new("neap_http_limit")
+  if ffi.C.neap_http_get_limit(DESCRIPTORS, limit) == 0
+    and limit.now < DESCRIPTORS_MAX then
+    limit.now = math.min(tonumber(limit.most), DESCRIPTORS_MAX)
+    ffi.C.neap_http_set_limit(DESCRIPTORS, limit)
+  end
+end
 
 local lib = false -- what is used of lua-http, cqueues and OpenSSL
 
@@ -33,6 +56,7 @@ local function load()
     store = found["openssl.x509.store"],
     proxies = found["http.proxies"].new():update(),
   }
+  raise_limit()
   return lib
 end
 
