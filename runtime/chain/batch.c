@@ -217,7 +217,8 @@ static int stack(neap__value *value, int64_t size, neap_error *error) {
   neap__value from = *value;
   if (from.bits == 0)
     return neap__error_set(error, NEAP_EINVAL, 0,
-                           "cannot batch: nil cannot be stacked");
+                           "cannot batch: a %s cannot be stacked",
+                           from.is_text ? "string" : "nil");
   if (from.ndim == NEAP_DIMS_MAX)
     return neap__error_set(error, NEAP_EINVAL, 0,
                            "cannot batch: the tensors have %d dimensions, and "

@@ -152,6 +152,9 @@ static inline void neap__work_at(const neap__work *work, int32_t k) {
     *(volatile int32_t *)work->progress = work->item + k * work->step;
 }
 
+/* The native stage of a map's stage. */
+neap_native *neap__map_native(const neap__stage *stage);
+
 /* Notes why an item of a stage failed; work->error is set already. */
 void neap__work_fail(neap__work *work, const neap__stage *stage, int64_t index);
 /* The same where memory is short. */
@@ -162,7 +165,8 @@ void neap__work_no_memory(neap__work *work, const neap__stage *stage,
  */
 
 #define NEAP__CHAIN_NODES(each) \
-  each(range) each(tensor) each(arrange) each(zip) each(convert) each(batch)
+  each(range) each(tensor) each(arrange) each(zip) each(convert) each(batch) \
+      each(map)
 
 #define NEAP__CHAIN_DECLARE(name) \
   extern const neap__chain_ops neap__chain_##name;

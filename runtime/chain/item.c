@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+#include "base/error.h"
+#include "chain/texts.h"
+
 /* ---- Items ---- */
 
 typedef struct put {
@@ -17,11 +20,26 @@ typedef struct put {
   neap_error *error;
 } put;
 
+static int put_row(put *at, neap_cell *cell, const uint8_t *row) {
+  neap__text_row text;
+  memcpy(&text, row, sizeof text);
+  if (text.data == NULL) {
+    *cell = (neap_cell){.type = NEAP_NIL};
+    return NEAP_OK;
+  }
+  if (text.count > UINT32_MAX)
+    return neap__error_set(at->error, NEAP_EROOM, 0,
+                           "the item has a string of 4 GiB or more");
+  return neap_writer_put_string(at->writer, cell, text.data,
+                                (uint32_t)text.count, at->error);
+}
+
 static int put_value(put *at, neap_cell *cell) {
   const int32_t v = at->value++;
   const neap_chain *chain = at->chain;
   const neap__value *value = &chain->layout.values[v];
   neap_view view;
+  if (value->is_text) return put_row(at, cell, at->rows[v]);
   if (value->is_scalar || value->bits == 0) {
     *cell = neap__value_cell(value, at->rows[v]);
     return NEAP_OK;

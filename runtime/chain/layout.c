@@ -65,6 +65,7 @@ void neap__value_view(const neap__value *value, const void *data,
 const char *neap__value_text(const neap__value *value, char text[192]) {
   neap_view view;
   neap__text buffer;
+  if (value->is_text) return strcpy(text, "string");
   if (value->bits == 0) return strcpy(text, "nil");
   if (value->is_scalar && value->code == NEAP_BOOL)
     return strcpy(text, "boolean");
@@ -200,7 +201,8 @@ static bool is_same_text(const char *a, const char *b) {
 
 static bool is_same_value(const neap__value *a, const neap__value *b) {
   return a->code == b->code && a->bits == b->bits && a->ndim == b->ndim &&
-         a->is_scalar == b->is_scalar && a->has_tails == b->has_tails &&
+         a->is_scalar == b->is_scalar && a->is_text == b->is_text &&
+         a->has_tails == b->has_tails &&
          memcmp(a->shape, b->shape, sizeof a->shape) == 0;
 }
 

@@ -18,6 +18,7 @@ typedef struct neap__value {
   uint8_t code;
   uint8_t bits;   /* 0: nil, without elements */
   bool is_scalar; /* a number, boolean or 64-bit integer, not a tensor */
+  bool is_text;   /* its row is a neap__text_row; bits is 0 */
   bool has_tails; /* some items have fewer than shape[0] rows */
   int32_t ndim;
   int64_t shape[NEAP_DIMS_MAX];

@@ -160,9 +160,9 @@ static int put_item(fill *f, int32_t k) {
 
 /* An item alone that is a number, boolean or nil: only a cell. */
 static bool is_cell(const neap_chain *chain) {
-  return chain->layout.forms[0].fields < 0 &&
-         (chain->layout.values[0].is_scalar ||
-          chain->layout.values[0].bits == 0);
+  const neap__value *value = &chain->layout.values[0];
+  return chain->layout.forms[0].fields < 0 && !value->is_text &&
+         (value->is_scalar || value->bits == 0);
 }
 
 static int put_items(fill *f, int32_t good) {
@@ -217,4 +217,22 @@ int neap_chain_fill(neap_chain_reader *reader, int64_t epoch, int64_t first,
     rc = part > 0 ? fill_block(&f, part) : put_no_room(&f);
   }
   return rc;
+}
+
+/* ---- Native stages ---- */
+
+/* The k-th native stage below a stage; *k is what is left to pass. */
+static neap_native *find_native(const neap__stage *stage, int32_t *k) {
+  if (stage->chain->ops == &neap__chain_map && (*k)-- == 0)
+    return neap__map_native(stage);
+  for (int32_t s = 0; s < stage->chain->source_count; s++) {
+    neap_native *found = find_native(&stage->sources[s], k);
+    if (found != NULL) return found;
+  }
+  return NULL;
+}
+
+neap_native *neap_chain_reader_native(const neap_chain_reader *reader,
+                                      int32_t k) {
+  return find_native(&reader->stage, &k);
 }

@@ -513,6 +513,9 @@ int neap_chain_reader_open(const neap_chain *chain, int32_t worker,
                            neap_chain_reader **out, neap_error *error);
 /* NULL is fine. */
 void neap_chain_reader_close(neap_chain_reader *reader);
+/* Its native stages, from 0; NULL beyond them. */
+neap_native *neap_chain_reader_native(const neap_chain_reader *reader,
+                                      int32_t k);
 /*
  * Computes items first .. first + count - 1 (from 0) of an epoch, and writes
  * them: cell k of the writer's run is item first + k. An item that fails is a
