@@ -27,8 +27,8 @@ QUIET = $(if $(verbose),,>/dev/null)
 BUILD = +@$(MAKE) --no-print-directory -C build/make -j$(JOBS) \
   config=$(CONFIG) $(if $(filter fuzz,$(CONFIG)),CC=clang) $(QUIET)
 C_FILES = $(wildcard runtime/*/*.[ch] bindings/*.[ch] \
-  tests/c/*.[ch] tests/c/*/*.[ch] tests/fuzz/*.[ch] tests/bench/*.[ch] \
-  examples/*/*.c examples/*/*pp)
+  tests/c/*.[ch] tests/c/*/*.[ch] tests/native/*.[ch] tests/fuzz/*.[ch] \
+  tests/bench/*.[ch] examples/*/*.c examples/*/*pp)
 LUA_FILES = lua runtime tests examples docs premake5.lua
 TESTS = $(basename $(notdir $(wildcard tests/c/*/test_*.c)))
 FUZZERS = $(basename $(notdir $(wildcard tests/fuzz/*.c)))
@@ -47,9 +47,10 @@ all: premake
 	  '$(CURDIR)/lua' '$(CURDIR)/lua'
 	@$(OUTPUT)/bin/neap docs/man.lua $(OUTPUT)/man
 
-# With the executable that they start, without the shared library.
+# With the executable that they start, without libneap.so, and with the library
+# that they call by name.
 tests: premake
-	$(BUILD) neap $(TESTS)
+	$(BUILD) neap signatures $(TESTS)
 
 # Always in the configuration of their own, which is clang's.
 fuzzers fuzz: override CONFIG = fuzz

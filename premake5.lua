@@ -137,6 +137,8 @@ for _, path in ipairs(os.matchfiles("tests/c/**/test_*.c")) do
   buildoptions({ "-iquote ../../tests/c" })
   links({ "cmocka" })
 end
+make("signatures", "SharedLib", "tests", { "tests/native/signatures.c" })
+links({ "m" })
 for _, path in ipairs(os.matchfiles("tests/fuzz/*.c")) do
   make_host(path:match("([^/]+)%.c$"), "tests", path, "-fsanitize=fuzzer")
 end

@@ -157,10 +157,12 @@ static bool parse_stars(parser *p, qualified *type) {
   return true;
 }
 
-static bool make_array(parser *p, int64_t count, qualified *type) {
+static bool make_array(parser *p, int64_t count, const neap__token *at,
+                       qualified *type) {
   const size_t size = type->type->size;
   if (count < 1 || (size_t)count > NEAP__STRUCT_MAX / (size > 0 ? size : 1))
-    return fail(p, NULL, "an array in a struct has 1 to 65536 bytes");
+    return neap__scanner_fail(&p->scanner, at, NULL,
+                              "an array in a struct has 1 to 65536 bytes");
   neap__ctype *array = new_type(p, NEAP__ARRAY);
   if (array == NULL) return false;
   array->of = type->type;
@@ -174,6 +176,7 @@ static bool make_array(parser *p, int64_t count, qualified *type) {
 /* [4][3]: the elements of all dimensions, one after another. */
 static bool parse_member_arrays(parser *p, qualified *type) {
   int64_t count = 1;
+  const neap__token first = p->scanner.token;
   if (!is(p, "[")) return true;
   while (is(p, "[")) {
     if (!next(p)) return false;
@@ -183,7 +186,7 @@ static bool parse_member_arrays(parser *p, qualified *type) {
     count = count > NEAP__STRUCT_MAX ? count : count * size.number;
     if (!next(p) || !expect(p, "]")) return false;
   }
-  return make_array(p, count, type);
+  return make_array(p, count, &first, type);
 }
 
 /* Those of a parameter, which is a pointer. */

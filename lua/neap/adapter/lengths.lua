@@ -50,7 +50,7 @@ end
 local function lengths(source, f, options)
   source = handle.check_finite(1, source)
   if f ~= nil then
-    check.func(2, f)
+    check.func_of_item(2, f)
   end
   options = check.options(3, options, OPTIONS)
   local workers = options.workers or 0

@@ -35,14 +35,14 @@ local function map(f, ...)
   handle.check_function(f, true)
   if select("#", ...) == 0 then
     handle.check(2, nil)
-  elseif type(f) ~= "function" and select("#", ...) > 1 then
+  elseif check.is_native(f) and select("#", ...) > 1 then
     check.fail(3, "a native stage takes the items of one sequence",
       "neap.zip(s, t):map(f) passes both: \"1.data\" is a part of the first")
   end
   local sources, length = arguments.agree(2, ...)
   return handle.wrap(Map:make({
     f = f, sources = sources, length = length,
-    draws = type(f) ~= "function" and f.draws or nil,
+    draws = check.is_native(f) and f.draws or nil,
   }))
 end
 

@@ -25,7 +25,7 @@ local OPTIONS = { workers = check.kinds.integer }
 -- @treturn Sequence of indexes, for neap.gather
 local function where(source, predicate, options)
   source = handle.check_finite(1, source)
-  check.func(2, predicate)
+  check.func_of_item(2, predicate)
   options = check.options(3, options, OPTIONS)
   local results = handle.wrap(Where:make({
     f = predicate, sources = { source }, length = source.length,

@@ -197,16 +197,23 @@ function kinds.boolean(v)
 end
 
 local WRAP = "wrap a C function: function(x) return f(x) end"
+local WRAP_NATIVE = "wrap a native stage: function(x) return f(x) end"
 
---- Whether a value is a function, or an object of a class of such.
-function check.is_function(v)
-  local metatable = type(v) == "table" and getmetatable(v)
-  return type(v) == "function"
-    or class.name_of(metatable) ~= nil and metatable.is_function == true
+--- Whether a value is a native stage, which is called like a function.
+function check.is_native(v)
+  return type(v) == "table"
+    and class.name_of(getmetatable(v)) == "native.stage"
 end
 
 function kinds.func(v)
-  return check.is_function(v), "function", type(v) == "cdata" and WRAP
+  return type(v) == "function", "function", type(v) == "cdata" and WRAP
+    or check.is_native(v) and WRAP_NATIVE
+end
+
+--- A function that is called with an item alone.
+function kinds.func_of_item(v)
+  return type(v) == "function" or check.is_native(v), "function",
+    type(v) == "cdata" and WRAP
 end
 
 function kinds.text(v)
@@ -230,6 +237,7 @@ check.count = argument(kinds.count)
 check.natural = argument(kinds.natural)
 check.number = argument(kinds.number)
 check.func = argument(kinds.func)
+check.func_of_item = argument(kinds.func_of_item)
 check.text = argument(kinds.text)
 
 local function fail_unknown(narg, name, known)

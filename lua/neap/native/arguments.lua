@@ -88,7 +88,7 @@ local function output(name, value)
   elseif type(shape) == "table" and getmetatable(shape) == nil then
     binding.shape = shape_of(name, shape)
   else
-    refuse(name, ("the shape of its tensor is %s"):format(check.got(shape)),
+    refuse(name, "its tensor has no shape",
       "write shape = {height, width}, or \"shape\" for that of the item")
   end
   return binding

@@ -11,9 +11,6 @@ local pipe = require("neap.native.pipe")
 
 local Stage = class("native.stage")
 
--- For neap.base.check.
-Stage.is_function = true
-
 --- What this process has of the stage.
 function Stage:open()
   local here = self.here
@@ -45,7 +42,7 @@ function Stage.__call(self, x, more)
   end
   local y, is_failed = self:open().call(x, 1, 1)
   if is_failed then
-    error(lib.failure(), 0)
+    check.raise(lib.failure())
   end
   return y
 end

@@ -174,17 +174,13 @@ function handle.check(narg, value)
 end
 
 --- Checks a function that comes before the sequences, as in neap.map(f, s).
--- @tparam[opt] boolean is_called_with_item so that it may be a native stage
-function handle.check_function(f, is_called_with_item)
-  if type(f) ~= "function" and check.is_function(f) then
-    if not is_called_with_item then
-      check.fail(1, "function expected, got a native stage",
-        "a native stage is called with an item: write s:map(f)")
-    end
-  elseif type(f) ~= "function" then
+-- @tparam[opt] boolean takes_native whether it may be a native stage
+function handle.check_function(f, takes_native)
+  local check_kind = takes_native and check.func_of_item or check.func
+  if type(f) ~= "function" then
     local _, called = check.caller()
     local is_swapped = called and not called.is_method and handle.node(f)
-    check.func(1, f, is_swapped and ("the function comes first: neap.%s(f, s)")
+    check_kind(1, f, is_swapped and ("the function comes first: neap.%s(f, s)")
       :format(called.name) or nil)
   end
 end
