@@ -70,8 +70,11 @@ int neap__unpacker_take_data(neap__unpacker *in, uint64_t nbytes,
   }
   const int64_t offset = neap__cursor_within(&in->cursor, 0, INT64_MAX);
   if (in->cursor.has_failed) return neap__unpacker_damaged(error);
-  const int rc = neap_heap_map(in->fd, (uint64_t)offset, nbytes, mapped, error);
-  *data = *mapped;
+  /* A view begins anywhere in its block; a mapping begins with a page. */
+  const uint64_t skipped = (uint64_t)offset % (uint64_t)sysconf(_SC_PAGESIZE);
+  const int rc = neap_heap_map(in->fd, (uint64_t)offset - skipped,
+                               nbytes + skipped, mapped, error);
+  if (rc == NEAP_OK) *data = (const uint8_t *)*mapped + skipped;
   return rc;
 }
 

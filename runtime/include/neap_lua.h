@@ -491,6 +491,15 @@ int neap_chain_block(const neap_tensor *tensor, uint64_t offset,
 /* Names the stage of the chain's last constructor in messages:
    "map (train.lua:12)". */
 void neap_chain_name(neap_chain *chain, const char *stage);
+/* Whether an item has 64-bit integers outside of tensors: what they are stacked
+   to depends on how large they are. */
+int neap_chain_is_wide(const neap_chain *chain);
+/*
+ * Each item, a tensor, with numbers: "add", "sub", "mul", "div", "eq", "lt",
+ * "gt" with the first, "clamp" with both. See neap_tensor_add().
+ */
+int neap_chain_operate(neap_chain *source, const char *operation, double x,
+                       double y, neap_chain **out, neap_error *error);
 /*
  * The chain as bytes, for worker processes; free() them. Tensors that lie
  * elsewhere are copied to a heap, whose descriptor is *heap_fd then; it is -1
