@@ -100,6 +100,14 @@ function Prefetch:emit(g, i, e)
   return emit_listed(self, g, i, x)
 end
 
+function Prefetch:not_native()
+  return self.epoch and "it has an epoch of its own" or nil
+end
+
+function Prefetch:native(build)
+  build:chain(self.source)
+end
+
 function Prefetch:origins(i, e)
   return { {
     node = self.source, first = i, last = i, epoch = self.epoch or e,
