@@ -12,7 +12,8 @@ BUILD="gcc libc6-dev libffi-dev libluajit-5.1-dev lua-argparse make pkg-config
 DEMO="dataset-fashion-mnist"
 TEST="clang clang-format cppcheck g++ groff-base libclang-rt-dev libcmocka-dev
   liblmdb0 libsndfile1 libspng0 libsqlite3-0 libturbojpeg0 libwebp7 libzstd1
-  lua-busted lua-check lua-cjson luajit man-db mandoc python3-numpy spin"
+  lua-busted lua-check lua-cjson lua-cqueues lua-http lua-luaossl luajit man-db
+  mandoc openssl python3-numpy spin"
 
 what=${1:-demo}
 [ $# -eq 0 ] || shift

@@ -31,6 +31,7 @@ rooms.houses = {
     { "value", "items in slots, and how long they are valid" },
     { "codec", "decoders and encoders, one file per format" },
     { "travel", "how chains are packed for other processes" },
+    { "waiting", "the event loop: sleep, files, limits, HTTP" },
     { "sequence", "handles, nodes, iteration, compilation" },
     { "source", "one file per source" },
     { "native", "stages that are C functions" },

@@ -57,6 +57,9 @@ local neap = {
   keep = borrow.keep,
   release = borrow.release,
   per_worker = require("neap.prefetch.per_worker").make,
+  sleep = require("neap.waiting.sleep"),
+  limit = require("neap.waiting.limit").make,
+  read = require("neap.waiting.read"),
 }
 traverse.each(neap, check.register)
 check.register("stack", getmetatable(neap.stack).__call)
@@ -123,6 +126,10 @@ handle.method("take", neap.gather)
 --- neap.each(s) is s:each(), for arrays and tensors too.
 neap.each = handle.each
 check.register("each", neap.each)
+
+neap.http = require("neap.waiting.http")
+check.register("http.get", neap.http.get)
+check.register("http.request", neap.http.request)
 
 -- For a name that is not there; to look whether it is, use rawget().
 local function raise_unknown(name)

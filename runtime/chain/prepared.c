@@ -186,6 +186,7 @@ int neap__prepared_init(neap__prepared *out, neap__blocks *blocks,
     return neap__error_set(error, NEAP_EMEMORY, 0, "cannot call %s: no memory",
                            out->declaration->name);
   if ((rc = make_cif(out, blocks, error)) != NEAP_OK) return rc;
+  neap__registers_assign(&out->registers, out->declaration, out->values);
   return make_leaves(out, blocks, error);
 }
 

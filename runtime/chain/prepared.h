@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A C function that is ready to be called by libffi: its argument cells lie
- * still, so that a call is stores into them, and ffi_call().
+ * A C function that is ready to be called: its argument cells lie still, so
+ * that a call is stores into them, and ffi_call(), or a faster one.
  */
 #ifndef NEAP_CHAIN_PREPARED_H
 #define NEAP_CHAIN_PREPARED_H
@@ -10,6 +10,7 @@
 
 #include "chain/blocks.h"
 #include "chain/declaration.h"
+#include "chain/registers.h"
 #include "chain/shared_library.h"
 
 enum { NEAP__LEAVES_MAX = 256 };
@@ -30,6 +31,7 @@ typedef struct neap__prepared {
   neap__declaration *declaration;
   neap__function function;
   ffi_cif cif;
+  neap__registers registers;
   void *values[NEAP__PARAMETERS_MAX]; /* the cells of the parameters */
   void *result;
   neap__leaf *leaves;
@@ -46,8 +48,12 @@ int neap__prepared_init(neap__prepared *out, neap__blocks *blocks,
 void neap__prepared_fini(neap__prepared *prepared);
 
 static inline void neap__prepared_call(neap__prepared *prepared) {
-  ffi_call(&prepared->cif, prepared->function, prepared->result,
-           prepared->values);
+  if (prepared->registers.call != NULL)
+    prepared->registers.call(&prepared->registers, prepared->function,
+                             prepared->result);
+  else
+    ffi_call(&prepared->cif, prepared->function, prepared->result,
+             prepared->values);
 }
 
 #endif

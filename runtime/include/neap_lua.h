@@ -150,6 +150,8 @@ typedef struct neap_run {
                              or NEAP_STATUS_LOST */
   int32_t attempts;       /* a failure: how many workers died at it */
   int32_t is_overdue;     /* a failure: 1 if it took longer than timeout_ns */
+  const char *note;       /* a failure: the native stage that its last worker
+                             was calling, or ""; valid until the next read */
 } neap_run;
 
 /*
@@ -565,6 +567,9 @@ typedef struct neap_launch {
   const char *const *arguments;   /* from argv[0] to a NULL */
   const char *const *environment; /* NAME=value, to a NULL; or NULL: the host's,
                                      as it is when the worker starts */
+  int32_t is_native; /* 1: neap-native, beside that executable, which
+                        reads what neap_chain_pack() wrote; it has no
+                        arguments */
 } neap_launch;
 
 typedef struct neap_pool_options {
@@ -587,6 +592,7 @@ typedef struct neap_pool_options {
   int64_t timeout_ns;    /* that one item may take; 0: any time */
   uint64_t memory_bytes; /* that a worker may allocate; 0: any number */
   int64_t wait_ns;       /* that a read may wait, as of neap_options; 0: any */
+  int32_t concurrency;   /* runs that a worker may have in work; 0: 1 */
   const neap_chain *threads; /* not NULL: the workers are threads that compute
                                 this chain, which outlives the pool's workers;
                                 nothing is launched */
@@ -709,6 +715,38 @@ int neap_file_read(const neap_file *file, int64_t offset, void *to,
                    int64_t nbytes, neap_error *error);
 /* NULL is fine. */
 void neap_file_close(neap_file *file);
+
+/*
+ * Reads of whole files, or parts of them, in threads of this process.
+ *
+ * Owns:    the caller closes the reads, and frees each read; neither waits.
+ *          The threads end when they have done what they are at.
+ * Threads: one at a time on a read, any number on the reads.
+ */
+typedef struct neap_reads neap_reads;
+typedef struct neap_read neap_read;
+
+/* No thread starts before there is something to read. */
+int neap_reads_open(int32_t threads_max, neap_reads **out, neap_error *error);
+/*
+ * Begins to read a regular file from offset on: exactly nbytes, or to its end
+ * if nbytes is -1. What keeps it from being read is told by neap_read_data().
+ * Without reads (NULL) the caller reads, and the read is done.
+ */
+int neap_read_start(neap_reads *reads, const char *path, int64_t offset,
+                    int64_t nbytes, neap_read **out, neap_error *error);
+/* The read's descriptor, readable once it is done; -1 for one without reads. */
+int neap_read_fd(const neap_read *read);
+/*
+ * The bytes that were read; valid until the read is freed.
+ * Returns: NEAP_OK; NEAP_AGAIN if it is not done; NEAP_ESYSTEM, NEAP_EFORMAT,
+ *          NEAP_EMEMORY, which name the path.
+ */
+int neap_read_data(neap_read *read, const void **data, int64_t *nbytes,
+                   neap_error *error);
+/* A read that is not done is given up. NULL is fine; so is a forked child. */
+void neap_read_free(neap_read *read);
+void neap_reads_close(neap_reads *reads);
 
 /* ---- Files of records ---------------------------------------------------- */
 
@@ -1063,7 +1101,7 @@ typedef struct neap_worker neap_worker;
 
 /*
  * A run to compute, and the slot to write it to. Zero-filled before its first
- * use, then reused; the fields below `undone` are internal.
+ * use, then reused; the fields from `ticket` to `has_slot` are internal.
  */
 typedef struct neap_task {
   int64_t epoch;
@@ -1079,6 +1117,8 @@ typedef struct neap_task {
   int64_t began_ns;
   int32_t entry;
   int32_t has_slot; /* 1: the task owns the slot */
+  int32_t alone; /* 1: compute it while no other run is in work: a worker died
+                    of it, or of what was in work besides */
 } neap_task;
 
 /*
@@ -1122,10 +1162,44 @@ int neap_worker_is_ours(const neap_worker *worker);
 void neap_worker_confirm(const neap_worker *worker);
 /* Warns the host, unless a worker of this pool has done so already. */
 void neap_worker_warn(neap_worker *worker, uint32_t which, const char *text);
+/*
+ * From now on the host says of this worker's death if it called that stage, up
+ * to NEAP_NOTES of them.
+ */
+enum { NEAP_NOTES = 32, NEAP_NOTE_BYTES = 96 };
+void neap_worker_note(neap_worker *worker, neap_native *native);
 /* Waits for the next run; NEAP_END when the host stops the workers. */
 int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error);
 /* Publishes the task's slot, of which `used` bytes are written. */
 void neap_worker_publish(neap_worker *worker, neap_task *task, uint64_t used);
+
+/*
+ * For a worker that has several runs in work, each in a task of its own. It may
+ * hold neap_pool_options.concurrency tasks.
+ */
+enum { NEAP_CLAIMS_MAX = 4096 }; /* workers * concurrency */
+int32_t neap_worker_concurrency(const neap_worker *worker);
+/* As neap_worker_next, without waiting: NEAP_AGAIN if there is no run. */
+int neap_worker_try_next(neap_worker *worker, neap_task *task,
+                         neap_error *error);
+/*
+ * Between the two the task waits: the time does not count to its timeout, and
+ * if the worker dies, not of this task. neap_worker_resume also says that a
+ * task begins later than it was claimed.
+ */
+void neap_worker_wait(neap_worker *worker, neap_task *task);
+void neap_worker_resume(neap_worker *worker, neap_task *task);
+/*
+ * Sleeps until `fd` is readable, or the host has a run (if wants_work), has
+ * cancelled one of this worker's, or stops it, or `seconds` are over (negative:
+ * any time).
+ * Returns: NEAP_OK; NEAP_END when the host stops the workers; NEAP_AGAIN if
+ * runs were cancelled since the last call: ask neap_worker_holds for each task.
+ */
+int neap_worker_poll(neap_worker *worker, int fd, int wants_work,
+                     double seconds);
+/* Whether a claimed task is still wanted. */
+int neap_worker_holds(const neap_worker *worker, const neap_task *task);
 
 /* ---- The builder's side -------------------------------------------------- */
 

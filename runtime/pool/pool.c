@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Opens and closes a pool: its two segments of shared memory, the descriptors
- * that its workers inherit, and its supervisor.
+ * that its workers inherit, and its crew.
  */
 #include "pool/pool.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/descriptor.h"
@@ -15,13 +16,18 @@
 #include "base/library.h"
 #include "pool/process.h"
 
-/* The least held_max: slots that a caller may hold. */
-enum { HELD_MIN = 32 };
+/* held_max: slots that a caller may hold, as many as entries within these. */
+enum { HELD_MIN = 32, HELD_MAX = 1024 };
+/* Entries, unless workers may hold more claims. */
+enum { ENTRIES_MAX = 1024 };
 
 static int check_options(const neap_pool_options *options, neap_error *error) {
   const char *what = NULL;
   if (options->workers < 1 || options->workers > NEAP_WORKERS_MAX)
     what = "workers must be 1 to 512";
+  else if (options->concurrency < 0 ||
+           options->concurrency > NEAP_CLAIMS_MAX / options->workers)
+    what = "workers * concurrency must be 4096 or less";
   else if (options->buffered < 1)
     what = "buffered must be 1 or more";
   else if (options->chunk < 0)
@@ -46,8 +52,16 @@ static int check_options(const neap_pool_options *options, neap_error *error) {
     what = "chain_bytes must be 2^40 or less";
   else if (options->chain == NULL && options->chain_bytes > 0)
     what = "chain must not be NULL";
-  else if (options->launch.arguments == NULL)
+  else if (options->threads == NULL && !options->launch.is_native &&
+           options->launch.arguments == NULL)
     what = "launch.arguments must not be NULL";
+  else if (options->concurrency > 1 &&
+           (options->threads != NULL || options->launch.is_native))
+    what = "concurrency is of workers that run Lua";
+  else if (options->threads != NULL && options->timeout_ns > 0)
+    what = "timeout_ns is of worker processes: a thread cannot be ended";
+  else if (options->threads != NULL && options->memory_bytes > 0)
+    what = "memory_bytes is of worker processes: threads share the host's";
   if (what == NULL) return NEAP_OK;
   return neap__error_set(error, NEAP_EINVAL, 0, "cannot open a pool: %s", what);
 }
@@ -102,10 +116,14 @@ static int open_memory(neap_pool *pool, const neap_pool_options *options,
   const uint32_t workers = (uint32_t)options->workers;
   const neap__consumer *c = &pool->consumer;
   const int32_t chunk = c->chunk > 0 ? c->chunk : 1;
-  const uint32_t entries = (uint32_t)neap__clamp(
-      (c->buffered + chunk - 1) / chunk, 1, NEAP__ENTRIES_MAX);
-  const int32_t held_max = neap__clamp(entries, HELD_MIN, NEAP__ENTRIES_MAX);
-  const uint32_t slots = entries + workers + (uint32_t)held_max;
+  const uint32_t concurrency =
+      options->concurrency > 1 ? (uint32_t)options->concurrency : 1;
+  const uint32_t claims = workers * concurrency;
+  const uint32_t entries =
+      (uint32_t)neap__clamp((c->buffered + chunk - 1) / chunk, 1,
+                            claims > ENTRIES_MAX ? claims : ENTRIES_MAX);
+  const int32_t held_max = neap__clamp(entries, HELD_MIN, HELD_MAX);
+  const uint32_t slots = entries + claims + (uint32_t)held_max;
   pool->lender.held_max = held_max;
 
   int rc = open_slots(pool, slots, options->slot_bytes, error);
@@ -128,6 +146,7 @@ static int open_memory(neap_pool *pool, const neap_pool_options *options,
   neap__library_describe(pool->ring.control->host,
                          sizeof pool->ring.control->host);
   pool->ring.control->memory_bytes = options->memory_bytes;
+  pool->ring.control->concurrency = concurrency;
   if (options->chain_bytes > 0)
     memcpy(pool->control.base + pool->ring.control->chain_offset,
            options->chain, options->chain_bytes);
@@ -137,6 +156,37 @@ static int open_memory(neap_pool *pool, const neap_pool_options *options,
 /* Copies a descriptor above the numbers that a worker inherits. */
 static int move_up(int fd) {
   return fd < 0 ? -1 : neap__descriptor_copy(fd, NEAP__FD_COUNT);
+}
+
+/*
+ * Opens what wakes workers that rest in poll(). They are the pool's, not the
+ * supervisor's: the consumer may write to them when a worker has just died, and
+ * its successor inherits the same one.
+ */
+static int open_wake_fds(neap_pool *pool, neap_error *error) {
+  const uint32_t workers = pool->ring.worker_count;
+  pool->wake_fds = malloc(workers * sizeof *pool->wake_fds);
+  if (pool->wake_fds == NULL) return no_memory(error);
+  for (uint32_t w = 0; w < workers; w++)
+    pool->wake_fds[w] = -1;
+  for (uint32_t w = 0; w < workers; w++) {
+    const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    pool->wake_fds[w] = move_up(fd);
+    if (fd >= 0) close(fd);
+    if (pool->wake_fds[w] < 0)
+      return neap__error_set(error, NEAP_ESYSTEM, errno,
+                             "cannot open a pool: no descriptor is free");
+  }
+  pool->ring.wake_fds = pool->wake_fds;
+  return NEAP_OK;
+}
+
+static void close_wake_fds(neap_pool *pool) {
+  for (uint32_t w = 0; pool->wake_fds != NULL && w < pool->ring.worker_count;
+       w++)
+    if (pool->wake_fds[w] >= 0) close(pool->wake_fds[w]);
+  free(pool->wake_fds);
+  pool->wake_fds = NULL;
 }
 
 static int open_supervisor(neap_pool *pool, const neap_pool_options *options,
@@ -162,6 +212,16 @@ static int open_supervisor(neap_pool *pool, const neap_pool_options *options,
   return s->crew.ops->start(&s->crew, error);
 }
 
+/* With `threads` in the options, these; else processes. */
+static int open_crew(neap_pool *pool, const neap_pool_options *options,
+                     neap_error *error) {
+  if (options->threads == NULL) return open_supervisor(pool, options, error);
+  pool->threads.ring = &pool->ring;
+  pool->threads.buffer = &pool->buffer;
+  pool->threads.chain = options->threads;
+  return pool->crew->ops->start(pool->crew, error);
+}
+
 static bool is_debugging(void) {
   const char *value = secure_getenv("NEAP_DEBUG");
   return value != NULL && *value != '\0' && strcmp(value, "0") != 0;
@@ -177,7 +237,7 @@ static void set_up(neap_pool *pool, const neap_pool_options *options) {
       .ring = &pool->ring,
       .buffer = &pool->buffer,
       .lender = &pool->lender,
-      .crew = &pool->supervisor.crew,
+      .crew = pool->crew,
       .length = options->length == NEAP_ENDLESS ? INT64_MAX : options->length,
       .buffered = options->buffered,
       .chunk = chunk < options->buffered ? chunk : options->buffered,
@@ -203,6 +263,9 @@ int neap_pool_open(const neap_pool_options *options, neap_pool **out,
   neap__origin_open(&pool->origin);
   pool->control.fd = pool->buffer.segment.fd = -1;
   neap__supervisor_init(&pool->supervisor);
+  neap__threads_init(&pool->threads);
+  pool->crew =
+      options->threads != NULL ? &pool->threads.crew : &pool->supervisor.crew;
   set_up(pool, options);
   if ((rc = open_memory(pool, options, error)) != NEAP_OK) goto fail;
   if (neap__lender_init(&pool->lender) != NEAP_OK ||
@@ -210,7 +273,9 @@ int neap_pool_open(const neap_pool_options *options, neap_pool **out,
     rc = no_memory(error);
     goto fail;
   }
-  if ((rc = open_supervisor(pool, options, error)) != NEAP_OK) goto fail;
+  if (options->concurrency > 1 && (rc = open_wake_fds(pool, error)) != NEAP_OK)
+    goto fail;
+  if ((rc = open_crew(pool, options, error)) != NEAP_OK) goto fail;
   *out = pool;
   return NEAP_OK;
 
@@ -228,12 +293,13 @@ static void free_if_done(neap_pool *pool) {
 
 void neap_pool_close(neap_pool *pool) {
   if (pool == NULL || pool->is_closed) return;
-  neap__supervisor *s = &pool->supervisor;
   if (neap__origin_is_here(&pool->origin)) {
-    s->crew.ops->stop(&s->crew);
+    pool->crew->ops->stop(pool->crew);
     neap__lender_trim_others(&pool->lender);
   }
-  neap__supervisor_fini(s);
+  neap__supervisor_fini(&pool->supervisor);
+  neap__threads_fini(&pool->threads);
+  close_wake_fds(pool);
   neap__segment_close(&pool->control);
   neap__origin_close(&pool->origin);
   neap__consumer_fini(&pool->consumer);

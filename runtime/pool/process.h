@@ -15,7 +15,8 @@ enum {
   NEAP__FD_SOCKET = 5,
   NEAP__FD_HEAP = 6,   /* may be closed: no shared tensors */
   NEAP__FD_STDERR = 7, /* the host's; the worker takes it later; or closed */
-  NEAP__FD_COUNT = 8
+  NEAP__FD_WAKE = 8,   /* an eventfd by which the host wakes it; or closed */
+  NEAP__FD_COUNT = 9
 };
 
 /* The first message on a worker's socket. */
@@ -46,7 +47,8 @@ typedef struct neap__launcher {
   char **environment; /* NULL: the host's */
 } neap__launcher;
 
-/* Finds the program, and copies the rest. */
+/* Finds the program, and copies the rest. That of a native chain is beside the
+   neap executable. */
 int neap__launcher_open(neap__launcher *launcher, const neap_launch *launch,
                         neap_error *error);
 void neap__launcher_close(neap__launcher *launcher);

@@ -46,8 +46,8 @@ static void receive_from(neap__supervisor *s, neap__child *child) {
   if (neap__child_receive(child, &why)) give_up(s, &why);
 }
 
-/* Deaths of a run, at different items, that count as one death of the last
-   item: else a run could be opened again for ever. */
+/* Deaths of a run, at different items or while it waited, that count as one
+   death of the last item: else a run could be opened again for ever. */
 enum { RUN_DEATHS = 8 };
 
 /* A dead worker whose work is being recovered. */
@@ -73,17 +73,31 @@ static int32_t progress_of(const neap__ring *ring, uint32_t slot) {
   return slot < ring->slot_count ? atomic_load(&ring->slots[slot].progress) : 0;
 }
 
-/* Counts one more death at an entry. Whether it may be retried. */
-static bool note_fate(neap__supervisor *s, uint32_t entry, neap__fate now) {
+/*
+ * Whether a worker that holds several claims computed this one: the others
+ * wait. One that holds a single claim computes it.
+ */
+static bool is_at_work(const neap__supervisor *s, uint32_t slot) {
+  return s->ring->wake_fds == NULL || slot >= s->ring->slot_count ||
+         atomic_load(&s->ring->slots[slot].began_ns) != 0;
+}
+
+/* Counts one more death at an entry, of its item or (was_waiting) of any that
+   the worker had in work. Whether it may be retried. */
+static bool note_fate(neap__supervisor *s, uint32_t entry, neap__fate now,
+                      bool was_waiting) {
   pthread_mutex_lock(&s->lock);
   neap__fate *fate = &s->fates[entry];
   const bool is_same_run = fate->ticket == now.ticket;
   now.run_deaths = is_same_run ? fate->run_deaths + 1 : 1;
-  now.deaths = is_same_run && fate->item == now.item ? fate->deaths + 1 : 1;
+  now.deaths = is_same_run && fate->item == now.item ? fate->deaths : 0;
+  if (!was_waiting) now.deaths++;
+  const bool may_retry = !now.is_overdue && now.deaths <= s->retries &&
+                         now.run_deaths / RUN_DEATHS <= s->retries;
+  if (!may_retry && was_waiting) now.deaths = now.run_deaths;
   *fate = now;
   pthread_mutex_unlock(&s->lock);
-  return !now.is_overdue && now.deaths <= s->retries &&
-         now.run_deaths / RUN_DEATHS <= s->retries;
+  return may_retry;
 }
 
 static bool again(void *host, uint32_t entry, neap__mark claim) {
@@ -93,8 +107,12 @@ static bool again(void *host, uint32_t entry, neap__mark claim) {
   bool is_open = true;
   dead->had_work = true;
   fate.item = progress_of(s->ring, claim.slot);
-  if (is_to_blame(dead, claim.slot, &fate.is_overdue))
-    is_open = note_fate(s, entry, fate);
+  if (is_to_blame(dead, claim.slot, &fate.is_overdue)) {
+    const bool was_waiting = !is_at_work(s, claim.slot);
+    if (!was_waiting) neap__ring_read_note(s->ring, dead->worker, fate.note);
+    is_open = note_fate(s, entry, fate, was_waiting);
+    if (!was_waiting) atomic_store(&s->ring->entries[entry].alone, 1);
+  }
   if (is_open) atomic_fetch_add(&s->retried, 1);
   return is_open;
 }
@@ -103,10 +121,13 @@ static bool again(void *host, uint32_t entry, neap__mark claim) {
 static bool start(neap__supervisor *s, uint32_t w, neap_error *why) {
   neap__child *child = &s->children[w];
   int rc, tries = 0;
+  s->inherit[NEAP__FD_WAKE] =
+      s->ring->wake_fds == NULL ? -1 : s->ring->wake_fds[w];
   do /* retry if it died at once, and the host has reaped it */
     rc = neap__child_start(child, &s->launcher, s->inherit, why);
   while (rc != NEAP_OK && why->system == ESRCH &&
          ++tries < NEAP__VAIN_KILLS_MAX);
+  s->inherit[NEAP__FD_WAKE] = -1;
   if (rc != NEAP_OK) return false;
   child->runs_before = atomic_load(&s->ring->records[w].runs);
   atomic_store(&s->pids[w], (int32_t)child->pid);

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 
 #include "base/error.h"
 #include "base/fault.h"
+#include "base/futex.h"
 #include "base/library.h"
 #include "base/origin.h"
 #include "memory/segment.h"
@@ -32,9 +34,10 @@ struct neap_worker {
   neap__ring ring;
   neap__filler filler;
   int heap_fd;
-  void *scratch;
   neap__origin origin;
-  bool has_stderr; /* its own, no longer the host's pipe */
+  int32_t note_count;
+  bool has_stderr;  /* its own, no longer the host's pipe */
+  uint32_t cancels; /* of its claims, that neap_worker_poll has told */
 };
 
 /* After its first run, a worker's output goes to the host's stderr. */
@@ -93,12 +96,6 @@ void neap_worker_confirm(const neap_worker *worker) {
   if (!neap_worker_is_ours(worker)) _exit(1);
 }
 
-static void *reserve_scratch(void) {
-  void *base = mmap(NULL, NEAP_SCRATCH_BYTES, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  return base == MAP_FAILED ? NULL : base;
-}
-
 int neap_worker_attach(neap_worker **out, neap_error *error) {
   *out = NULL;
   int rc = neap_worker_check(error);
@@ -122,7 +119,6 @@ int neap_worker_attach(neap_worker **out, neap_error *error) {
   if ((rc = neap__ring_attach(&worker->ring, worker->control.base,
                               worker->control.bytes, error)) != NEAP_OK)
     goto fail;
-  worker->scratch = reserve_scratch();
   worker->buffer.slot_bytes = worker->ring.control->slot_bytes;
   if (worker->filler.number >= worker->ring.worker_count ||
       worker->buffer.segment.bytes / worker->ring.slot_count <
@@ -131,6 +127,9 @@ int neap_worker_attach(neap_worker **out, neap_error *error) {
                          "cannot attach to the host: its counts are off");
     goto fail;
   }
+  atomic_store(&worker->ring.records[worker->filler.number].note, 0);
+  worker->cancels =
+      atomic_load(&worker->ring.records[worker->filler.number].cancels);
   if ((rc = neap__guest_say(NEAP__SAYS_ATTACHED, "", error)) != NEAP_OK)
     goto fail;
   FAULT("attached");
@@ -183,7 +182,10 @@ int32_t neap_worker_heap_fd(const neap_worker *worker) {
 }
 
 void *neap_worker_scratch(const neap_worker *worker) {
-  return worker->scratch;
+  (void)worker;
+  void *base = mmap(NULL, NEAP_SCRATCH_BYTES, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return base == MAP_FAILED ? NULL : base;
 }
 
 neap_stage *neap_worker_stages(const neap_worker *worker) {
@@ -209,9 +211,80 @@ void neap_worker_warn(neap_worker *worker, uint32_t which, const char *text) {
   atomic_fetch_or(&control->warnings, bit);
 }
 
+void neap_worker_note(neap_worker *worker, neap_native *native) {
+  if (worker->note_count == NEAP_NOTES) return;
+  const uint32_t number = worker->filler.number;
+  const int32_t note = worker->note_count++;
+  snprintf(worker->ring.notes[number].text[note], NEAP_NOTE_BYTES, "%s",
+           neap_native_text(native));
+  neap_native_watch(native, (int32_t *)&worker->ring.records[number].note,
+                    note + 1);
+}
+
 int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error) {
   neap_worker_confirm(worker);
   return neap__filler_next(&worker->filler, task, error);
+}
+
+int32_t neap_worker_concurrency(const neap_worker *worker) {
+  return (int32_t)worker->ring.control->concurrency;
+}
+
+int neap_worker_try_next(neap_worker *worker, neap_task *task,
+                         neap_error *error) {
+  neap_worker_confirm(worker);
+  return neap__filler_try_next(&worker->filler, task, error);
+}
+
+void neap_worker_wait(neap_worker *worker, neap_task *task) {
+  neap__filler_wait(&worker->filler, task);
+}
+
+void neap_worker_resume(neap_worker *worker, neap_task *task) {
+  neap__filler_resume(&worker->filler, task);
+}
+
+int neap_worker_holds(const neap_worker *worker, const neap_task *task) {
+  return neap__ring_holds(&worker->ring, worker->filler.number,
+                          (uint32_t)task->entry, (uint32_t)task->slot,
+                          task->ticket);
+}
+
+/* Sleeps in poll(), which may also return for no reason. */
+static void sleep_on(int fd, double seconds) {
+  const int64_t most = INT32_MAX; /* seconds */
+  const double left = seconds < (double)most ? seconds : (double)most;
+  const struct timespec time = {(time_t)left,
+                                (long)((left - (double)(time_t)left) * 1e9)};
+  struct pollfd polls[] = {{.fd = NEAP__FD_WAKE, .events = POLLIN},
+                           {.fd = fd, .events = POLLIN}};
+  uint64_t count;
+  if (ppoll(polls, 2, seconds < 0 ? NULL : &time, NULL) > 0 &&
+      polls[0].revents != 0)
+    (void)!read(NEAP__FD_WAKE, &count, sizeof count);
+}
+
+int neap_worker_poll(neap_worker *worker, int fd, int wants_work,
+                     double seconds) {
+  neap__ring *ring = &worker->ring;
+  neap__filler *filler = &worker->filler;
+  neap__worker_record *record = &ring->records[filler->number];
+  const int64_t since_ns = neap__now_ns();
+  if (neap__ring_poll_begin(ring, filler->number, wants_work != 0,
+                            worker->cancels))
+    sleep_on(fd, seconds);
+  neap__ring_poll_end(ring, filler->number);
+  filler->free_ns = 0;
+  if (filler->claims == 0) /* it waits for work */
+    atomic_store_explicit(
+        &record->idle_ns,
+        atomic_load_explicit(&record->idle_ns, memory_order_relaxed) +
+            neap__now_ns() - since_ns,
+        memory_order_relaxed);
+  const uint32_t before = worker->cancels;
+  worker->cancels = atomic_load(&record->cancels);
+  if (neap__ring_is_stopped(ring)) return NEAP_END;
+  return worker->cancels != before ? NEAP_AGAIN : NEAP_OK;
 }
 
 void neap_worker_publish(neap_worker *worker, neap_task *task, uint64_t used) {

@@ -49,6 +49,7 @@ int neap__filler_claim(neap__filler *filler, neap_task *task, int64_t now_ns,
     return neap__error_set(error, NEAP_EDAMAGED, 0,
                            "cannot work: a run cannot have %d items",
                            (int)task->count);
+  if (filler->claims++ == 0) filler->busy_ns = now_ns;
   task->began_ns = now_ns;
   atomic_store_explicit(&slot->began_ns, now_ns, memory_order_relaxed);
   return NEAP_OK;
@@ -61,10 +62,20 @@ static void add(_Atomic int64_t *counter, int64_t amount) {
       memory_order_relaxed);
 }
 
+static int64_t start_of_next(const neap__filler *filler) {
+  return filler->free_ns != 0 ? filler->free_ns : neap__now_ns();
+}
+
+int neap__filler_try_next(neap__filler *filler, neap_task *task,
+                          neap_error *error) {
+  if (neap__ring_is_stopped(filler->ring)) return NEAP_END;
+  return neap__filler_claim(filler, task, start_of_next(filler), error);
+}
+
 int neap__filler_next(neap__filler *filler, neap_task *task,
                       neap_error *error) {
   neap__ring *ring = filler->ring;
-  int64_t now_ns = filler->free_ns != 0 ? filler->free_ns : neap__now_ns();
+  int64_t now_ns = start_of_next(filler);
   const int64_t since_ns = now_ns;
   for (;;) {
     if (neap__ring_is_stopped(ring)) return NEAP_END;
@@ -76,6 +87,21 @@ int neap__filler_next(neap__filler *filler, neap_task *task,
   }
   add(&ring->records[filler->number].idle_ns, now_ns - since_ns);
   return NEAP_OK;
+}
+
+static void set_began(neap__filler *filler, const neap_task *task,
+                      int64_t now_ns) {
+  atomic_store_explicit(&filler->ring->slots[task->slot].began_ns, now_ns,
+                        memory_order_relaxed);
+  filler->free_ns = now_ns;
+}
+
+void neap__filler_wait(neap__filler *filler, const neap_task *task) {
+  set_began(filler, task, 0);
+}
+
+void neap__filler_resume(neap__filler *filler, const neap_task *task) {
+  set_began(filler, task, neap__now_ns());
 }
 
 void neap__filler_publish(neap__filler *filler, neap_task *task,
@@ -91,7 +117,9 @@ void neap__filler_publish(neap__filler *filler, neap_task *task,
   add(&record->items, task->count);
   add(&record->runs, 1);
   add(&record->bytes, (int64_t)used);
-  add(&record->busy_ns, cost_ns);
+  add(&record->busy_ns, now_ns - filler->busy_ns);
+  filler->busy_ns = now_ns;
+  filler->claims--;
   atomic_store_explicit(&slot->began_ns, 0, memory_order_relaxed);
   const enum neap__published published =
       neap__ring_publish(filler->ring, filler->number, (uint32_t)task->entry,

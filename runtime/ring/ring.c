@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/fault.h"
@@ -19,7 +20,7 @@ _Static_assert(offsetof(neap__control, layout) == 8, "as in each version");
 _Static_assert(offsetof(neap__control, host) == 16, "as in each version");
 _Static_assert(sizeof(neap__entry) == 64, "an entry is one cache line");
 _Static_assert(NEAP_WORKERS_MAX < 1 << 10, "an owner has 10 bits");
-_Static_assert(NEAP__SLOTS_MAX < 1 << 12, "a slot has 12 bits");
+_Static_assert(NEAP__SLOTS_MAX < 1 << 14, "a slot has 14 bits");
 
 /* Searches for the earliest open entry while the consumer opens others. */
 enum { SEARCHES_MAX = 64 };
@@ -31,7 +32,7 @@ static uint64_t align_up(uint64_t bytes) {
 }
 
 typedef struct layout {
-  uint64_t records, stages, entries, slots, chain, end;
+  uint64_t records, notes, stages, entries, slots, chain, end;
 } layout;
 
 /* Of one worker, on cache lines of its own. */
@@ -42,7 +43,8 @@ static uint64_t stages_bytes(uint32_t stages) {
 static layout lay_out(const neap__counts *n) {
   layout at;
   at.records = align_up(sizeof(neap__control));
-  at.stages = at.records + align_up(n->workers * sizeof(neap__worker_record));
+  at.notes = at.records + align_up(n->workers * sizeof(neap__worker_record));
+  at.stages = at.notes + align_up(n->workers * sizeof(neap__notes));
   at.entries = at.stages + n->workers * stages_bytes(n->stages);
   at.slots = at.entries + align_up((n->entries + 1) * sizeof(neap__entry));
   at.chain = at.slots + align_up(n->slots * sizeof(neap__slot));
@@ -70,6 +72,7 @@ void neap__ring_format(void *base, const neap__counts *counts) {
   control->entries_offset = at.entries;
   control->slots_offset = at.slots;
   control->records_offset = at.records;
+  control->notes_offset = at.notes;
   for (uint32_t k = 0; k < counts->slots; k++)
     neap__bits_set(control->free, k);
 }
@@ -114,6 +117,7 @@ int neap__ring_attach(neap__ring *ring, void *base, uint64_t bytes,
       .entries = (void *)((uint8_t *)base + at.entries),
       .slots = (void *)((uint8_t *)base + at.slots),
       .records = (void *)((uint8_t *)base + at.records),
+      .notes = (void *)((uint8_t *)base + at.notes),
       .stages = (uint8_t *)base + at.stages,
       .worker_count = control->worker_count,
       .entry_count = control->entry_count,
@@ -208,6 +212,7 @@ void neap__ring_open(neap__ring *ring, uint32_t entry, uint64_t ticket,
   atomic_store_explicit(&e->first, first, memory_order_relaxed);
   atomic_store_explicit(&e->epoch, epoch, memory_order_relaxed);
   atomic_store_explicit(&e->count, count, memory_order_relaxed);
+  atomic_store_explicit(&e->alone, 0, memory_order_relaxed);
   atomic_store(&e->word, neap__mark_pack((neap__mark){.state = NEAP__OPEN,
                                                       .ticket = ticket}));
   neap__bits_set(ring->control->open, entry);
@@ -225,6 +230,24 @@ void neap__ring_forget(neap__ring *ring, uint32_t entry) {
   entry_move(ring, entry, mark, idle_after(mark));
 }
 
+static void wake_worker(neap__ring *ring, uint32_t worker) {
+  const uint64_t one = 1;
+  const uint32_t was = atomic_exchange(&ring->records[worker].asleep, 0);
+  if (was != NEAP__POLLS || ring->wake_fds == NULL)
+    neap__futex_wake(&ring->records[worker].asleep);
+  else /* an eventfd that does not block: if it is full, it is readable */
+    (void)!write(ring->wake_fds[worker], &one, sizeof one);
+}
+
+/* A worker with several claims may wait for what the cancelled one waits for.
+ */
+static void tell_owner(neap__ring *ring, uint32_t owner) {
+  if (ring->wake_fds == NULL || owner >= ring->worker_count) return;
+  neap__worker_record *record = &ring->records[owner];
+  atomic_fetch_add(&record->cancels, 1);
+  if (atomic_load(&record->asleep) == NEAP__POLLS) wake_worker(ring, owner);
+}
+
 void neap__ring_cancel(neap__ring *ring, uint32_t entry) {
   for (;;) {
     const neap__mark mark = neap__ring_look(ring, entry);
@@ -237,7 +260,9 @@ void neap__ring_cancel(neap__ring *ring, uint32_t entry) {
         neap__ring_forget(ring, entry);
       return;
     default:
-      if (entry_move(ring, entry, mark, idle_after(mark))) return;
+      if (!entry_move(ring, entry, mark, idle_after(mark))) continue;
+      if (mark.state == NEAP__CLAIMED) tell_owner(ring, mark.owner);
+      return;
     }
   }
 }
@@ -274,6 +299,7 @@ int32_t neap__ring_claim(neap__ring *ring, uint32_t worker, uint32_t slot,
       task->first = atomic_load_explicit(&e->first, memory_order_relaxed);
       task->epoch = atomic_load_explicit(&e->epoch, memory_order_relaxed);
       task->count = atomic_load_explicit(&e->count, memory_order_relaxed);
+      task->alone = atomic_load_explicit(&e->alone, memory_order_relaxed);
       const neap__mark ours = {NEAP__CLAIMED, worker, slot, mark.ticket};
       if (entry_move(ring, (uint32_t)entry, mark, ours)) {
         FAULT("claimed");
@@ -318,18 +344,45 @@ enum neap__published neap__ring_publish(neap__ring *ring, uint32_t worker,
 
 /* -- Waiting -- */
 
+static void end_rest(neap__ring *ring, uint32_t worker) {
+  FAULT("awake");
+  neap__bits_clear(ring->control->idle, worker);
+  atomic_store(&ring->records[worker].asleep, NEAP__AWAKE);
+  FAULT("rested");
+}
+
 void neap__ring_rest(neap__ring *ring, uint32_t worker) {
   neap__control *control = ring->control;
   neap__worker_record *record = &ring->records[worker];
-  atomic_store(&record->asleep, 1);
+  atomic_store(&record->asleep, NEAP__RESTS);
   FAULT("tired");
   neap__bits_set(control->idle, worker);
   FAULT("rest");
   if (!neap__ring_has_work(ring) && !atomic_load(&control->stop))
-    neap__futex_wait(&record->asleep, 1);
-  FAULT("awake");
-  neap__bits_clear(control->idle, worker);
-  FAULT("rested");
+    neap__futex_wait(&record->asleep, NEAP__RESTS);
+  end_rest(ring, worker);
+}
+
+bool neap__ring_poll_begin(neap__ring *ring, uint32_t worker, bool wants_work,
+                           uint32_t cancels) {
+  neap__worker_record *record = &ring->records[worker];
+  atomic_store(&record->asleep, NEAP__POLLS);
+  FAULT("tired");
+  if (wants_work) neap__bits_set(ring->control->idle, worker);
+  FAULT("rest");
+  return !(wants_work && neap__ring_has_work(ring)) &&
+         !neap__ring_is_stopped(ring) &&
+         atomic_load(&record->cancels) == cancels;
+}
+
+void neap__ring_poll_end(neap__ring *ring, uint32_t worker) {
+  end_rest(ring, worker);
+}
+
+bool neap__ring_holds(const neap__ring *ring, uint32_t worker, uint32_t entry,
+                      uint32_t slot, uint64_t ticket) {
+  const neap__mark claimed = {NEAP__CLAIMED, worker, slot, ticket};
+  return atomic_load(&ring->entries[entry].word) == neap__mark_pack(claimed);
 }
 
 bool neap__ring_is_stopped(const neap__ring *ring) {
@@ -338,11 +391,6 @@ bool neap__ring_is_stopped(const neap__ring *ring) {
 
 bool neap__ring_has_work(const neap__ring *ring) {
   return neap__bits_count(ring->control->open, ring->entry_count + 1) > 0;
-}
-
-static void wake_worker(neap__ring *ring, uint32_t worker) {
-  atomic_store(&ring->records[worker].asleep, 0);
-  neap__futex_wake(&ring->records[worker].asleep);
 }
 
 void neap__ring_wake_workers(neap__ring *ring, uint32_t enough) {
@@ -378,15 +426,29 @@ void neap__ring_repair_hints(neap__ring *ring) {
     wake_worker(ring, w);
 }
 
-/* A worker has no claim while its idle bit is set: if the bit is set, and the
-   word is still the same after that, the claim is false. */
+/* Whether a worker sleeps without claims: it writes so after its last claim,
+   and that it is awake before the next one. */
+static bool rests(const neap__ring *ring, uint32_t worker) {
+  return atomic_load(&ring->records[worker].asleep) == NEAP__RESTS;
+}
+
+static bool is_of(const neap__ring *ring, uint32_t slot, uint32_t worker) {
+  if (slot >= ring->slot_count) return false;
+  const uint64_t word = atomic_load(&ring->slots[slot].word);
+  const enum neap__slot_state state = slot_state(word);
+  return slot_owner(word) == worker &&
+         (state == NEAP__FILLING || state == NEAP__READY);
+}
+
+/* Its owner rests, or does not own the slot: if the word is still the same
+   after that, the claim is false. */
 bool neap__ring_is_falsely_claimed(const neap__ring *ring, uint32_t entry) {
   const _Atomic uint64_t *word = &ring->entries[entry].word;
   const uint64_t claimed = atomic_load(word);
   const neap__mark mark = neap__mark_unpack(claimed);
   if (mark.state != NEAP__CLAIMED) return false;
   if (mark.owner >= ring->worker_count) return true;
-  return neap__bits_has(ring->control->idle, mark.owner) &&
+  return (rests(ring, mark.owner) || !is_of(ring, mark.slot, mark.owner)) &&
          atomic_load(word) == claimed;
 }
 
@@ -408,6 +470,16 @@ void neap__ring_stop(neap__ring *ring) {
 }
 
 /* -- Recovery -- */
+
+/* The worker may have written anything. */
+void neap__ring_read_note(const neap__ring *ring, uint32_t worker,
+                          char text[NEAP_NOTE_BYTES]) {
+  const int32_t note = atomic_load(&ring->records[worker].note);
+  text[0] = '\0';
+  if (note < 1 || note > NEAP_NOTES) return;
+  memcpy(text, ring->notes[worker].text[note - 1], NEAP_NOTE_BYTES);
+  text[NEAP_NOTE_BYTES - 1] = '\0';
+}
 
 static bool is_delivered(const neap__ring *ring, uint32_t slot) {
   for (uint32_t e = 0; e <= ring->entry_count; e++) {
@@ -456,6 +528,7 @@ void neap__ring_recover(neap__ring *ring, uint32_t worker, neap__again *again,
   recover_entries(ring, worker, again, host);
   recover_slots(ring, worker);
   neap__bits_clear(ring->control->idle, worker);
+  atomic_store(&ring->records[worker].asleep, NEAP__AWAKE);
   neap__ring_wake_consumer(ring);
   neap__ring_wake_workers(ring, 1);
 }

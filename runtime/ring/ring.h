@@ -7,7 +7,7 @@
  * state of an entry is one 64-bit word, and each move is one compare-and-swap,
  * so a process may be killed between any two instructions:
  *
- *   word = state (3 bits) | owner (10) | slot (12) | ticket (39)
+ *   word = state (3 bits) | owner (10) | slot (14) | ticket (37)
  *
  * The ticket numbers the openings and only grows. If a claim is cancelled, the
  * word changes, and the worker's publishing fails.
@@ -41,15 +41,20 @@
  *                                 names the slot
  *   never       HELD -> FILLING   the consumer sees its bytes (I3)
  *
- * There are as many slots as entries, workers and runs that the consumer may
- * hold, together: so a worker always finds a free slot (I4), and never waits
- * for one.
+ * There are as many slots as entries, claims that workers may hold, and runs
+ * that the consumer may hold, together: so a worker always finds a free slot
+ * (I4), and never waits for one.
  *
  * Waiting: a worker that finds no open entry sets its idle bit, looks again,
  * and sleeps on its own word. The consumer writes the entry that it waits for
  * to one word, looks again, and sleeps on that word. The side that opens or
  * publishes an entry looks at the bits or the word afterwards. All of these are
  * sequentially consistent, so one of the two sees the other.
+ *
+ * A worker that holds several claims (control.concurrency) waits for work and
+ * for its items' sockets at once: it rests in poll() with a wake descriptor,
+ * which the host writes to where it would wake a futex. It does so only for a
+ * worker that rests in poll().
  *
  * The invariants I1 to I4 are those of docs/internals/ring.md; the model in
  * tests/model/ring.pml has the same moves and changes with this file.
@@ -63,7 +68,7 @@
 #include "base/bits.h"
 #include "neap_lua.h"
 
-enum { NEAP__ENTRIES_MAX = 1024, NEAP__SLOTS_MAX = 4095 };
+enum { NEAP__ENTRIES_MAX = 4096, NEAP__SLOTS_MAX = 16383 };
 
 /* How long the consumer sleeps at most before it looks again. */
 enum { NEAP__SLEEP_MS_MAX = 1000 };
@@ -86,7 +91,7 @@ typedef struct neap__mark {
   uint64_t ticket;
 } neap__mark;
 
-enum { NEAP__TICKET_BITS = 39 };
+enum { NEAP__TICKET_BITS = 37 };
 
 static inline uint64_t neap__mark_pack(neap__mark mark) {
   return (uint64_t)mark.state << 61 | (uint64_t)mark.owner << 51 |
@@ -97,21 +102,23 @@ static inline neap__mark neap__mark_unpack(uint64_t word) {
   return (neap__mark){
       .state = (enum neap__entry_state)(word >> 61),
       .owner = (uint32_t)(word >> 51) & 0x3ff,
-      .slot = (uint32_t)(word >> NEAP__TICKET_BITS) & 0xfff,
+      .slot = (uint32_t)(word >> NEAP__TICKET_BITS) & 0x3fff,
       .ticket = word & (((uint64_t)1 << NEAP__TICKET_BITS) - 1),
   };
 }
 
 /*
- * One cache line. The consumer writes first, count and epoch while the entry
- * is IDLE. A worker reads them before it claims; the claim succeeds only if the
- * word has not changed since.
+ * One cache line. The consumer writes first, count, epoch and alone while the
+ * entry is IDLE. A worker reads them before it claims; the claim succeeds only
+ * if the word has not changed since. The supervisor sets alone before it opens
+ * an entry again.
  */
 typedef struct neap__entry {
   _Alignas(64) _Atomic uint64_t word;
   _Atomic int64_t first;
   _Atomic int64_t epoch;
   _Atomic int32_t count;
+  _Atomic int32_t alone; /* 1: a worker that died computed it: no neighbours */
 } neap__entry;
 
 /* A slot's word, and the fields that its owner writes while it is FILLING. */
@@ -122,19 +129,30 @@ typedef struct neap__slot {
    */
   _Atomic uint64_t touched;
   _Atomic int64_t cost_ns;  /* of computing the run */
-  _Atomic int64_t began_ns; /* when its run began; 0: none */
+  _Atomic int64_t began_ns; /* when its run began, or went on after a wait; 0:
+                               none, or it waits */
   _Atomic int32_t progress; /* the item of the run that is being computed */
 } neap__slot;
 
-/* What a worker reports. The worker writes all of it except `asleep`. */
+/* How a worker rests. One that rests in poll() may hold claims. */
+enum neap__rest { NEAP__AWAKE, NEAP__RESTS, NEAP__POLLS };
+
+/* What a worker reports. The worker writes all of it except `cancels`. */
 typedef struct neap__worker_record {
-  _Alignas(128) _Atomic uint32_t asleep; /* 1; the host sets 0 to wake it */
+  _Alignas(128) _Atomic uint32_t asleep; /* the host sets 0 to wake it */
+  _Atomic uint32_t cancels; /* by the consumer: of this worker's claims */
   _Atomic int64_t items;
   _Atomic int64_t runs;
   _Atomic int64_t bytes;
   _Atomic int64_t busy_ns;
   _Atomic int64_t idle_ns;
+  _Atomic int32_t note; /* the note of what it calls now, from 1; 0: nothing */
 } neap__worker_record;
+
+/* What a worker may be doing when it dies, as texts; it alone writes there. */
+typedef struct neap__notes {
+  char text[NEAP_NOTES][NEAP_NOTE_BYTES];
+} neap__notes;
 
 enum { NEAP__ANY_ENTRY = 0x7fffffff };
 
@@ -152,10 +170,12 @@ typedef struct neap__control {
   uint64_t chain_bytes;
   uint64_t memory_bytes; /* that a worker may allocate; 0: any number */
   uint32_t stage_count;  /* whose time each worker reports */
+  uint32_t concurrency;  /* claims that a worker may hold */
   uint64_t stages_offset;
   uint64_t entries_offset;
   uint64_t slots_offset;
   uint64_t records_offset;
+  uint64_t notes_offset;
 
   _Alignas(64) _Atomic uint32_t stop;     /* by the host: workers end */
   _Alignas(64) _Atomic uint32_t wanted;   /* 0, or 1 + the entry that the
@@ -178,9 +198,11 @@ typedef struct neap__ring {
   neap__entry *entries; /* entry_count + 1 */
   neap__slot *slots;
   neap__worker_record *records;
+  neap__notes *notes;                             /* one per worker */
   uint8_t *stages;                                /* neap__ring_stages() */
   uint32_t worker_count, entry_count, slot_count; /* private copies */
   uint32_t stage_count;
+  const int *wake_fds; /* the host's, one per worker; NULL: no worker polls */
 } neap__ring;
 
 /* The most stages whose time workers report. */
@@ -227,8 +249,8 @@ void neap__ring_wake_workers(neap__ring *ring, uint32_t enough);
  * lasts until a wake, a signal (then it returns false), or `ms`. A broken
  * worker may have overwritten hints or that word: after NEAP__SLEEP_MS_MAX,
  * repair sets all hints and wakes all workers, and the consumer looks again. A
- * claim is false if its owner does not exist or sleeps: a worker has
- * overwritten the entry's word.
+ * claim is false if its owner does not exist, sleeps without claims, or does
+ * not own the slot: a worker has overwritten the entry's word.
  */
 void neap__ring_wait_begin(neap__ring *ring, uint32_t entry);
 bool neap__ring_wait_sleep(neap__ring *ring, uint32_t entry, int32_t ms);
@@ -256,9 +278,25 @@ bool neap__ring_is_stopped(const neap__ring *ring);
 bool neap__ring_has_work(const neap__ring *ring);
 /* Sleeps until woken, unless an entry is open or the workers are stopped. */
 void neap__ring_rest(neap__ring *ring, uint32_t worker);
+/*
+ * The same for a worker that sleeps in poll(), on its wake descriptor and
+ * others. Begin returns whether it may sleep. It wants to be woken for open
+ * entries, or not: it holds as many claims as it may. It is woken in any case
+ * when it is stopped, and when its claims are cancelled: once their count is no
+ * longer `cancels`.
+ */
+bool neap__ring_poll_begin(neap__ring *ring, uint32_t worker, bool wants_work,
+                           uint32_t cancels);
+void neap__ring_poll_end(neap__ring *ring, uint32_t worker);
+/* Whether that claim was not cancelled. */
+bool neap__ring_holds(const neap__ring *ring, uint32_t worker, uint32_t entry,
+                      uint32_t slot, uint64_t ticket);
 
 /* -- The supervisor's moves -- */
 
+/* What a dead worker was calling; "" if it was nothing. */
+void neap__ring_read_note(const neap__ring *ring, uint32_t worker,
+                          char text[NEAP_NOTE_BYTES]);
 /* The worker, dead or alive, that is filling a slot; -1: none. */
 int32_t neap__slot_filler(const neap__ring *ring, uint32_t slot);
 

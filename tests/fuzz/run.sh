@@ -16,10 +16,11 @@ for word in "$@"; do
   case $word in
   --seconds=*) seconds=${word#*=} ;;
   --long) runs=500000 ;;
-  value | value_lua | blob | npy | csv | saved | tar) names="$names $word" ;;
+  value | value_lua | blob | npy | csv | saved | tar | declaration)
+    names="$names $word" ;;
   *)
     echo "tests/fuzz/run.sh: usage: [--seconds=N | --long]" \
-      "[value|value_lua|blob|npy|csv|saved|tar]..." >&2
+      "[value|value_lua|blob|npy|csv|saved|tar|declaration]..." >&2
     exit 2 ;;
   esac
 done
@@ -40,7 +41,8 @@ fuzz() {
   target=$1
   shift
   case $target in
-  value | csv | saved) set -- "build/fuzz/tests/fuzz_$target" "$@" ;;
+  value | csv | saved | declaration)
+    set -- "build/fuzz/tests/fuzz_$target" "$@" ;;
   value_lua)
     set -- build/fuzz/tests/fuzz_lua --script=tests/fuzz/value.lua "$@" ;;
   *) set -- build/fuzz/tests/fuzz_lua "--script=tests/fuzz/$target.lua" "$@" ;;
@@ -90,7 +92,7 @@ fuzz_for_long() {
   tell $? "$1: the input is in build/fuzz/$1-*"
 }
 
-for name in ${names:-value value_lua blob npy csv saved tar}; do
+for name in ${names:-value value_lua blob npy csv saved tar declaration}; do
   echo "== $name"
   find_inputs "$name"
   if [ -n "$seconds" ]; then

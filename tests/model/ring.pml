@@ -44,8 +44,11 @@
 #ifndef ENOUGH
 #define ENOUGH 2 /* open entries for which the consumer rouses unasked */
 #endif
+#ifndef CLAIMS
+#define CLAIMS 1 /* that a worker may hold */
+#endif
 #ifndef SLOTS
-#define SLOTS (ENTRIES + WORKERS + HELD)
+#define SLOTS (ENTRIES + WORKERS * CLAIMS + HELD)
 #endif
 #if GETS
 #define ALL (ENTRIES + 1)
@@ -107,7 +110,13 @@ byte data[SLOTS];
 byte open_bits, idle_bits;
 byte free_bits = BIT(SLOTS) - 1;
 byte wanted;
+#if CLAIMS > 1
+byte asleep[WORKERS];
+byte cancels[WORKERS];
+byte rung; /* the wake descriptors that are readable, as bits */
+#else
 bit asleep[WORKERS];
+#endif
 bit stop;
 
 /* The kernel's: who sleeps on a futex, and who is dead. */
@@ -137,11 +146,21 @@ inline free_slot(s) {
   HINT_FREE(s)
 }
 
-/*
- * -- A worker: neap__filler_next, neap__filler_publish --
- * A worker has one claim at a time here, as it has in the code so far; the
- * code keeps the claim in a task.
- */
+/* wake_worker */
+#define RESTS 1
+#define POLLS 2
+#if CLAIMS > 1
+#define WAKE(w) \
+  if \
+  :: asleep[w] == POLLS -> rung = rung | BIT(w) \
+  :: else -> parked[w] = 0 \
+  fi; \
+  asleep[w] = 0
+#else
+#define WAKE(w) asleep[w] = 0; parked[w] = 0
+#endif
+
+/* -- A worker: neap__filler_next, neap__filler_publish -- */
 
 /*
  * A killing shows to the others by the writes that do not come. So it is
@@ -165,6 +184,7 @@ inline free_slot(s) {
 #define CLEAR_LATE skip
 #endif
 
+#if CLAIMS == 1
 active [WORKERS] proctype worker() {
   byte slot = NONE, e, k, item;
   short mark;
@@ -335,6 +355,9 @@ dead:
 ended:
   skip
 }
+#else
+#include "many.pml"
+#endif
 
 /* -- neap__ring_wake_workers, by the consumer or the supervisor -- */
 
@@ -358,7 +381,7 @@ inline wake_workers(enough) {
        n > 0 && idle_bits != 0 ->
        k = LOWEST(idle_bits); idle_bits = idle_bits & ~BIT(k)
      };
-     atomic { asleep[k] = 0; parked[k] = 0; k = 0; n-- }
+     atomic { WAKE(k); k = 0; n-- }
   od
 }
 
@@ -403,6 +426,25 @@ inline take(e) {
 #endif
 }
 
+/* tell_owner, after a cancel */
+inline tell_owner() {
+#if CLAIMS > 1 && !defined(BUG_CANCEL)
+  if
+  :: STATE(mark) == CLAIMED ->
+    k = OWNER(mark);
+    cancels[k] = cancels[k] + 1;
+    if
+    :: atomic { asleep[k] == POLLS -> WAKE(k) }
+    :: asleep[k] != POLLS
+    fi;
+    k = 0
+  :: else
+  fi
+#else
+  skip
+#endif
+}
+
 /* neap__ring_cancel */
 inline cancel(e) {
   do
@@ -416,6 +458,7 @@ inline cancel(e) {
      };
      if
      :: atomic { word[e] == mark -> word[e] = IDLE_AFTER(mark) };
+        tell_owner();
         break
      :: word[e] != mark
      fi
@@ -491,13 +534,17 @@ active proctype consumer() {
     awaited = head;
 #endif
     if
+#ifdef HANGS /* until they are cancelled: to read is to wait for ever */
+    :: seeks == SEEKS
+#else
     :: true
+#endif
 #if GETS
     :: atomic { gets < GETS -> gets++; awaited = ENTRIES };
        open_entry(awaited, ASIDE_ITEM);
        wake_workers(1)
 #endif
-#if SEEKS && !defined(UNORDERED)
+#if SEEKS && !defined(UNORDERED) && !defined(HANGS)
     :: atomic { seeks < SEEKS && (busy & BIT((head + 1) % ENTRIES)) -> seeks++ };
        /* skip_to: the next item is jumped over. */
        cancel(head);
@@ -642,7 +689,7 @@ active proctype consumer() {
   /* neap_pool_close */
   stop = 1;
   do
-  :: k < WORKERS -> atomic { asleep[k] = 0; parked[k] = 0; k++ }
+  :: k < WORKERS -> atomic { WAKE(k); k++ }
   :: else -> break
   od;
   is_over = 1

@@ -21,6 +21,17 @@ holds 1 2 2 1 1 1 -DTRIMS=1
 holds 1 2 2 1 1 0 -DTRIMS=2 -DHINTS
 lives 1 1 2 1 1 1
 lives 2 1 1 1 0 0 -DHINTS
+holds 1 2 3 1 0 1 -DCLAIMS=2
+holds 1 2 2 1 1 1 -DCLAIMS=2
+holds 1 2 2 1 1 1 -DCLAIMS=2 -DUNORDERED
+holds 1 2 2 1 0 1 -DCLAIMS=2 -DHANGS
+holds 1 2 2 1 1 1 -DCLAIMS=2 -DHANGS
+holds 2 1 1 1 1 0 -DCLAIMS=2
+lives 1 1 2 1 0 0 -DCLAIMS=2
+fails 1 2 2 1 0 1 -DCLAIMS=2 -DHANGS -DBUG_CANCEL
+fails 1 2 2 1 0 1 -DCLAIMS=2 -DHANGS -DBUG_DOZE
+fails 1 2 3 1 0 0 -DCLAIMS=2 -DSLOTS=4
+fails 1 2 2 1 1 0 -DCLAIMS=2 -DBUG_REOPEN
 fails 1 1 1 1 0 0 -DBUG_READY
 fails 1 1 1 1 0 0 -DBUG_LOOK
 fails 1 1 1 1 0 0 -DBUG_WAIT
@@ -99,7 +110,7 @@ job() {
     cflags="$optimize -DCOLLAPSE"
     options="$options -a -f -N ends"
   fi
-  cp "$model" .
+  cp "$model" "$(dirname "$model")/many.pml" .
   {
     spin -a $flags ring.pml && gcc -w $cflags -o pan pan.c && ./pan $options
   } >said 2>&1

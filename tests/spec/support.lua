@@ -49,8 +49,8 @@ support.QUOTED_NEAP = support.quote(support.NEAP)
 --- Whether the executable has address sanitizer's shadow memory.
 support.is_asan = support.NEAP:find("asan", 1, true) ~= nil
 
--- Large tensors open this process's heap, once, for good.
-local _ = neap.tensor("u8", { 2 ^ 16 })
+-- Large tensors open this process's heap, once, for good, and limits do.
+local _ = { neap.tensor("u8", { 2 ^ 16 }), neap.limit({ rate = 1 }) }
 
 -- -- Waiting -----------------------------------------------------------------
 

@@ -29,7 +29,7 @@ local kinds = check.kinds
 local OPTIONS = {
   workers = kinds.integer, buffered = kinds.count, order = kinds.boolean,
   on_start = kinds.func, retries = kinds.natural, timeout = kinds.positive,
-  slot_bytes = kinds.count, memory = kinds.count,
+  slot_bytes = kinds.count, memory = kinds.count, concurrency = kinds.count,
   chunk = function(v)
     return v == "auto" or kinds.count(v), 'positive integer or "auto"'
   end,
@@ -90,14 +90,30 @@ local function emit_counted(self, g, i, e)
   return x
 end
 
+-- Several items are in work at once.
+local function emit_ahead(self, g, i, e)
+  local pool, x = self.here.pool, g:name()
+  pool:start_in_place()
+  g:line("local %s = %s(%s, %s, %s)", x, g:own(Pool.get_ahead),
+    g:constant(pool), i, e)
+  return x
+end
+
+local function emit_here(self, g, i, e)
+  if not self.here then
+    return g:value(self.source, i, e)
+  elseif self.here.pool:compute_ahead(self.source) then
+    return emit_ahead(self, g, i, e)
+  end
+  return emit_counted(self, g, i, e)
+end
+
 function Prefetch:emit(g, i, e)
   if not self:is_in_place() then
     return Node.emit(self, g, i, e)
   end
   e = self.epoch and g:constant(self.epoch) or e
-  local x = self.here and emit_counted(self, g, i, e)
-    or g:value(self.source, i, e)
-  return emit_listed(self, g, i, x)
+  return emit_listed(self, g, i, emit_here(self, g, i, e))
 end
 
 function Prefetch:not_native()

@@ -15,12 +15,9 @@ local RandomMap = class("adapter.random_map", Node)
 
 RandomMap.is_seeded = true
 
-local generators = setmetatable({}, { __mode = "k" }) -- outside of contexts
-
 -- The generator of a stage for item i.
 local function generator_of(stage, seed, e, i)
-  local item = context.now
-  local list = item and item.generators or generators
+  local list = context.generators
   local rng = list[stage]
   if not rng then
     rng = random.new(seed, 1, 1)

@@ -5,9 +5,11 @@
 local check = require("neap.base.check")
 local class = require("neap.base.class")
 local borrow = require("neap.value.borrow")
+local compiler = require("neap.sequence.compile")
 local Node = require("neap.sequence.node")
 local handle = require("neap.sequence.handle")
 local traverse = require("neap.base.traverse")
+local turn = require("neap.base.turn")
 
 local Unbatch = class("adapter.unbatch", Node)
 
@@ -31,15 +33,58 @@ function item_of(batch, j)
   return item
 end
 
+local function fetch(flight, source)
+  if not flight.is_here then
+    flight.batch = compiler.compile(source)(flight.at, flight.epoch)
+    flight.is_here = true
+  end
+  return flight.batch
+end
+
+-- Several items may be in work at once, of one batch: the first one reads the
+-- batch, and the others wait for it.
+local function read_shared(source, state, at, e)
+  local flight = state.flights[at]
+  if not flight or flight.epoch ~= e then
+    flight = {
+      at = at, epoch = e, batch = false, is_here = false, items = 0,
+      owner = false, bell = false,
+    }
+    state.flights[at] = flight
+  end
+  flight.items = flight.items + 1
+  local ok, batch = pcall(turn.call, flight, fetch, flight, source)
+  flight.items = flight.items - 1
+  if flight.items == 0 and state.flights[at] == flight then
+    state.flights[at] = nil
+  end
+  if not ok then
+    error(batch, 0)
+  end
+  return batch
+end
+
+local function emit_batch(self, g, state, at, e)
+  if not turn.is_needed then
+    return g:value(self.source, at, e)
+  end
+  local batch = g:name()
+  g:line("local %s = %s(%s, %s, %s, %s)", batch, g:own(read_shared),
+    g:constant(self.source), state, at, e)
+  return batch
+end
+
 -- Keeps the batch read last, so that reading in order evaluates each batch
 -- once.
 function Unbatch:emit(g, i, e)
-  local state = g:state(self, { at = 0, epoch = 0, batch = false })
+  local state = g:state(self, {
+    at = 0, epoch = 0, batch = false, flights = {},
+  })
   local at, x = g:name("i"), g:name()
   g:line("local %s = (%s - 1 - (%s - 1) %% %s) / %s + 1", at, i, i,
     g:constant(self.k), g:constant(self.k))
   g:open("if %s.at ~= %s or %s.epoch ~= %s then", state, at, state, e)
-  local batch = g:value(self.source, at, e)
+  local batch = emit_batch(self, g, state, at, e)
   g:line("%s.batch, %s.at, %s.epoch = %s(%s), %s, %s", state, state, state,
     g:own(borrow.retain), batch, at, e)
   g:close()

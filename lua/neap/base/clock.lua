@@ -28,8 +28,13 @@ local function clock()
   return tonumber(now.s) + tonumber(now.ns) * 1e-9
 end
 
---- Sleeps for so many seconds.
+--- Sleeps for so many seconds. In a coroutine of cqueues, others go on.
 local function sleep(seconds)
+  local cqueues = package.loaded.cqueues
+  if cqueues and cqueues.running() then
+    cqueues.sleep(seconds)
+    return
+  end
   local whole = math.floor(seconds)
   now.s, now.ns = whole, (seconds - whole) * 1e9
   sleep_for(now, nil)

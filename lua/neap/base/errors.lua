@@ -211,7 +211,7 @@ function errors.handler(cause)
     return new({ kind = "interrupted", message = message, cause = message })
   end
   return new({
-    kind = "item", status = status,
+    kind = status == C.NEAP_ETIMEOUT and "timeout" or "item", status = status,
     message = message,
     index = found.index, stage = found.stage,
     outer_index = found.outer_index, outer_stage = found.outer_stage,

@@ -22,6 +22,7 @@ end
 function InPlace:get(i, e, count)
   local plan = self.plan
   local before = stages.start(plan)
+  self.due = math.huge -- while it waits
   local ok, x = errors.try(compiler.compile(plan.node), i, e)
   stages.stop(plan, before)
   self.due = count + plan.left

@@ -28,6 +28,7 @@ local INT32_MAX = 2 ^ 31 - 1
 
 -- By default, the more of: items, and items for each worker.
 local BUFFERED, BUFFERED_EACH = 16, 2
+local BUFFERED_MAX = 4096 -- by default
 
 local Pool = class("prefetch.pool")
 
@@ -39,8 +40,14 @@ local function worker_count(workers)
   return workers < 0 and math.max(1, cores + workers) or workers
 end
 
+local function concurrency_of(pool)
+  return pool.options.concurrency or 1
+end
+
 local function buffered_of(pool)
-  local default = math.max(BUFFERED, BUFFERED_EACH * pool.workers)
+  local claims = math.max(1, pool.workers) * concurrency_of(pool)
+  local default = math.max(BUFFERED, math.min(BUFFERED_EACH * claims,
+    BUFFERED_MAX))
   return math.min(pool.options.buffered or default, INT32_MAX)
 end
 
@@ -53,6 +60,7 @@ function Pool.make(options)
     opened = false, -- the pool of C, from the first read on; see open()
     count = 0, -- items computed here, or reads of runs
     place = false, -- what times some of them
+    ahead = false, -- what computes them ahead; see compute_ahead()
   })
 end
 
@@ -92,7 +100,7 @@ function Pool:pack(source)
   local span = span_of(self, source)
   local text, kept = chain.pack({
     node = source, on_start = self.options.on_start, errors = errors.mode(),
-    rereads = rereads_of(self, span),
+    rereads = rereads_of(self, span), timeout = self.options.timeout,
   }, "the chain")
   self.chain = {
     text = text, -- until the workers have it
@@ -146,6 +154,7 @@ function Pool:settings(arguments)
     stages = #sent.stages + 1,
     heap_fd = heap.fd(), slot_bytes = o.slot_bytes or 0,
     timeout_ns = timeout_ns(o.timeout), memory_bytes = o.memory or 0,
+    concurrency = concurrency_of(self),
   })
 end
 
@@ -224,6 +233,10 @@ function Pool:close()
     close_owned(ffi.gc(self.opened.owner, nil))
   end
   self.opened = closed
+  if self.ahead then
+    self.ahead:close()
+    self.ahead = false
+  end
 end
 
 -- -- Reading -----------------------------------------------------------------
@@ -306,6 +319,16 @@ function Pool:start_in_place()
   end
 end
 
+--- Returns what computes items of a node ahead here; nil without concurrency.
+function Pool:compute_ahead(node)
+  if concurrency_of(self) == 1 then
+    return nil
+  end
+  self.ahead = self.ahead or require("neap.prefetch.ahead").make(node, self,
+    concurrency_of(self), buffered_of(self))
+  return self.ahead
+end
+
 --- Counts an item that is computed here; returns whether it is to be timed.
 -- Raises if the prefetch is closed.
 function Pool:is_due()
@@ -316,6 +339,12 @@ function Pool:is_due()
     return count >= place.due
   end
   return count == 2
+end
+
+--- Computes item i here, and others ahead.
+function Pool:get_ahead(i, e)
+  self:check_open()
+  return (self.ahead:get(i, e))
 end
 
 --- Computes item i of a node here, and times its stages.
@@ -336,9 +365,13 @@ function Pool:stats()
   elseif self.workers > 0 then
     return statistics.of_none()
   end
-  local place = self.place
-  return statistics.of_place(self.count, place and place:mean() * self.count
-    or 0)
+  local place, ahead = self.place, self.ahead
+  local seconds = place and place:mean() * self.count or 0
+  if ahead then
+    return statistics.of_place(self.count, ahead.began
+      and ahead.ended - ahead.began or 0, ahead.waited)
+  end
+  return statistics.of_place(self.count, seconds, seconds)
 end
 
 local stage = ffi.new("neap_stage")

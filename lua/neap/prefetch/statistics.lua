@@ -92,16 +92,16 @@ function statistics.of_pool(pool)
 end
 
 --- The statistics of items that are computed in the script.
-function statistics.of_place(count, seconds)
+function statistics.of_place(count, seconds, wait)
   return finish({
     items = count, runs = count, bytes = 0, busy = seconds, idle = 0,
     restarts = 0, retries = 0, held = 0, slots = 0, slot_bytes = 0,
-  }, seconds, seconds, 0, {})
+  }, seconds, wait, 0, {})
 end
 
 --- The statistics of workers that have not started.
 function statistics.of_none()
-  return setmetatable(statistics.of_place(0, 0), NotBegun)
+  return setmetatable(statistics.of_place(0, 0, 0), NotBegun)
 end
 
 return statistics

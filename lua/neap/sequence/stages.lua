@@ -48,6 +48,7 @@ end
 --- Begins an item that is timed. Returns the plan before, or false.
 function stages.start(plan)
   local before = compiler.time(plan)
+  plan.left = math.huge -- none of those that begin while this one waits
   C.neap_stopwatch_start(plan.watch)
   return before
 end

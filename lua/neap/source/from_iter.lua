@@ -10,6 +10,7 @@ local borrow = require("neap.value.borrow")
 local Node = require("neap.sequence.node")
 local handle = require("neap.sequence.handle")
 local traverse = require("neap.base.traverse")
+local turn = require("neap.base.turn")
 
 local FromIter = class("source.from_iter", Node)
 
@@ -40,6 +41,7 @@ local function reading(self)
     here.state = false
     here.room = 0 -- items kept besides, as a prefetch may ask for them again
     here.tries, here.delay = 1, 0 -- as retries above ask for
+    here.owner, here.bell = false, false -- of the turn to read it
   end
   return here
 end
@@ -167,7 +169,12 @@ local function raise_end(self, i, count)
 end
 
 function FromIter:get(i)
-  local state = read_to(self, i)
+  local state
+  if turn.is_needed then
+    state = turn.call(reading(self), read_to, self, i)
+  else
+    state = read_to(self, i)
+  end
   if i > state.count then
     raise_end(self, i, state.count)
   end

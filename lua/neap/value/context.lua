@@ -18,6 +18,13 @@ local context = {}
 -- in a host. Only enter() and leave() set it.
 context.now = nil
 
+-- Of items that have no context, which are computed one at a time.
+local generators = setmetatable({}, { __mode = "k" })
+
+--- The generators of the code that runs now: stage -> the one it draws from.
+-- Only enter(), leave() and draw_from() set it.
+context.generators = generators
+
 --- Makes the state of a batch within an item, or of the item itself.
 function context.level()
   return {
@@ -30,7 +37,8 @@ end
 
 --- Makes a context.
 -- @tparam[opt] cdata worker neap_worker; nil to write values without one
-function context.new(worker)
+-- @tparam[opt] table memory neap.value.scratch that it shares with others
+function context.new(worker, memory)
   local keys = {}
   for depth = 0, C.NEAP_DEPTH_MAX do
     keys[depth] = {}
@@ -45,20 +53,26 @@ function context.new(worker)
     levels = { [0] = context.level() }, -- depth -> see level()
     is_dirty = false, -- whether the item has made a tensor ...
     has_tensors = false, -- ... or any of the run
-    scratch = scratch.new(worker), guess = guess.new(),
+    scratch = memory or scratch.new(worker), guess = guess.new(),
     is_converted = false, -- whether a value was written as another
+    has_failed = false, -- whether any item of the run has
     generators = {}, -- stage -> the generator that it draws from
   }
 end
 
 --- Makes a context the one of the code that runs from here on.
 function context.enter(item)
-  context.now = item
+  context.now, context.generators = item, item.generators
 end
 
 --- Says that the code that runs from here on computes no item.
 function context.leave()
-  context.now = nil
+  context.now, context.generators = nil, generators
+end
+
+--- Gives code that computes an item without a context generators of its own.
+function context.draw_from(list)
+  context.generators = list
 end
 
 return context

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -347,7 +348,7 @@ static void publishing_grants_the_wish_for_it(void **state) {
 }
 
 static void idle(neap__ring *ring, uint32_t worker) {
-  atomic_store(&ring->records[worker].asleep, 1);
+  atomic_store(&ring->records[worker].asleep, NEAP__RESTS);
   neap__bits_set(ring->control->idle, worker);
 }
 
@@ -361,13 +362,53 @@ static void a_claim_of_one_at_rest_is_false(void **state) {
   assert_false(neap__ring_is_falsely_claimed(ring, 1));
   idle(ring, 2);
   assert_true(neap__ring_is_falsely_claimed(ring, 1));
-  neap__bits_clear(ring->control->idle, 2);
+  neap__ring_poll_end(ring, 2);
+  assert_false(neap__ring_is_falsely_claimed(ring, 1));
   neap__mark mark = neap__ring_look(ring, 1);
   mark.owner = WORKERS;
   atomic_store(&ring->entries[1].word, neap__mark_pack(mark));
   assert_true(neap__ring_is_falsely_claimed(ring, 1));
+  mark.owner = 1;
+  atomic_store(&ring->entries[1].word, neap__mark_pack(mark));
+  assert_true(neap__ring_is_falsely_claimed(ring, 1)); /* not its slot */
   neap__ring_cancel(ring, 1);
   assert_false(neap__ring_is_falsely_claimed(ring, 1));
+}
+
+/* One that rests in poll() may hold claims, and is woken by a descriptor. */
+static void one_that_polls_keeps_its_claims(void **state) {
+  neap__ring *ring = *state;
+  uint64_t ticket, count;
+  int fds[WORKERS];
+  for (uint32_t w = 0; w < WORKERS; w++)
+    fds[w] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  ring->wake_fds = fds;
+  neap__ring_open(ring, 1, 1, 1, 0, 1);
+  const int32_t slot = claim(ring, 2, 1, &ticket);
+  assert_true(neap__ring_poll_begin(ring, 2, true, 0));
+  assert_false(neap__ring_is_falsely_claimed(ring, 1));
+  assert_true(neap__ring_holds(ring, 2, 1, (uint32_t)slot, ticket));
+  neap__ring_open(ring, 3, 2, 1, 0, 1);
+  neap__ring_wake_workers(ring, 1);
+  assert_int_equal(read(fds[2], &count, sizeof count), sizeof count);
+  assert_int_equal(ring->records[2].asleep, NEAP__AWAKE);
+  assert_false(neap__ring_poll_begin(ring, 2, true, 0)); /* there is work */
+  neap__ring_poll_end(ring, 2);
+  assert_false(has_bit(ring->control->idle, 2));
+
+  assert_true(neap__ring_poll_begin(ring, 2, false, 0)); /* it wants none */
+  neap__ring_wake_workers(ring, 1);
+  assert_int_equal(read(fds[2], &count, sizeof count), -1);
+  neap__ring_cancel(ring, 1);
+  assert_int_equal(read(fds[2], &count, sizeof count), sizeof count);
+  assert_false(neap__ring_holds(ring, 2, 1, (uint32_t)slot, ticket));
+  assert_false(neap__ring_poll_begin(ring, 2, false, 0)); /* a cancel, untold */
+  assert_true(neap__ring_poll_begin(ring, 2, false, 1));
+  neap__ring_stop(ring);
+  assert_int_equal(read(fds[2], &count, sizeof count), sizeof count);
+  assert_int_equal(read(fds[1], &count, sizeof count), -1);
+  for (uint32_t w = 0; w < WORKERS; w++)
+    close(fds[w]);
 }
 
 static uint32_t asleep_count(neap__ring *ring) {
@@ -1002,6 +1043,7 @@ int main(void) {
       MOVE_TEST(there_are_slots_enough),
       MOVE_TEST(publishing_grants_the_wish_for_it),
       MOVE_TEST(a_claim_of_one_at_rest_is_false),
+      MOVE_TEST(one_that_polls_keeps_its_claims),
       MOVE_TEST(one_is_roused_for_each_enough),
       MOVE_TEST(nobody_rests_while_there_is_work),
       MOVE_TEST(stirring_sets_hints_and_wakes_all),

@@ -13,7 +13,7 @@ local N = cases.N
 local OTHERS = {
   _VERSION = true, errors = true, warnings = true, tensor = true, empty = true,
   stack = true, pad = true, keep = true, release = true, each = true,
-  per_worker = true, loader = true, open = true,
+  per_worker = true, loader = true, open = true, native = true,
   decode = true, save_image = true, contact_sheet = true,
 }
 
