@@ -490,6 +490,22 @@ int32_t neap_pipe_failed(const neap_pipe *pipe);
    `length` rows of the tensor. */
 int neap_chain_block(const neap_tensor *tensor, uint64_t offset,
                      neap_chain **out, neap_error *error);
+/* Rows at equal distances in a file: what neap_chain_raw() and _npy() make. */
+typedef struct neap_file_rows {
+  const char *path;
+  const struct neap_identity *expected; /* that the file has; or NULL: any */
+  int64_t offset;                       /* of the first row */
+  int64_t stride;                       /* bytes from row to row */
+  int64_t length;                       /* rows */
+  int32_t is_swapped; /* 1: elements are in the other order of bytes */
+  int32_t code;
+  int32_t bits;
+  int32_t ndim; /* of a row; 0: rows are numbers */
+  int64_t shape[8];
+} neap_file_rows;
+
+int neap_chain_file_rows(const neap_file_rows *rows, neap_chain **out,
+                         neap_error *error);
 /* Names the stage of the chain's last constructor in messages:
    "map (train.lua:12)". */
 void neap_chain_name(neap_chain *chain, const char *stage);
@@ -537,6 +553,29 @@ neap_native *neap_chain_reader_native(const neap_chain_reader *reader,
 int neap_chain_fill(neap_chain_reader *reader, int64_t epoch, int64_t first,
                     int32_t count, neap_writer *writer, int32_t *progress,
                     neap_error *error);
+
+/*
+ * The values of a chain's items, tables within tables included, depth first.
+ * The path of one: "image", "a.b", "2" in a list; "" is an item that is one.
+ */
+int32_t neap_chain_value_count(const neap_chain *chain);
+void neap_chain_value_path(const neap_chain *chain, int32_t k, char *path,
+                           size_t size);
+/* What the values of an item are, but for their contents. Only the last of
+   batches differs from the others. */
+void neap_chain_plan(const neap_chain *chain, int64_t epoch, int64_t index,
+                     neap_part *values);
+/*
+ * Computes one item (from 0). The values are planned; `data` of a tensor is
+ * memory for it, aligned to 64, or NULL: then it is set, and valid until the
+ * next read, as that of a string always is.
+ * Returns: NEAP_OK; or why the item failed: see below for where.
+ */
+int neap_chain_read(neap_chain_reader *reader, int64_t epoch, int64_t index,
+                    neap_part *values, neap_error *error);
+/* The stage that failed last, and its item (from 0). */
+const char *neap_chain_failed_stage(const neap_chain_reader *reader,
+                                    int64_t *index);
 
 /* ---- Pools: items computed ahead by worker processes --------------------- */
 

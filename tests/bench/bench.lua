@@ -28,7 +28,7 @@ local measure = require("measure")
 local FILES = {
   "numbers", "tensors", "operations", "ragged", "slots", "slow", "reads",
   "counters", "workers", "chains", "memory", "hosts", "fashion_mnist",
-  "images", "text", "saved", "tar",
+  "images", "text", "saved", "tar", "native_chains",
 }
 
 local HEAD = "%-48s %9s %21s %6s  %s\n"
