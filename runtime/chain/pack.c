@@ -106,6 +106,7 @@ static void put(const neap_chain *chain, neap__packer *out) {
   for (int32_t k = 0; k < chain->source_count; k++)
     put(chain->sources[k], out);
   neap__bytes_put_text(&out->bytes, chain->stage);
+  neap__bytes_put_integer(&out->bytes, chain->number);
   chain->ops->pack(chain, out);
 }
 
@@ -174,6 +175,8 @@ static int take(neap__unpacker *in, int depth, neap_chain **out,
   }
   int rc = take_sources(in, depth, sources, count, error);
   const char *stage = rc == NEAP_OK ? neap__cursor_text(cursor) : NULL;
+  const int64_t number =
+      rc == NEAP_OK ? neap__cursor_within(cursor, 0, INT32_MAX) : 0;
   if (rc == NEAP_OK) rc = kinds[kind]->unpack(in, sources, count, out, error);
   free(sources);
   if (rc == NEAP_OK && cursor->has_failed) {
@@ -182,6 +185,7 @@ static int take(neap__unpacker *in, int depth, neap_chain **out,
     return neap__unpacker_damaged(error);
   }
   if (rc == NEAP_OK && stage != NULL) neap_chain_name(*out, stage);
+  if (rc == NEAP_OK) neap_chain_number(*out, (int32_t)number);
   return rc;
 }
 
