@@ -97,6 +97,7 @@ function Build:make(node, constructor, ...)
     self:refuse(node, ffi.string(lib.error.text))
   end
   C.neap_chain_name(out[0], node:stage_name())
+  C.neap_chain_number(out[0], self.numbers[node] or 0)
   table.insert(self.made, out[0])
 end
 
@@ -158,14 +159,16 @@ local lower = {}
 --- Makes the chain of a node.
 -- @tparam Sequence node
 -- @tparam[opt] boolean is_choosy refuse what has other items in Lua
+-- @tparam[opt] table numbers
 -- @treturn[1] cdata neap_chain, which the collector frees
 -- @treturn[1] table what must live as long as it, and as long as workers may
 --   unpack it
 -- @treturn[2] nil
 -- @treturn[2] table the first stage that is not native: node, why, help
-function lower.chain(node, is_choosy)
+function lower.chain(node, is_choosy, numbers)
   local build = setmetatable({
     made = {}, kept = {}, nodes = 0, is_choosy = is_choosy or false,
+    numbers = numbers or {},
   }, Build)
   travel.frozen = {}
   build:keep(travel.frozen)
@@ -184,12 +187,15 @@ function lower.chain(node, is_choosy)
 end
 
 --- Packs the chain of a node for workers.
+-- @tparam Sequence node
+-- @tparam[opt] boolean is_choosy
+-- @tparam[opt] table numbers node -> its number among the stages that are timed
 -- @treturn[1] string
 -- @treturn[1] table what must live as long as workers may unpack it
 -- @treturn[2] nil
 -- @treturn[2] table as of lower.chain
-function lower.pack(node, is_choosy)
-  local chain, kept = lower.chain(node, is_choosy)
+function lower.pack(node, is_choosy, numbers)
+  local chain, kept = lower.chain(node, is_choosy, numbers)
   if not chain then
     return nil, kept
   end

@@ -23,7 +23,7 @@ function Stage:open()
 end
 
 --- Writes the code of a map.
-function Stage:emit(node, g, i, e)
+function Stage.emit(_, node, g, i, e)
   return require("neap.native.join").emit(node, g, i, e)
 end
 

@@ -8,7 +8,6 @@ local handle = require("neap.sequence.handle")
 local lib = require("neap.base.lib")
 local lower = require("neap.native.lower")
 local read = require("neap.value.read")
-local support = dofile("tests/spec/support.lua")
 
 local C = lib.C
 
@@ -91,10 +90,24 @@ local function fill(reader, epoch, first, count, list)
   items_of_run(list, run, setmetatable({ budget = 0 }, Copying))
 end
 
---- The items of a chain as libneap computes them, by runs of `chunk`; or nil
--- and the stage that is not native and why.
-function evaluate.in_c(s, chunk, epoch)
-  local node, list = handle.node(s), {}
+local Chain = {}
+Chain.__index = Chain
+
+--- The items, computed by runs of `chunk`; closes the chain.
+function Chain:items(chunk, epoch)
+  local list, length = {}, self.length
+  for first = 0, length - 1, chunk do
+    fill(self.reader, epoch or 1, first, math.min(chunk, length - first), list)
+  end
+  C.neap_chain_reader_close(self.reader)
+  C.neap_chain_free(ffi.gc(self.chain, nil))
+  return list
+end
+
+--- Opens a chain as libneap computes it; or nil and the stage that is not
+-- native and why.
+function evaluate.open(s)
+  local node = handle.node(s)
   local chain, kept = lower.chain(node, true)
   if not chain then
     return nil, kept.node:stage_name() .. ": " .. kept.why
@@ -102,12 +115,18 @@ function evaluate.in_c(s, chunk, epoch)
   assert(node.length == tonumber(C.neap_chain_length(chain)))
   local out = ffi.new("neap_chain_reader *[1]")
   lib.check(C.neap_chain_reader_open(chain, 0, out, lib.error))
-  for first = 0, node.length - 1, chunk do
-    fill(out[0], epoch or 1, first, math.min(chunk, node.length - first), list)
+  return setmetatable({
+    chain = chain, kept = kept, reader = out[0], length = node.length,
+  }, Chain)
+end
+
+--- The items of a chain as libneap computes them; or as evaluate.open.
+function evaluate.in_c(s, chunk, epoch)
+  local chain, why = evaluate.open(s)
+  if not chain then
+    return nil, why
   end
-  C.neap_chain_reader_close(out[0])
-  C.neap_chain_free(ffi.gc(chain, nil))
-  return list, kept
+  return chain:items(chunk, epoch)
 end
 
 -- -- In Lua ------------------------------------------------------------------
@@ -126,9 +145,7 @@ end
 
 --- The same by workers of Lua: `on_start` needs Lua.
 function evaluate.by_lua_workers(s, epoch)
-  local p = support.close_later(s:prefetch({
-    workers = 2, chunk = 3, on_start = function() end,
-  }))
+  local p = s:prefetch({ workers = 2, chunk = 3, on_start = function() end })
   local list = evaluate.by_index(p:epoch(epoch or 1))
   p:close()
   return list

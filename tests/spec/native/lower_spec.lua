@@ -94,6 +94,31 @@ describe("a chain without Lua", function()
     same(neap.from(neap.tensor("u64", { 2 }, { 3, 2 ^ 63 })))
   end)
 
+  it("has the rows of files", function()
+    local folder = support.folder()
+    local path = folder .. "/rows"
+    support.write(path, ffi.string(filled("u8", { 1, 96 }):ptr(), 96))
+    same(neap.raw(path, "u8", { 4, 3 }))
+    same(neap.raw(path, "i16", { 5 }, { offset = 4, stride = 16 }):shuffle())
+    same(neap.raw(path, "f32", {}))
+    same(neap.raw(path, "i64", {}):slice(2))
+    same(neap.raw(path, "u16", { 2 }, { stride = 8 }):batch(5, STACK))
+    assert.equal("batch: it stacks 64-bit integers, which C does up to 2^53 "
+      .. "only", refusal(neap.raw(path, "i64", {}):batch(2, STACK)))
+    for name, code in pairs({ u8 = "|u1", i16 = "<i2", f64 = ">f8",
+      i32 = ">i4" }) do
+      local t = filled(name, { 6, 2 })
+      local header = ("{'descr': '%s', 'fortran_order': False, "
+        .. "'shape': (6, 2), }"):format(code)
+      header = header .. (" "):rep(53 - #header % 64) .. "\n"
+      support.write(path .. ".npy", "\147NUMPY\1\0"
+        .. string.char(#header % 256, math.floor(#header / 256)) .. header
+        .. ffi.string(t:ptr(), t.nbytes))
+      same(neap.npy(path .. ".npy"))
+    end
+    support.shell("rm -r " .. folder)
+  end)
+
   it("has the rows of views, and of tensors in the heap", function()
     local large = filled("u8", { 50, 40, 60 })
     same(neap.from(large))
