@@ -29,7 +29,7 @@ arguments() {
 shorten() {
   case $1 in
   examples/fashion_mnist.lua) sed 's/[0-9a-f.]*[0-9][0-9a-f.]*/N/g' ;;
-  examples/loaders/*) sed '1,/^result$/d' ;;
+  examples/loaders/*) sed '1,/^result$/d; /^workers run /d' ;;
   README.md) tr '\t' ' ' | sed 's/{.*,/{N,/' ;;
   *) tr '\t' ' ' ;;
   esac
