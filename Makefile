@@ -60,7 +60,7 @@ fuzzers: premake
 	$(BUILD) $(FUZZERS)
 
 benches: all
-	$(if $(BENCHES),$(BUILD) $(BENCHES))
+	$(if $(BENCHES),$(BUILD) signatures $(BENCHES))
 
 premake:
 	@test -n "$(PREMAKE)" || { echo "make: cannot find premake5" \

@@ -279,6 +279,20 @@ function tools.rows()
   end)
 end
 
+-- (What a folder keeps, no server is asked for.)
+function tools.pages()
+  local cache = require("neap.waiting.http_cache")
+  local list = { "http://pets/cat", "http://pets/dog" }
+  return at_path(function(path)
+    os.remove(path)
+    cache.make(path)
+    cache.put(path, cache.key(list[1]), "a page on cats", {}, 2 ^ 20)
+    cache.put(path, cache.key(list[2]), "a page on dogs", {}, 2 ^ 20)
+  end, function(path)
+    return neap.url(list, { cache = path, max_age = math.huge })
+  end)
+end
+
 function tools.entries()
   return at_path(function(path)
     os.remove(path)
@@ -323,6 +337,9 @@ local PICTURES = {
   sqlite = {
     { "neap.sqlite('pets.db', 'SELECT id, name FROM pets', { key = 'id' })",
       "rows()" },
+  },
+  url = {
+    { "neap.url({ 'http://pets/cat', 'http://pets/dog' })", "pages()" },
   },
   lmdb = { { "neap.lmdb('pets.lmdb')", "entries()" } },
 

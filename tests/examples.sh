@@ -22,6 +22,8 @@ done
 arguments() {
   case $1 in
   examples/fashion_mnist.lua) echo --limit 500 --epochs 2 --workers 2 ;;
+  examples/crawl.lua | examples/save_primes.lua)
+    echo --delay 10 --svg /dev/null ;;
   esac
 }
 
@@ -29,6 +31,8 @@ arguments() {
 shorten() {
   case $1 in
   examples/fashion_mnist.lua) sed 's/[0-9a-f.]*[0-9][0-9a-f.]*/N/g' ;;
+  examples/server.lua) sed 's/:[0-9]* waits/:N waits/' ;;
+  examples/crawl.lua | examples/save_primes.lua) head -n 1 ;;
   examples/loaders/*) sed '1,/^result$/d; /^workers run /d' ;;
   README.md) tr '\t' ' ' | sed 's/{.*,/{N,/' ;;
   *) tr '\t' ' ' ;;

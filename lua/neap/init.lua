@@ -31,7 +31,7 @@ local warnings = require("neap.base.warnings")
 
 local SOURCES = {
   "range", "from", "from_iter", "rep", "idx", "files", "lines",
-  "csv", "jsonl", "npy", "npz", "raw", "load", "tar", "sqlite", "lmdb",
+  "csv", "jsonl", "npy", "npz", "raw", "load", "tar", "sqlite", "lmdb", "url",
 }
 local ADAPTERS = {
   "map", "starmap", "random_map", "zip", "gather", "concat", "interleave",

@@ -42,11 +42,13 @@ void neap_snapshots_touch(const char *path) {
   (void)utimensat(AT_FDCWD, path, times, 0);
 }
 
-/* KEY.neap, and KEY.neap.partial, which a save that was killed left. */
+/* KEY.neap, and KEY.neap.partial..., which a process that was killed left. */
 static bool is_snapshot(const char *name) {
+  static const char partial[] = ".neap.partial";
   if (strspn(name, "0123456789abcdef") != KEY_DIGITS) return false;
   return strcmp(name + KEY_DIGITS, ".neap") == 0 ||
-         strcmp(name + KEY_DIGITS, ".neap.partial") == 0;
+         (strncmp(name + KEY_DIGITS, partial, sizeof partial - 1) == 0 &&
+          strlen(name) < sizeof((entry *)0)->name);
 }
 
 static bool add(listing *list, int folder, const char *name) {

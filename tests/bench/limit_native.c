@@ -1,111 +1,105 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The limit of batches of a native chain: threads that convert shuffled images
- * of Fashion-MNIST into buffers, and one that takes the batches in order. What
- * one writes by hand for this data set alone. Prints batches a second.
- *
- * Who fills takes a ticket, waits for room, fills the ticket's buffer and marks
- * it; the reader sleeps until the batch that it wants is marked.
+ * The limits of native stages: limit_native WORK COUNT. Prints nanoseconds an
+ * item, of functions of the tests' own library, which C calls:
+ *   direct   a double through `double half(double)`
+ *   libffi   the same by ffi_call()
+ *   kernel   4 KiB of floats through `int scale(...)`, a loop; kernel64: 64 KiB
+ *   element  512 doubles, a loop that calls half()
  */
-#include <pthread.h>
-#include <stdatomic.h>
+#include <dlfcn.h>
+#include <ffi.h>
+#include <limits.h>
+#include <string.h>
 
 #include "limit.h"
 
-#include "base/futex.h"
-#include "neap.h"
+enum { FLOATS = 16384, DOUBLES = 512, TURNS = 10 };
 
-enum { IMAGES = 60000, PIXELS = 28 * 28, BATCH = 64, BUFFERS = 64, AHEAD = 16 };
-enum { BATCHES = IMAGES / BATCH, WARM = 300, COUNT = 3000 };
+/* Laid out alike in both programs. */
+static _Alignas(4096) struct {
+  float from[FLOATS], between[528], to[FLOATS];
+} kernel;
+static double doubles[DOUBLES], halves[DOUBLES];
 
-#define FOLDER "/usr/share/datasets/fashion-mnist/train-"
+static double (*volatile half)(double);
+static int (*volatile scale)(const float *, float *, int64_t, float);
+static ffi_cif cif;
 
-typedef struct batch {
-  _Alignas(64) float images[BATCH][PIXELS];
-  double labels[BATCH];
-  _Alignas(64) _Atomic uint32_t filled; /* the batch, from 1 */
-} batch;
-
-static uint8_t (*images)[PIXELS], *labels;
-static int32_t (*order)[IMAGES]; /* of each epoch */
-static float values[256];
-static batch *buffers;
-static _Atomic uint32_t next, taken, wanted;
-
-static void *read_all(const char *path, size_t nbytes) {
-  neap_idx *idx;
-  void *data = malloc(nbytes);
-  limit_need(neap_idx_open(path, &idx, NULL) == NEAP_OK, path);
-  limit_need(neap_idx_read(idx, data, nbytes, NULL) == NEAP_OK, path);
-  neap_idx_close(idx);
-  return data;
+static void call_direct(void) {
+  doubles[0] = half(doubles[0]);
 }
 
-static void fill(uint32_t ticket) {
-  batch *to = &buffers[ticket % BUFFERS];
-  const int32_t *from =
-      order[ticket / BATCHES] + (size_t)(ticket % BATCHES) * BATCH;
-  for (int k = 0; k < BATCH; k++) {
-    const uint8_t *image = images[from[k]];
-    for (int p = 0; p < PIXELS; p++)
-      to->images[k][p] = values[image[p]];
-    to->labels[k] = labels[from[k]];
-  }
+static void call_libffi(void) {
+  void *values[] = {&doubles[0]};
+  ffi_call(&cif, FFI_FN(half), &halves[0], values);
 }
 
-static void *produce(void *argument) {
-  uint32_t ticket, now;
-  while ((ticket = atomic_fetch_add(&next, 1)) < WARM + COUNT) {
-    while (ticket - (now = atomic_load(&taken)) >= AHEAD)
-      neap__futex_wait(&taken, now);
-    fill(ticket);
-    atomic_store(&buffers[ticket % BUFFERS].filled, ticket + 1);
-    uint32_t wish = ticket + 1;
-    if (atomic_compare_exchange_strong(&wanted, &wish, 0))
-      neap__futex_wake(&wanted);
-  }
-  return argument;
+static void call_kernel(void) {
+  limit_need(scale(kernel.from, kernel.to, FLOATS / 16, 1.5F) == 0, "scale");
 }
 
-static void take(uint32_t ticket) {
-  _Atomic uint32_t *filled = &buffers[ticket % BUFFERS].filled;
-  while (atomic_load(filled) != ticket + 1) {
-    atomic_store(&wanted, ticket + 1);
-    if (atomic_load(filled) == ticket + 1) break;
-    neap__futex_wait(&wanted, ticket + 1);
-  }
-  atomic_fetch_add(&taken, 1);
-  neap__futex_wake(&taken);
+static void call_kernel64(void) {
+  limit_need(scale(kernel.from, kernel.to, FLOATS, 1.5F) == 0, "scale");
 }
 
-static void prepare(void) {
-  const int epochs = (WARM + COUNT) / BATCHES + 1;
-  images = read_all(FOLDER "images-idx3-ubyte.gz", sizeof *images * IMAGES);
-  labels = read_all(FOLDER "labels-idx1-ubyte.gz", IMAGES);
-  order = calloc((size_t)epochs, sizeof *order);
-  buffers = aligned_alloc(64, sizeof *buffers * BUFFERS);
-  for (int e = 0; e < epochs; e++)
-    for (int i = 0; i < IMAGES; i++)
-      order[e][i] = (int32_t)neap_shuffle_item(IMAGES, 1, e + 1, i);
-  for (int k = 0; k < 256; k++)
-    values[k] = (float)(k * (1 / 255.0));
-  for (int k = 0; k < BUFFERS; k++)
-    atomic_store(&buffers[k].filled, 0);
+static void call_elements(void) {
+  double (*const f)(double) = half;
+  for (int k = 0; k < DOUBLES; k++)
+    halves[k] = f(doubles[k]);
+}
+
+static void *find(void *library, const char *name) {
+  void *function = dlsym(library, name);
+  limit_need(function != NULL, name);
+  return function;
+}
+
+static void find_functions(void) {
+  char path[PATH_MAX + 32] = "";
+  limit_need(readlink("/proc/self/exe", path, PATH_MAX - 1) > 0, "readlink");
+  strcpy(strrchr(path, '/'), "/../tests/libsignatures.so");
+  void *library = dlopen(path, RTLD_NOW);
+  limit_need(library != NULL, path);
+  half = (double (*)(double))(uintptr_t)find(library, "half");
+  scale = (int (*)(const float *, float *, int64_t, float))(uintptr_t)find(
+      library, "scale");
+}
+
+static double run(void (*work)(void), long count) {
+  const double since = limit_now_s();
+  for (long k = 0; k < count; k++)
+    work();
+  return (limit_now_s() - since) / (double)count * 1e9;
 }
 
 int main(int argc, char **argv) {
-  pthread_t threads[64];
-  const long count = limit_argument(argc, argv, 1, 1, "THREADS");
-  double since = 0;
-  prepare();
-  for (long k = 0; k < count; k++)
-    limit_need(pthread_create(&threads[k], NULL, produce, NULL) == 0, "thread");
-  for (uint32_t ticket = 0; ticket < WARM + COUNT; ticket++) {
-    take(ticket);
-    if (ticket + 1 == WARM) since = limit_now_s();
+  static const struct {
+    const char *name;
+    void (*run)(void);
+  } works[] = {{"direct", call_direct},
+               {"libffi", call_libffi},
+               {"kernel", call_kernel},
+               {"kernel64", call_kernel64},
+               {"element", call_elements}};
+  static ffi_type *types[] = {&ffi_type_double};
+  const long count = limit_argument(argc, argv, 2, 2, "WORK COUNT");
+  find_functions();
+  for (int k = 0; k < FLOATS; k++)
+    kernel.from[k] = (float)k;
+  limit_need(ffi_prep_cif(&cif, FFI_DEFAULT_ABI, 1, &ffi_type_double, types) ==
+                 FFI_OK,
+             "libffi");
+  for (size_t k = 0; k < sizeof works / sizeof works[0]; k++) {
+    double least = 1e9;
+    if (strcmp(works[k].name, argv[1]) != 0) continue;
+    for (int turn = 0; turn < TURNS; turn++) {
+      const double ns = run(works[k].run, count / TURNS + 1);
+      least = ns < least ? ns : least;
+    }
+    printf("%.3f\n", least);
+    return 0;
   }
-  printf("%.17g\n", COUNT / (limit_now_s() - since));
-  for (long k = 0; k < count; k++)
-    pthread_join(threads[k], NULL);
-  return 0;
+  fprintf(stderr, "limit_native: unknown work %s\n", argv[1]);
+  return 2;
 }

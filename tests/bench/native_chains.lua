@@ -22,7 +22,7 @@ local function of(what, kind, scale)
 end
 
 local function by_hand()
-  return measure.limit("limit_native %d", WORKERS)
+  return measure.limit("limit_threads %d", WORKERS)
 end
 
 local function in_lua()

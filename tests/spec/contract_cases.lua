@@ -744,6 +744,20 @@ end
 local LMDB = path_of("entries.mdb")
 database.lmdb(LMDB, ENTRIES, true)
 
+-- Pages that no server is asked for.
+local PAGES, CACHE = {}, path_of("cache")
+require("neap.waiting.http_cache").make(CACHE)
+for i = 1, N do
+  PAGES[i] = ("http://127.0.0.1:1/%d"):format(i)
+  local cache = require("neap.waiting.http_cache")
+  cache.put(CACHE, cache.key(PAGES[i]), "page " .. i, {}, 2 ^ 20)
+end
+local KEPT = { cache = CACHE, max_age = math.huge }
+
+local function page(i)
+  return "page " .. (i - 1) % N + 1
+end
+
 local function sample(i)
   return { __key__ = tostring(i), txt = "text " .. i }
 end
@@ -919,6 +933,11 @@ local SOURCES = {
     end,
     shows = ("lmdb(%s)"):format(LMDB),
   },
+  url = {
+    make = function() return neap.url(PAGES, KEPT) end,
+    item = page,
+    shows = "url(from(table))",
+  },
 }
 
 -- -- Endless sequences -------------------------------------------------------
@@ -961,6 +980,10 @@ local ENDLESS = {
   tar = false,
   sqlite = false,
   lmdb = false,
+  url = {
+    make = function() return neap.url(neap.cycle(PAGES), KEPT) end,
+    item = page,
+  },
 
   map = {
     make = function() return neap.map(times_ten, naturals) end,

@@ -7,7 +7,8 @@
 -- that no item runs out of them. Then a consumer wanders: it jumps, changes
 -- epochs, leaves its loops and reads by index, where some items end their
 -- workers, never end, or take all the memory. Each must be the error that it
--- is, and no other item may be one.
+-- is, and no other item may be one. All of it happens with one item at a time
+-- in a worker, and with many that wait.
 
 local ffi = require("ffi")
 local clock = require("neap.base.clock")
@@ -17,6 +18,7 @@ ffi.cdef("int kill(int pid, int signal); unsigned alarm(unsigned seconds);")
 
 local SIGKILL = 9
 local WORKERS = 4
+local CONCURRENCY = 12
 local ITEMS = 3000
 local SECONDS = 4 -- by default
 local KILL_EVERY = 0.008 -- seconds, on average
@@ -88,6 +90,17 @@ local KINDS = {
   },
 }
 
+-- The same item, which waits first if several are in work.
+local function waiting(make, concurrency)
+  if concurrency == 1 then
+    return make
+  end
+  return function(i)
+    require("cqueues").sleep(i % 5 * 5e-4)
+    return make(i)
+  end
+end
+
 -- -- The storm ---------------------------------------------------------------
 
 local totals = { kills = 0, items = 0, lost = 0, again = 0, wrong = 0 }
@@ -126,12 +139,13 @@ local function faults()
 end
 
 -- Reads all items of a kind once, amid kills. Answers whether all was well.
-local function read(kind, is_ordered)
+local function read(kind, is_ordered, concurrency)
   local before, seen, last = faults(), {}, 0
   next_runs = 0
-  local p = neap.prefetch(neap.from(kind.make, ITEMS), {
+  local make = waiting(kind.make, concurrency)
+  local p = neap.prefetch(neap.from(make, ITEMS), {
     workers = WORKERS, buffered = 64, order = is_ordered, retries = 1000,
-    slot_bytes = 2 ^ 24,
+    slot_bytes = 2 ^ 24, concurrency = concurrency,
   })
   local ok, err = pcall(function()
     for i, x in p:each() do
@@ -220,12 +234,12 @@ local function walk(p, q, source, first, last)
   return true
 end
 
-local function wander()
+local function wander(concurrency)
   next_runs = 0
   local source = neap.range(PLACES):shuffle(5)
-  local p = source:map(risk):prefetch({
+  local p = source:map(waiting(risk, concurrency)):prefetch({
     workers = WORKERS, buffered = 32, retries = RETRIES, timeout = TIMEOUT,
-    memory = MEMORY, slot_bytes = 2 ^ 24,
+    memory = MEMORY, slot_bytes = 2 ^ 24, concurrency = concurrency,
   })
   local is_right = true
   for _ = 1, LEGS do
@@ -259,19 +273,21 @@ math.randomseed(seed)
 ffi.C.alarm(seconds + GRACE)
 
 local finish = clock() + seconds
+local function note(is_right)
+  passed = passed + (is_right and 1 or 0)
+  failed = failed + (is_right and 0 or 1)
+end
+
 repeat
-  for k = 1, 2 * #KINDS + 1 do
-    local kind = KINDS[math.ceil(k / 2)]
-    local is_right
-    if kind then
-      is_right = read(kind, k % 2 == 1)
-    else
-      is_right = wander()
+  for _, concurrency in ipairs({ 1, CONCURRENCY }) do
+    for _, kind in ipairs(KINDS) do
+      note(read(kind, true, concurrency))
+      note(read(kind, false, concurrency))
     end
-    if is_right then
-      passed = passed + 1
-    else
-      failed = failed + 1
+    local is_right = wander(concurrency)
+    note(is_right)
+    if not is_right then
+      print(("(concurrency = %d)"):format(concurrency))
     end
   end
 until clock() >= finish

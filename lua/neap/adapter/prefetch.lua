@@ -192,6 +192,7 @@ end
 
 -- The limits of neap_pool_open(), checked where the prefetch is made.
 local WORKERS_MAX = C.NEAP_WORKERS_MAX
+local CLAIMS_MAX = C.NEAP_CLAIMS_MAX
 local SLOT_BITS_MIN, SLOT_BITS_MAX = C.NEAP_SLOT_BITS_MIN, C.NEAP_SLOT_BITS_MAX
 
 -- What threads cannot have, and why.
@@ -222,11 +223,15 @@ local function check_count(options, name)
 end
 
 local function check_limits(options)
-  local bytes = options.slot_bytes
+  local bytes, concurrency = options.slot_bytes, options.concurrency or 1
+  local workers = math.max(1, Pool.count_workers(options))
   check_count(options, "workers")
   check_count(options, "threads")
   check_threads(options)
-  if bytes and (bytes < 2 ^ SLOT_BITS_MIN or bytes > 2 ^ SLOT_BITS_MAX) then
+  if concurrency * workers > CLAIMS_MAX then
+    check.fail(2, ("option 'concurrency': %d at most expected with workers = "
+      .. "%d, got %d"):format(CLAIMS_MAX / workers, workers, concurrency))
+  elseif bytes and (bytes < 2 ^ SLOT_BITS_MIN or bytes > 2 ^ SLOT_BITS_MAX) then
     check.fail(2, ("option 'slot_bytes': 2^%d to 2^%d expected, got %.0f")
       :format(SLOT_BITS_MIN, SLOT_BITS_MAX, bytes))
   end

@@ -4,10 +4,10 @@
 
 local check = require("neap.base.check")
 local class = require("neap.base.class")
+local clock = require("neap.base.clock")
 local errors = require("neap.base.errors")
 local Node = require("neap.sequence.node")
 local handle = require("neap.sequence.handle")
-local sleep = require("neap.waiting.sleep")
 
 local Retry = class("adapter.retry", Node)
 
@@ -20,7 +20,7 @@ local function attempt(self, getter, i, e)
     elseif x.kind == "end" or x.is_final or not errors.is_of_item(x) then
       break
     elseif tries < self.times and self.delay > 0 then
-      sleep(self.delay)
+      clock.sleep(self.delay)
     end
   end
   error(x, 0)

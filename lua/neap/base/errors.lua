@@ -184,12 +184,22 @@ local function text_of(cause)
 end
 
 -- Whether an error object needs no stage above its own. A worker knows those
--- below the prefetch only, and a source that has ended knows none.
+-- below the prefetch only, as a coroutine does, and a source that has ended
+-- knows none.
 local function knows_outer(e)
-  return e.outer_stage or not e.worker and e.kind ~= "end"
+  return not e.is_elsewhere
+    and (e.outer_stage or not e.worker and e.kind ~= "end")
+end
+
+--- Says that an error comes from a coroutine of neap's: the stages above are on
+-- the stack where it is raised again.
+function errors.from_elsewhere(e)
+  e.outer_stage, e.outer_index, e.is_elsewhere = nil, nil, true
+  return e
 end
 
 local function set_outer(e, found)
+  e.is_elsewhere = nil
   if found.outer_stage ~= e.stage or found.outer_index ~= e.index then
     e.outer_stage, e.outer_index = found.outer_stage, found.outer_index
   end

@@ -13,6 +13,7 @@ local compiler = require("neap.sequence.compile")
 local errors = require("neap.base.errors")
 local Fibers = require("neap.prefetch.fibers")
 local lib = require("neap.base.lib")
+local turn = require("neap.base.turn")
 
 local C = lib.C
 
@@ -26,8 +27,10 @@ local begin, work -- of fibers
 --- Makes it for the node below a prefetch.
 function Ahead.make(node, pool, concurrency, buffered)
   node:expect_rereads(buffered)
-  local self = Ahead:new({
-    node = node, pool = pool, buffered = buffered, fibers = false,
+  turn.is_needed = true -- before the node is compiled
+  return Ahead:new({
+    node = node, pool = pool, buffered = buffered,
+    concurrency = concurrency, fibers = false,
     window = {}, -- index -> job
     first = 1, next = 1, -- its first index, and the one to begin next
     limit = 0, -- begin none beyond this one
@@ -35,11 +38,15 @@ function Ahead.make(node, pool, concurrency, buffered)
     epoch = 0, last = 0, -- of the last read
     chunk = 1, left = 0, -- items of a chunk, and what is left of it
     has_waits = false, -- whether any item has waited
-    began = false, ended = 0, waited = 0, -- the reads, and their waits
+    began = 0, ended = 0, waited = 0, -- the reads, and their waits
   })
-  self.fibers = Fibers.make(concurrency, begin, work, self,
-    pool.options.timeout)
-  return self
+end
+
+-- At the first read: a chain is compiled more often than it is read.
+local function open(self)
+  self.fibers = Fibers.make(self.concurrency, begin, work, self,
+    self.pool.options.timeout)
+  self.began = clock()
 end
 
 -- -- In a fiber --------------------------------------------------------------
@@ -65,7 +72,7 @@ local function new_job(i, e)
 end
 
 local function give(fiber, job)
-  job.fiber, fiber.wanted, fiber.at = fiber, job, -1
+  job.fiber, fiber.wanted = fiber, job
 end
 
 -- Begins the next item of the window. False if there is none.
@@ -85,6 +92,7 @@ function begin() end
 function work(self, fiber)
   repeat
     compute(self, fiber.wanted)
+    self.fibers:renew(fiber)
     self.left = self.left - 1
   until self.left <= 0 or self.fibers.busy > 1 or not claim(self, fiber)
 end
@@ -138,7 +146,7 @@ local function drop(self)
   for i = self.first, self.next - 1 do
     local job = self.window[i]
     if job and job.fiber then
-      self.fibers:strike(job.fiber, GONE)
+      Fibers.strike(job.fiber, GONE)
     end
     self.window[i] = nil
   end
@@ -150,12 +158,8 @@ local function open_window(self, i, e)
   self.stop = self.node.length + 1
 end
 
-local function read_aside(self, i, e)
-  local job, fiber = new_job(i, e), self.fibers:take()
-  while not fiber do
-    self.fibers:step()
-    fiber = self.fibers:take()
-  end
+local function read_aside(self, i, e, fiber)
+  local job = new_job(i, e)
   give(fiber, job)
   self.left = 0
   self.fibers:start(fiber)
@@ -166,8 +170,10 @@ end
 
 local function read_window(self, i)
   self.limit = i + self.buffered - 1
-  if not self.window[i] then
-    run_next(self)
+  while not self.window[i] do
+    if not run_next(self) then -- all fibers have yet to end
+      self.fibers:step()
+    end
   end
   local job = self.window[i]
   await(self, job)
@@ -179,34 +185,47 @@ local function read_window(self, i)
   return job
 end
 
+-- Reads an item that is not in the window. If all fibers wait for items of the
+-- window, there is a new window.
+local function read_elsewhere(self, i, e, follows)
+  local fiber = not follows and self.fibers:take()
+  if fiber then
+    return read_aside(self, i, e, fiber)
+  end
+  open_window(self, i, e)
+  return read_window(self, i)
+end
+
 -- The job of item i, done.
 local function read(self, i, e)
   local follows = i == 1 or i == self.last + 1
   local is_in = self.epoch == e and (self.window[i] or i == self.next)
   self.last = i
-  if not is_in and follows then
-    open_window(self, i, e)
-  elseif not is_in or i >= self.stop then
-    return read_aside(self, i, e)
+  if is_in and i < self.stop then
+    return read_window(self, i)
   end
-  return read_window(self, i)
+  return read_elsewhere(self, i, e, follows)
 end
 
 --- Returns item i, or raises its error.
 function Ahead:get(i, e)
-  self.began = self.began or clock()
+  if not self.fibers then
+    open(self)
+  end
   local job = read(self, i, e)
   self.ended = clock()
   if not job.ok then
-    error(job.value, 0)
+    error(errors.from_elsewhere(job.value), 0)
   end
   return job.value
 end
 
 --- Ends what was begun.
 function Ahead:close()
-  drop(self)
-  self.fibers:step(0)
+  if self.fibers then
+    drop(self)
+    self.fibers:close()
+  end
 end
 
 return Ahead

@@ -18,6 +18,7 @@
 --   bell      a condition that ends its wait
 --   struck    what its item raises where it waits, or false
 --   strikes   how often this run has been struck
+--   is_paused whether the host was told that the task waits
 --   at, ends  an item of the run, and when its time is over
 --   limit     what ends its wait then, as cqueues sees it
 -- @module neap.prefetch.fibers
@@ -95,7 +96,7 @@ local function new_fiber(self)
     timing = false, outer_random = false, outer_timing = false, polls = false,
     bell = self.condition.new(), struck = false, strikes = 0,
     at = -1, ends = HUGE, limit = {}, task = false, wanted = false,
-    has_waited = false,
+    has_waited = false, is_paused = false,
   }
   self.begin(self.owner, fiber)
   if fiber.item then
@@ -128,7 +129,8 @@ local function enter(self, fiber)
       item.scratch = self.memory
     end
     context.enter(item)
-    if fiber.has_waited and fiber.strikes < Fibers.STRIKES_MAX then
+    if fiber.is_paused then
+      fiber.is_paused = false
       C.neap_worker_resume(item.worker, fiber.task)
     end
   else
@@ -149,25 +151,31 @@ local function keep_memory(self, fiber)
     or scratch.new(fiber.item.worker)
 end
 
-local function note_wait(self, fiber)
-  local item = fiber.item
-  fiber.has_waited = true
-  if item then
-    keep_memory(self, fiber)
-    if fiber.strikes < Fibers.STRIKES_MAX then
-      C.neap_worker_wait(item.worker, fiber.task)
-    end
+-- The time that a run waits, also until it is its turn, is not its own.
+local function pause(fiber)
+  if fiber.item and fiber.strikes < Fibers.STRIKES_MAX then
+    fiber.is_paused = true
+    C.neap_worker_wait(fiber.item.worker, fiber.task)
   end
 end
 
-local function note_end(self, fiber)
+local function note_wait(self, fiber)
+  fiber.has_waited = true
+  pause(fiber)
+  if fiber.item then
+    keep_memory(self, fiber)
+  end
+end
+
+--- A fiber goes on with other work.
+function Fibers:renew(fiber)
   if fiber.memory then
     fiber.memory.used = 0
     table.insert(self.spare, fiber.memory)
     fiber.memory = false
   end
   fiber.polls, fiber.struck, fiber.strikes = false, false, 0
-  fiber.at, fiber.ends = -1, HUGE
+  fiber.at, fiber.ends, fiber.has_waited = -1, HUGE, false
 end
 
 -- After a fiber has yielded. Returns whether it has no more work.
@@ -180,7 +188,7 @@ local function leave(self, fiber, ok, what, ...)
   if not ok then
     error(what, 0)
   elseif what == IDLE then
-    note_end(self, fiber)
+    self:renew(fiber)
     return true
   end
   note_wait(self, fiber)
@@ -248,7 +256,7 @@ local wait
 
 -- Nothing is ready: the bell has rung, or the time is over.
 local function heed_time(self, fiber, ...)
-  if select("#", ...) > 0 then
+  if not fiber.struck and select("#", ...) > 0 then
     return switch(self, fiber, ...)
   elseif not fiber.struck and clock() >= fiber.ends then
     fiber.struck = overdue(self)
@@ -286,7 +294,7 @@ end
 
 --- Lets a fiber that was taken work, at the next step.
 function Fibers:start(fiber)
-  fiber.has_waited = false
+  pause(fiber)
   self.busy = self.busy + 1
   self.controller:wrap(relay, self, fiber)
 end
@@ -297,7 +305,7 @@ function Fibers.is_waiting(fiber)
 end
 
 --- Raises an error in the item of a fiber where it waits, at the next step.
-function Fibers:strike(fiber, why)
+function Fibers.strike(fiber, why)
   fiber.struck = why
   fiber.bell:signal()
 end
@@ -333,6 +341,15 @@ function Fibers:step(seconds)
   if not ok then
     note_failure(self, why, thread)
   end
+end
+
+--- Lets fibers end that were struck, then closes the controller, unless this
+-- runs in one of its own.
+function Fibers:close()
+  if not self.controller:empty() then
+    pcall(self.step, self, 0)
+  end
+  pcall(self.controller.close, self.controller)
 end
 
 jit.off(true, true) -- where an item waits; its own code is compiled

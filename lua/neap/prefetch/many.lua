@@ -37,13 +37,13 @@ local function claim(self, fiber)
 end
 
 local function finish(self, fiber)
-  fiber.at = -1
   if fiber.item.has_failed and fiber.has_waited then
     self.left = self.left + 1
   end
   if self.alone == fiber then
     self.alone = false
   end
+  self.fibers:renew(fiber)
 end
 
 -- Computes the run of a fiber, and while it alone has work, those that follow.
@@ -59,7 +59,8 @@ local function work(self, fiber)
       self.collect()
     end
     runs = runs + 1
-  until runs == RUNS_MAX or fibers.busy > 1 or not claim(self, fiber)
+  until runs == RUNS_MAX or fibers.busy > 1 or self.alone
+    or not claim(self, fiber)
 end
 
 local function begin(self, fiber)
@@ -83,7 +84,6 @@ local function start_alone(self)
     return false
   end
   self.held = false
-  C.neap_worker_resume(self.worker, fiber.task)
   self.fibers:start(fiber)
   return true
 end
@@ -117,7 +117,7 @@ local function strike_cancelled(self)
   for _, fiber in ipairs(self.list) do
     if Fibers.is_waiting(fiber)
       and C.neap_worker_holds(self.worker, fiber.task) == 0 then
-      self.fibers:strike(fiber, GONE)
+      Fibers.strike(fiber, GONE)
       self.left = self.left + 1
     end
   end
@@ -167,7 +167,7 @@ function Many.serve(worker, getter, plan, collect, timeout)
   local self = Many:new({
     worker = worker, getter = getter, plan = plan, collect = collect,
     limit = limit, fibers = false, list = {}, left = 0, is_over = false,
-    alone = false, -- the fiber that computes its run alone
+    alone = false, -- the fiber that computes its run alone: no other claims
     held = false, -- that one, until no other is in work
   })
   self.fibers = Fibers.make(limit, begin, work, self, timeout)

@@ -33,7 +33,9 @@ local BUFFERED_MAX = 4096 -- by default
 
 local Pool = class("prefetch.pool")
 
-local function worker_count(workers)
+--- Returns how many workers the options of a prefetch mean.
+function Pool.count_workers(options)
+  local workers = options.threads or options.workers
   local cores = C.neap_cores()
   if workers == nil then
     return cores
@@ -56,8 +58,7 @@ end
 function Pool.make(options)
   return Pool:new({
     options = options,
-    workers = options.threads or worker_count(options.workers), -- 0: items are
-      -- computed here
+    workers = Pool.count_workers(options), -- 0: items are computed here
     chain = false, -- what the workers get; see pack()
     opened = false, -- the pool of C, from the first read on; see open()
     count = 0, -- items computed here, or reads of runs
@@ -387,8 +388,8 @@ function Pool:stats()
   local place, ahead = self.place, self.ahead
   local seconds = place and place:mean() * self.count or 0
   if ahead then
-    return statistics.of_place(self.count, ahead.began
-      and ahead.ended - ahead.began or 0, ahead.waited)
+    return statistics.of_place(self.count, ahead.ended - ahead.began,
+      ahead.waited)
   end
   return statistics.of_place(self.count, seconds, seconds)
 end

@@ -36,14 +36,17 @@ local function is_method(v)
     "method in capital letters"
 end
 
-local GET_OPTIONS = {
+local http = {}
+
+--- The options of get: {name = kind}.
+http.options = {
   headers = is_headers, timeout = kinds.positive,
   connect_timeout = kinds.positive, idle_timeout = kinds.positive,
   retries = kinds.natural, redirects = kinds.natural,
   max_bytes = kinds.natural, offset = kinds.natural, bytes = kinds.count,
   ca = kinds.text, verify = kinds.boolean, proxy = is_proxy, limit = is_limit,
 }
-local OPTIONS = traverse.copy(GET_OPTIONS)
+local OPTIONS = traverse.copy(http.options)
 OPTIONS.url, OPTIONS.method, OPTIONS.body = kinds.text, is_method, kinds.text
 
 local OURS = {
@@ -77,7 +80,8 @@ local function list_headers(narg, headers)
   return list, named
 end
 
-local function complete(options, narg, method)
+--- Sets what checked options leave out.
+function http.complete(options, narg, method)
   if options.bytes and not options.offset then
     options.offset = 0
   end
@@ -100,11 +104,29 @@ end
 
 local requests = false -- neap.waiting.http_request, loaded at first use
 
-local function wants_success(answer)
-  return requests.is_success(answer)
+--- Adds a header to complete options that has a table of headers of its own.
+function http.add_header(options, name, value)
+  if value then
+    local list = options.headers
+    list[#list + 1], list[#list + 2] = name, value
+  end
 end
 
-local function wants_all(answer)
+-- -- What answers are for ----------------------------------------------------
+
+local function is_success(answer)
+  return answer.status >= 200 and answer.status < 300
+end
+
+local function is_success_or_same(answer)
+  return is_success(answer) or answer.status == 304
+end
+
+local function is_any()
+  return true
+end
+
+local function is_no_redirect(answer)
   return not requests.redirect_of(answer)
 end
 
@@ -114,7 +136,15 @@ local function send(request)
   return answer or check.raise(why, help)
 end
 
-local http = {}
+--- Sends a GET with complete options; raises if the answer's status is not 2xx.
+-- @tparam boolean may_be_same whether 304 is an answer, too
+function http.fetch(url, options, may_be_same)
+  local accepts = may_be_same and is_success_or_same or is_success
+  return send({
+    method = "GET", target = target_of(url), accepts = accepts,
+    wants_body = accepts, options = options,
+  })
+end
 
 --- Gets what a URL leads to. Raises if the answer's status is not 2xx.
 -- @function http.get
@@ -125,11 +155,8 @@ local http = {}
 -- @usage local body = neap.http.get("http://127.0.0.1:8000/a.json")
 function http.get(url, options)
   check.text(1, url)
-  local answer = send({
-    method = "GET", target = target_of(url), needs_success = true,
-    wants_body = wants_success,
-    options = complete(check.options(2, options, GET_OPTIONS), 2, "GET"),
-  })
+  local answer = http.fetch(url, http.complete(check.options(2, options,
+    http.options), 2, "GET"), false)
   return answer.body, answer
 end
 
@@ -146,8 +173,8 @@ function http.request(options)
   end
   local method = options.method or "GET"
   return send({
-    method = method, target = target_of(options.url), needs_success = false,
-    wants_body = wants_all, options = complete(options, 1, method),
+    method = method, target = target_of(options.url), accepts = is_any,
+    wants_body = is_no_redirect, options = http.complete(options, 1, method),
   })
 end
 

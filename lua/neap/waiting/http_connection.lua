@@ -5,7 +5,7 @@
 -- 1.1 only: lua-http's HTTP/2 client can wait for ever.
 -- @module neap.waiting.http_connection
 
-local abandon = require("neap.waiting.abandon")
+local ffi = require("ffi")
 local Failure = require("neap.waiting.http_failure")
 local http_url = require("neap.waiting.http_url")
 local loop = require("neap.waiting.loop")
@@ -15,7 +15,29 @@ local traverse = require("neap.base.traverse")
 local IDLE_MAX = 256 -- connections that are kept open without a request
 local IDLE_S = 30 -- and for how long
 
+ffi.cdef([[
+  typedef struct neap_http_limit { unsigned long now, most; } neap_http_limit;
+  int neap_http_get_limit(int which, neap_http_limit *limit)
+    __asm__("getrlimit");
+  int neap_http_set_limit(int which, const neap_http_limit *limit)
+    __asm__("setrlimit");
+]])
+
 local connection = {}
+
+local DESCRIPTORS = 7 -- RLIMIT_NOFILE
+local DESCRIPTORS_MAX = 2 ^ 16
+
+-- Lets this process have more descriptors: a connection takes one, and the 1024
+-- that are usual are for programs that call select().
+local function raise_limit()
+  local limit = ffi.new("neap_http_limit")
+  if ffi.C.neap_http_get_limit(DESCRIPTORS, limit) == 0
+    and limit.now < DESCRIPTORS_MAX then
+    limit.now = math.min(tonumber(limit.most), DESCRIPTORS_MAX)
+    ffi.C.neap_http_set_limit(DESCRIPTORS, limit)
+  end
+end
 
 local lib = false -- what is used of lua-http, cqueues and OpenSSL
 
@@ -34,6 +56,7 @@ local function load()
     store = found["openssl.x509.store"],
     proxies = found["http.proxies"].new():update(),
   }
+  raise_limit()
   return lib
 end
 
@@ -177,11 +200,7 @@ local function open_on(socket, target, proxy, options, timeout)
   end
 end
 
-local function close_socket(socket)
-  socket:close()
-end
-
--- Opens a connection for the coroutine that runs.
+-- Opens a connection.
 local function open(target, proxy, options, timeout)
   local to = proxy or target
   local socket, why = lib.socket.connect({
@@ -190,10 +209,8 @@ local function open(target, proxy, options, timeout)
   if not socket then
     Failure.passing("cannot connect to %s: %s", to.authority, text_of(why))
   end
-  abandon.hold(close_socket, socket)
   local ok, e = pcall(open_on, socket, target, proxy, options, timeout)
   if not ok then
-    abandon.drop(socket)
     socket:close()
     error(e, 0)
   end
@@ -226,7 +243,6 @@ local function take_idle(key)
   while conn do
     idle_count = idle_count - 1
     if is_usable(conn) then
-      abandon.hold(close_socket, conn.socket)
       return conn
     end
     conn.socket:close()
@@ -234,8 +250,7 @@ local function take_idle(key)
   end
 end
 
---- Returns a connection for the coroutine that runs, which closes it, or keeps
--- it for others, when it is done.
+--- Returns a connection. The caller closes it, or keeps it for others.
 -- @tparam table target parts of a URL
 -- @param proxy parts of a URL, or nil
 -- @tparam table options
@@ -260,7 +275,6 @@ function connection.keep(conn)
   if idle_count >= IDLE_MAX then
     return connection.close(conn)
   end
-  abandon.drop(conn.socket)
   local stack = idle[conn.key] or {}
   idle[conn.key] = stack
   stack[#stack + 1] = conn
@@ -270,7 +284,6 @@ end
 
 --- Closes a connection.
 function connection.close(conn)
-  abandon.drop(conn.socket)
   conn.socket:close()
 end
 

@@ -202,7 +202,7 @@ end
 
 --- Sends a request.
 -- @tparam table request method, target (parts of a URL), options (all that have
---   a default), needs_success, wants_body(answer)
+--   a default), accepts(answer), wants_body(answer)
 -- @treturn table the answer: status, headers, body, url; or nil and
 -- @treturn string what could not be done, and why
 -- @treturn string what to do, or nil
@@ -213,7 +213,7 @@ local function run(request)
   if not failure and is_success(answer) and request.options.offset then
     local ok, why = pcall(cut, answer, request.options)
     failure = not ok and why or nil
-  elseif not failure and request.needs_success and not is_success(answer) then
+  elseif not failure and not request.accepts(answer) then
     failure = { text = status_text(answer), help = nil }
   end
   if failure then
@@ -222,4 +222,4 @@ local function run(request)
   return answer
 end
 
-return { run = run, is_success = is_success, redirect_of = redirect_of }
+return { run = run, redirect_of = redirect_of }

@@ -10,7 +10,6 @@
 -- @module neap.waiting.limit
 
 local ffi = require("ffi")
-local abandon = require("neap.waiting.abandon")
 local check = require("neap.base.check")
 local class = require("neap.base.class")
 local clock = require("neap.base.clock")
@@ -46,6 +45,7 @@ local SLACK_S = 0.01 -- that was not used, and may be made up for
 local PAUSE_S, PAUSE_MAX_S = 0.001, 0.02 -- between asking for a lock
 local LEASE_S = 1 -- after which a turn that nobody gave back is over
 
+local Permit = ffi.typeof("struct { int place; }")
 local Block = ffi.typeof("neap_limit_block")
 local word = ffi.new("double[1]")
 local lock = ffi.new("neap_flock")
@@ -179,29 +179,29 @@ end
 
 local function ask_in_turn(self, here)
   wait_turn(here)
-  abandon.hold(end_turn, here)
   local ok, place = pcall(ask, self, here)
-  abandon.drop(here)
   end_turn(here)
   return ok and place or not ok and error(place, 0)
 end
 
-local Permit = class("waiting.limit_permit")
-
-local function give_back(permit)
-  local here = permit.here
-  if permit.place then
-    set_lock(here.fd, permit.offset + FIRST + permit.place, UNLOCK, SET)
-    here.held[permit.place] = nil
-    permit.place = false
-    if here.freed then
-      here.freed:signal(1)
-    end
+local function free_place(self, here, place)
+  set_lock(here.fd, self.offset + FIRST + place, UNLOCK, SET)
+  here.held[place] = nil
+  if here.freed then
+    here.freed:signal(1)
   end
 end
 
+-- A place that is free again when nothing refers to it: that of a coroutine
+-- that nobody resumes.
+local function permit_of(self, here, place)
+  return ffi.gc(Permit(place), function()
+    free_place(self, here, place)
+  end)
+end
+
 --- Waits until something more may be done.
--- @treturn table what give() gets when it is done
+-- @return what give() gets when it is done
 function Limit:take()
   local here = here_of(self)
   local place
@@ -210,17 +210,15 @@ function Limit:take()
   else
     place = ask(self, here)
   end
-  local permit = Permit:new({
-    here = here, place = place or false, offset = self.offset,
-  })
-  abandon.hold(give_back, permit)
-  return permit
+  return place and permit_of(self, here, place) or false
 end
 
 --- Says that it is done.
-function Limit.give(_, permit)
-  abandon.drop(permit)
-  give_back(permit)
+function Limit:give(permit)
+  if permit then
+    ffi.gc(permit, nil)
+    free_place(self, self.here, permit.place)
+  end
 end
 
 local function finish(self, permit, ok, ...)

@@ -5,7 +5,6 @@
 -- @module neap.waiting.read
 
 local ffi = require("ffi")
-local abandon = require("neap.waiting.abandon")
 local check = require("neap.base.check")
 local lib = require("neap.base.lib")
 local loop = require("neap.waiting.loop")
@@ -61,9 +60,7 @@ local function read_aside(path, offset, nbytes)
   local waiting = { -- which cqueues polls
     pollfd = C.neap_read_fd(read), events = "r", read = read,
   }
-  abandon.hold(free, waiting)
   local ok, text = pcall(await, waiting)
-  abandon.drop(waiting)
   free(waiting)
   return ok and text or error(text, 0)
 end

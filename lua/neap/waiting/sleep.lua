@@ -4,7 +4,6 @@
 
 local check = require("neap.base.check")
 local clock = require("neap.base.clock")
-local loop = require("neap.waiting.loop")
 
 --- Waits. Of prefetch{concurrency = n}, only the item that calls it waits.
 -- @function sleep
@@ -14,11 +13,7 @@ local function sleep(seconds)
   if type(seconds) ~= "number" or not (seconds >= 0 and seconds < 1 / 0) then
     check.fail(1, "number, 0 or more, expected, got " .. check.got(seconds))
   end
-  if loop.is_running() then
-    loop.cqueues().sleep(seconds)
-  else
-    clock.sleep(seconds)
-  end
+  clock.sleep(seconds)
 end
 
 return sleep

@@ -15,6 +15,7 @@ local OTHERS = {
   stack = true, pad = true, keep = true, release = true, each = true,
   per_worker = true, loader = true, open = true, native = true,
   operation = true,
+  http = true, sleep = true, limit = true, read = true,
   decode = true, save_image = true, contact_sheet = true,
 }
 

@@ -167,17 +167,13 @@ describe("neap.http", function()
       assert.equal("hello", body("/ok", { retries = 0 }))
     end)
 
-    it("are closed when their coroutine is abandoned", function()
-      local abandon = require("neap.waiting.abandon")
-      local queue, co = cqueues.new(), nil
-      queue:wrap(function()
-        co = coroutine.running()
-        body("/hang")
+    it("are closed when what waits raises", function()
+      local p = support.close_later(neap.map(get, { server.url .. "/hang" })
+        :prefetch({ workers = 0, concurrency = 2, timeout = 0.1 }))
+      local e = support.raised(function()
+        return p[1]
       end)
-      queue:step(0.1)
-      queue:step(0.1)
-      abandon.all(co)
-      queue:close()
+      assert.truthy(e.message:find("took longer than timeout = 0.1"), e.message)
       assert.truthy(support.await(2, function()
         return body("/count"):match("%d+$") == "1"
       end))
