@@ -7,6 +7,8 @@ local command = require("neap.console.command")
 local OPTIONS = {
   { flag = "--workers", value = "N", reads = "integer",
     help = "worker processes; 0: none; =-1: all cores but one" },
+  { flag = "--concurrency", value = "N", reads = "count",
+    help = "items that each worker has in work while they wait" },
   { flag = "--epochs", value = "N", reads = "count",
     help = "how often to read it; default: 1" },
   { flag = "--limit", value = "N", reads = "count",
@@ -132,7 +134,7 @@ end
 local function perform(words)
   local clock = require("neap.base.clock")
   local loader = require("neap.console.loader").open(words,
-    { workers = words.workers })
+    { workers = words.workers, concurrency = words.concurrency })
   if not loader:ends() and not words.limit then
     refuse_endless(words.file)
   end
