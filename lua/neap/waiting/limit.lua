@@ -231,6 +231,9 @@ end
 
 --- Calls f(...) within the limit.
 function Limit:run(f, ...)
+  if getmetatable(self) ~= Limit then
+    check.fail_self(self, "limit", "limit")
+  end
   return finish(self, self:take(), pcall(f, ...))
 end
 
@@ -276,5 +279,7 @@ local function make(options)
     offset = tonumber(block.offset), here = new_here(heap.fd(), block),
   })
 end
+
+check.register("run", Limit.run, { is_method = true })
 
 return { make = make, class = Limit }
