@@ -26,7 +26,7 @@ export DESTDIR PREFIX BINDIR LIBDIR INCLUDEDIR DATADIR MANDIR LUADIR PYTHONDIR
 QUIET = $(if $(verbose),,>/dev/null)
 BUILD = +@$(MAKE) --no-print-directory -C build/make -j$(JOBS) \
   config=$(CONFIG) $(if $(filter fuzz,$(CONFIG)),CC=clang) $(QUIET)
-C_FILES = $(wildcard runtime/*/*.[ch] bindings/*.[ch] \
+C_FILES = $(wildcard runtime/*/*.[ch] bindings/*.[ch] bindings/*/*.[ch] \
   tests/c/*.[ch] tests/c/*/*.[ch] tests/native/*.[ch] tests/fuzz/*.[ch] \
   tests/bench/*.[ch] examples/*/*.c examples/*/*pp)
 LUA_FILES = lua runtime tests examples docs premake5.lua
@@ -42,7 +42,7 @@ BENCHES = $(basename $(notdir $(wildcard tests/bench/*.c)))
 # The bundle is the modules' bytecode, which bindings/bundle.c uses.
 all: premake
 	$(BUILD) libneap libneap-shared
-	$(BUILD) neap
+	$(BUILD) neap neap-native
 	@$(OUTPUT)/bin/neap --bundle $(OUTPUT)/lib/neap.bundle \
 	  '$(CURDIR)/lua' '$(CURDIR)/lua'
 	@$(OUTPUT)/bin/neap docs/man.lua $(OUTPUT)/man
@@ -50,7 +50,7 @@ all: premake
 # With the executable that they start, without libneap.so, and with the library
 # that they call by name.
 tests: premake
-	$(BUILD) neap signatures $(TESTS)
+	$(BUILD) neap neap-native signatures $(TESTS)
 
 # Always in the configuration of their own, which is clang's.
 fuzzers fuzz: override CONFIG = fuzz
@@ -60,7 +60,7 @@ fuzzers: premake
 	$(BUILD) $(FUZZERS)
 
 benches: all
-	$(if $(BENCHES),$(BUILD) $(BENCHES))
+	$(if $(BENCHES),$(BUILD) signatures $(BENCHES))
 
 premake:
 	@test -n "$(PREMAKE)" || { echo "make: cannot find premake5" \

@@ -49,6 +49,7 @@ END
 }
 
 place 755 "$OUTPUT/bin/neap" "$BINDIR/neap"
+place 755 "$OUTPUT/bin/neap-native" "$BINDIR/neap-native"
 place 755 "$OUTPUT/lib/libneap.so" "$LIBDIR/$soname"
 place_tree lua/neap '*.lua' "$LUADIR/neap"
 [ "$mode" != --rock ] || exit 0

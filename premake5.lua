@@ -132,6 +132,8 @@ local function make_host(name, folder, source, options)
   linkoptions({ read(luajit) and luajit or pkg_config("--libs luajit") })
 end
 make_host("neap", "bin", "bindings/*.c", "-static-libgcc -Wl,-z,lazy")
+make_program("neap-native", "bin", "bindings/native/*.c",
+  "%s -static-libgcc -Wl,-z,lazy")
 for _, path in ipairs(os.matchfiles("tests/c/**/test_*.c")) do
   local own = path:gsub("c$", "link") -- what it alone tells the linker
   make_program(path:match("([^/]+)%.c$"), "tests", path,

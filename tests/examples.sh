@@ -66,7 +66,7 @@ run_page() {
     cd "$folder" || exit 1
     if [ -f main.c ]; then
       cc -std=c99 -I "$root/runtime/include" main.c -o main \
-        "$root/build/lib/libneap.a" -lz -lm -ldl -lpthread &&
+        "$root/build/lib/libneap.a" -lffi -lz -lm -ldl -lpthread &&
         NEAP_WORKER=$program ./main
     fi
     [ -z "$code" ] || echo "$code" | "$program" -

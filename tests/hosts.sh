@@ -64,6 +64,12 @@ expect host_epoll '[0-9]+ ticks of 10 ms meanwhile' \
   'examples/loaders/fashion_mnist.lua: 469 items, 0 failed' \
   'examples/loaders/waves.lua: 94 items, 0 failed'
 
+# Without LuaJIT on its link line.
+run cc -std=c11 -D_GNU_SOURCE -O2 $warnings examples/host_native/batches.c \
+  $flags -o "$work/batches" && run "$work/batches"
+expect host_native '2 processes: [0-9]+ batches/s, checksum [0-9a-f]+' \
+  '2 threads: [0-9]+ batches/s, checksum [0-9a-f]+' 'the same batches'
+
 for python in $PYTHON python3 /usr/bin/python3; do
   "$python" -c "import numpy" 2>/dev/null && break
 done

@@ -25,6 +25,7 @@ files() {
 }
 
 expected="bin/neap
+bin/neap-native
 include/neap.h
 lib/libneap.a
 lib/libneap.so

@@ -169,10 +169,10 @@ static int check_alike(const neap_chain *chain, neap_error *error) {
 int neap_chain_arrange(neap_seq *tree, neap_chain *const *sources,
                        int32_t count, neap_chain **out, neap_error *error) {
   neap_chain *chain;
-  *out = NULL;
   int rc = neap__chain_new(&neap__chain_arrange, sources, count, &chain, error);
   if (rc != NEAP_OK) {
     neap_seq_free(tree);
+    *out = NULL; /* which may be one of the sources' */
     return rc;
   }
   ((struct arrange *)chain)->tree = tree;
@@ -196,5 +196,6 @@ int neap_chain_arrange(neap_seq *tree, neap_chain *const *sources,
 
 fail:
   neap_chain_free(chain);
+  *out = NULL;
   return rc;
 }

@@ -166,7 +166,7 @@ void neap__work_no_memory(neap__work *work, const neap__stage *stage,
 
 #define NEAP__CHAIN_NODES(each) \
   each(range) each(tensor) each(arrange) each(zip) each(convert) each(batch) \
-      each(map)
+      each(map) each(file)
 
 #define NEAP__CHAIN_DECLARE(name) \
   extern const neap__chain_ops neap__chain_##name;

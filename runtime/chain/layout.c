@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "chain/texts.h"
 #include "tensor/dtype.h"
 
 /* ---- Values ---- */
@@ -113,6 +114,45 @@ neap_cell neap__value_cell(const neap__value *value, const void *row) {
     neap__value_load(value, row, &cell.number, 1);
   }
   return cell;
+}
+
+/* ---- Parts ---- */
+
+neap_part neap__value_part(const neap__value *value) {
+  neap_part part = {.type = NEAP_TENSOR,
+                    .code = value->code,
+                    .bits = value->bits,
+                    .ndim = (uint16_t)value->ndim,
+                    .count = value->count,
+                    .nbytes = value->nbytes};
+  memcpy(part.shape, value->shape, sizeof part.shape);
+  if (value->is_text)
+    part.type = NEAP_STRING;
+  else if (value->bits == 0)
+    part.type = NEAP_NIL;
+  else if (value->is_scalar)
+    part.type = value->code == NEAP_BOOL ? NEAP_BOOLEAN : NEAP_NUMBER;
+  return part;
+}
+
+void neap__value_load_part(const neap__value *value, const uint8_t *row,
+                           neap_part *part) {
+  if (value->is_text) {
+    neap__text_row text;
+    memcpy(&text, row, sizeof text);
+    part->type = text.data == NULL ? NEAP_NIL : NEAP_STRING;
+    part->data = (void *)(uintptr_t)text.data;
+    part->count = part->nbytes = text.count;
+  } else if (value->is_scalar) {
+    const neap_cell cell = neap__value_cell(value, row);
+    part->type = (int32_t)cell.type;
+    if (cell.type == NEAP_BOOLEAN)
+      part->number = (double)cell.integer;
+    else
+      part->integer = cell.integer; /* a number's bits, too */
+  } else {
+    part->data = (void *)(uintptr_t)row;
+  }
 }
 
 /* ---- Layouts ---- */

@@ -55,6 +55,11 @@ void neap__value_load(const neap__value *value, const void *from, double *to,
 /* A scalar's row as a cell. */
 neap_cell neap__value_cell(const neap__value *value, const void *row);
 
+/* What a value is as a part, but for its contents; and those of a row. */
+neap_part neap__value_part(const neap__value *value);
+void neap__value_load_part(const neap__value *value, const uint8_t *row,
+                           neap_part *part);
+
 /* Each is freed by neap__layout_fini, half-built ones too. */
 int neap__layout_of_value(neap__layout *layout, const neap__value *value,
                           neap_error *error);

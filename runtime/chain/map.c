@@ -35,44 +35,6 @@ struct own {
 
 /* ---- Parts and values ---- */
 
-/* What a value is for a native stage, but for its contents. */
-static neap_part part_of(const neap__value *value) {
-  neap_part part = {.type = NEAP_TENSOR,
-                    .code = value->code,
-                    .bits = value->bits,
-                    .ndim = (uint16_t)value->ndim,
-                    .count = value->count,
-                    .nbytes = value->nbytes};
-  memcpy(part.shape, value->shape, sizeof part.shape);
-  if (value->is_text)
-    part.type = NEAP_STRING;
-  else if (value->bits == 0)
-    part.type = NEAP_NIL;
-  else if (value->is_scalar)
-    part.type = value->code == NEAP_BOOL ? NEAP_BOOLEAN : NEAP_NUMBER;
-  return part;
-}
-
-static void load(const neap__value *value, const uint8_t *row,
-                 neap_part *part) {
-  if (value->is_text) {
-    neap__text_row text;
-    memcpy(&text, row, sizeof text);
-    part->type = text.data == NULL ? NEAP_NIL : NEAP_STRING;
-    part->data = (void *)(uintptr_t)text.data;
-    part->count = part->nbytes = text.count;
-  } else if (value->is_scalar) {
-    const neap_cell cell = neap__value_cell(value, row);
-    part->type = (int32_t)cell.type;
-    if (cell.type == NEAP_BOOLEAN)
-      part->number = (double)cell.integer;
-    else
-      part->integer = cell.integer; /* a number's bits, too */
-  } else {
-    part->data = (void *)(uintptr_t)row;
-  }
-}
-
 /* The value that a planned result makes. */
 static int value_of(const neap_part *plan, neap__value *value,
                     neap_error *error) {
@@ -143,8 +105,9 @@ static int call(neap__stage *stage, neap__work *work, int64_t index,
   const neap__value *from = stage->sources[0].chain->layout.values;
   const neap__value *to = stage->chain->layout.values;
   for (int32_t f = 0; f < own->field_count; f++)
-    load(&from[own->values[f]], stage->taken[own->values[f]].rows[k],
-         &own->fields[f]);
+    neap__value_load_part(&from[own->values[f]],
+                          stage->taken[own->values[f]].rows[k],
+                          &own->fields[f]);
   for (int32_t v = 0; v < own->result_count; v++)
     if (to[v].bits != 0 && !to[v].is_scalar)
       own->results[v].data = own->places[v];
@@ -216,7 +179,7 @@ static int plan(const neap_chain *chain, struct own *own, neap_error *error) {
     const int32_t v = neap__layout_find(layout, field);
     if (v < 0) return no_field(chain, own, field, error);
     own->values[f] = v;
-    own->fields[f] = part_of(&layout->values[v]);
+    own->fields[f] = neap__value_part(&layout->values[v]);
   }
   return neap_native_plan(own->native, own->fields, own->results, error);
 }

@@ -70,10 +70,13 @@ static bool has_failed(const neap__prepared *p, neap__verdict verdict,
   case NEAP__NEVER: return false;
   case NEAP__IS_NULL: return *(void *const *)p->result == NULL;
   case NEAP__FALSE: return neap__cell_integer(type, p->result) == 0;
-  case NEAP__NOT_ZERO: break;
+  case NEAP__NOT_ZERO:
+  case NEAP__NEGATIVE: break;
   }
   *status = neap__cell_integer(type, p->result);
-  return *status != 0;
+  if (verdict == NEAP__NOT_ZERO) return *status != 0;
+  const uint64_t sign = (uint64_t)1 << (8 * type->size - 1);
+  return ((uint64_t)*status & sign) != 0;
 }
 
 static int fail_call(neap_native *native, const neap__prepared *p,
@@ -184,6 +187,11 @@ static int prepare(neap_native *native, const neap_stage_options *options,
                              options->library, text, what, error);
 }
 
+static void set_status(neap_native *native, int32_t fails) {
+  if (fails == NEAP_FAILS_NEGATIVE) native->verdict = NEAP__NEGATIVE;
+  if (fails == NEAP_FAILS_NEVER) native->verdict = NEAP__NEVER;
+}
+
 static int open_function(neap_native *native, const neap_stage_options *options,
                          neap_error *error) {
   neap__bound *bound = &native->bound;
@@ -198,6 +206,7 @@ static int open_function(neap_native *native, const neap_stage_options *options,
   rc = neap__bind_stage(bound, options->arguments, options->argument_count,
                         error);
   native->verdict = verdict_of(p->declaration->result, bound->output_count > 0);
+  if (native->verdict == NEAP__NOT_ZERO) set_status(native, options->fails);
   native->loop = neap__elements_loop(p->declaration);
   return rc;
 }

@@ -9,6 +9,7 @@
 typedef enum neap__verdict {
   NEAP__NEVER,
   NEAP__NOT_ZERO, /* an integer, the status */
+  NEAP__NEGATIVE, /* the same */
   NEAP__FALSE,
   NEAP__IS_NULL,
 } neap__verdict;

@@ -7,8 +7,6 @@
 
 #include "base/error.h"
 
-enum { ELEMENTS_MAX = 4096 }; /* of a struct by value, in libffi's terms */
-
 static ffi_type *type_of(neap__blocks *blocks, const neap__ctype *type);
 
 static ffi_type *integer_of(const neap__ctype *type) {
@@ -31,10 +29,9 @@ static size_t count_elements(const neap__ctype *type) {
   return count;
 }
 
-/* NULL: no memory, or too many elements. */
+/* NULL: no memory. */
 static ffi_type *struct_of(neap__blocks *blocks, const neap__ctype *type) {
   const size_t count = count_elements(type);
-  if (count > ELEMENTS_MAX) return NULL;
   ffi_type *made = neap__blocks_new(blocks, sizeof *made);
   ffi_type **elements =
       neap__blocks_new(blocks, (count + 1) * sizeof *elements);
@@ -84,35 +81,41 @@ static bool make_cells(neap__prepared *p, neap__blocks *blocks) {
   return p->result != NULL;
 }
 
+static int fail_memory(const neap__prepared *p, neap_error *error) {
+  return neap__error_set(error, NEAP_EMEMORY, 0, "cannot call %s: no memory",
+                         p->declaration->name);
+}
+
 static int make_cif(neap__prepared *p, neap__blocks *blocks,
                     neap_error *error) {
   const neap__declaration *d = p->declaration;
   const unsigned count = (unsigned)d->parameter_count;
   ffi_type **types = neap__blocks_new(blocks, (count + 1) * sizeof *types);
   ffi_type *result = type_of(blocks, d->result);
-  bool is_fine = types != NULL && result != NULL;
-  for (unsigned k = 0; is_fine && k < count; k++) {
+  bool is_short = types == NULL || result == NULL;
+  for (unsigned k = 0; !is_short && k < count; k++) {
     types[k] = type_of(blocks, d->parameters[k].type);
-    is_fine = types[k] != NULL;
+    is_short = types[k] == NULL;
   }
-  if (is_fine &&
-      ffi_prep_cif(&p->cif, FFI_DEFAULT_ABI, count, result, types) == FFI_OK)
+  if (is_short) return fail_memory(p, error);
+  if (ffi_prep_cif(&p->cif, FFI_DEFAULT_ABI, count, result, types) == FFI_OK)
     return NEAP_OK;
   return neap__error_set(error, NEAP_EINVAL, 0,
                          "cannot call %s: libffi does not take its types",
                          d->name);
 }
 
-/* ---- Leaves -------------------------------------------------------------- */
+/* ---- Places -------------------------------------------------------------- */
 
 typedef struct listing {
   neap__prepared *prepared;
   neap__blocks *blocks;
   int through;
-  bool is_full; /* or memory is short */
+  bool is_short; /* of memory */
+  bool is_full;  /* or memory is short */
 } listing;
 
-static void add_leaves(listing *l, const char *path, const neap__ctype *type,
+static void add_places(listing *l, const char *path, const neap__ctype *type,
                        void *cell);
 
 static void add_members(listing *l, const char *path, const neap__ctype *type,
@@ -123,11 +126,11 @@ static void add_members(listing *l, const char *path, const neap__ctype *type,
     const int size =
         snprintf(longer, sizeof longer, "%s.%s", path, member->name);
     l->is_full = size >= (int)sizeof longer;
-    add_leaves(l, longer, member->type, cell + member->offset);
+    add_places(l, longer, member->type, cell + member->offset);
   }
 }
 
-static void add_leaves(listing *l, const char *path, const neap__ctype *type,
+static void add_places(listing *l, const char *path, const neap__ctype *type,
                        void *cell) {
   neap__prepared *p = l->prepared;
   if (type->kind == NEAP__STRUCT) {
@@ -135,41 +138,43 @@ static void add_leaves(listing *l, const char *path, const neap__ctype *type,
     return;
   }
   char *copy = neap__blocks_copy(l->blocks, path, strlen(path));
-  l->is_full |= copy == NULL || p->leaf_count == NEAP__LEAVES_MAX;
+  l->is_short |= copy == NULL;
+  l->is_full |= copy == NULL || p->place_count == NEAP__PLACES_MAX;
   if (l->is_full) return;
-  p->leaves[p->leaf_count++] = (neap__leaf){
+  p->places[p->place_count++] = (neap__place){
       .path = copy, .type = type, .cell = cell, .through = l->through};
 }
 
-/* Of a pointer, the last leaf. */
+/* Of a pointer, the last place. */
 static void add_pointee(listing *l, const char *path, const neap__ctype *type) {
   if (type->kind != NEAP__STRUCT || type->size == 0) return;
-  neap__leaf *pointer = &l->prepared->leaves[l->prepared->leaf_count - 1];
+  neap__place *pointer = &l->prepared->places[l->prepared->place_count - 1];
   pointer->pointee = new_cell(l->blocks, type);
-  l->is_full = pointer->pointee == NULL;
-  l->through = l->prepared->leaf_count - 1;
+  l->is_short = l->is_full = pointer->pointee == NULL;
+  l->through = l->prepared->place_count - 1;
   if (!l->is_full) add_members(l, path, type, pointer->pointee);
 }
 
-static int make_leaves(neap__prepared *p, neap__blocks *blocks,
+static int make_places(neap__prepared *p, neap__blocks *blocks,
                        neap_error *error) {
   const neap__declaration *d = p->declaration;
-  listing l = {p, blocks, -1, false};
-  p->leaves = neap__blocks_new(blocks, NEAP__LEAVES_MAX * sizeof *p->leaves);
-  l.is_full = p->leaves == NULL;
+  listing l = {.prepared = p, .blocks = blocks, .through = -1};
+  p->places = neap__blocks_new(blocks, NEAP__PLACES_MAX * sizeof *p->places);
+  l.is_short = l.is_full = p->places == NULL;
   for (int k = 0; k < d->parameter_count && !l.is_full; k++) {
     const neap__parameter *parameter = &d->parameters[k];
     l.through = -1;
-    add_leaves(&l, parameter->name, parameter->type, p->values[k]);
+    add_places(&l, parameter->name, parameter->type, p->values[k]);
     if (parameter->type->kind == NEAP__POINTER && !l.is_full)
       add_pointee(&l, parameter->name, parameter->type->of);
   }
   if (!l.is_full) return NEAP_OK;
+  if (l.is_short) return fail_memory(p, error);
   return neap__error_set(
       error, NEAP_EINVAL, 0,
       "cannot call %s: its structs have more than %d members "
       "or names that are too long",
-      d->name, NEAP__LEAVES_MAX);
+      d->name, NEAP__PLACES_MAX);
 }
 
 /* ---- All of it ----------------------------------------------------------- */
@@ -182,12 +187,10 @@ int neap__prepared_init(neap__prepared *out, neap__blocks *blocks,
   rc = neap__shared_library_find(library, name, out->declaration->name,
                                  &out->function, error);
   if (rc != NEAP_OK) return rc;
-  if (!make_cells(out, blocks))
-    return neap__error_set(error, NEAP_EMEMORY, 0, "cannot call %s: no memory",
-                           out->declaration->name);
+  if (!make_cells(out, blocks)) return fail_memory(out, error);
   if ((rc = make_cif(out, blocks, error)) != NEAP_OK) return rc;
   neap__registers_assign(&out->registers, out->declaration, out->values);
-  return make_leaves(out, blocks, error);
+  return make_places(out, blocks, error);
 }
 
 void neap__prepared_fini(neap__prepared *prepared) {

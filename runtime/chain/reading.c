@@ -12,21 +12,10 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "chain/chain.h"
 #include "chain/item.h"
+#include "chain/reading.h"
 
 enum { ALIGNMENT = 64 };
-
-struct neap_chain_reader {
-  const neap_chain *chain;
-  neap__stage stage;
-  neap__work work;
-  int32_t worker;
-  int32_t block;         /* items of the next block */
-  neap__column *columns; /* of the chain's values */
-  const uint8_t **rows;  /* of an item */
-  int64_t index[NEAP__BLOCK_ROWS];
-};
 
 /* ---- Opening and closing ---- */
 

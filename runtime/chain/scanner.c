@@ -111,24 +111,25 @@ static bool is_inside(char c) { /* a character, of UTF-8 */
   return ((unsigned char)c & 0xc0) == 0x80;
 }
 
-/* The line around `at`, and a caret below it. */
+/* The line around `at`, and a caret below it. Text that is not UTF-8 may be cut
+   anywhere. */
 static void show(const char *text, const char *at, char *out, size_t room) {
   const char *from = at, *end = at;
   while (from > text && from[-1] != '\n' && at - from < SHOWN_BEFORE)
     from--;
-  while (is_inside(*from))
+  while (from < at && is_inside(*from))
     from++;
   while (*end != '\0' && *end != '\n' && end - from < SHOWN)
     end++;
-  while (is_inside(*end))
+  for (int k = 0; k < 3 && is_inside(*end); k++)
     end++;
-  size_t used = 0;
-  for (const char *c = from; c < end && used + 1 < room; c++)
-    out[used++] = (unsigned char)*c < ' ' || *c == 0x7f ? ' ' : *c;
-  used += (size_t)snprintf(out + used, room - used, "\n  ");
-  for (const char *c = from; c < at && used + 2 < room; c++)
-    if (!is_inside(*c)) out[used++] = ' ';
-  snprintf(out + used, room - used, "^");
+  const int size = (int)(end - from);
+  int column = 0;
+  for (const char *c = from; c < at; c++)
+    column += !is_inside(*c);
+  snprintf(out, room, "%.*s\n  %*s^", size, from, column, "");
+  for (int k = 0; k < size; k++)
+    if ((unsigned char)out[k] < ' ' || out[k] == 0x7f) out[k] = ' ';
 }
 
 static int line_of(const char *text, const char *at) {

@@ -48,6 +48,7 @@ void neap__stage_options_put(const neap_stage_options *options,
   put_call(out, &options->init);
   put_call(out, &options->fini);
   neap__bytes_put_text(out, options->error);
+  neap__bytes_put_integer(out, options->fails);
   neap__bytes_put_integer(out, options->seed);
   neap__bytes_put_text(out, options->where);
 }
@@ -86,6 +87,7 @@ int neap__stage_options_take(neap__cursor *in, neap__stage_copy *out,
   take_call(in, &options->init, &out->arguments[1]);
   take_call(in, &options->fini, &out->arguments[2]);
   options->error = neap__cursor_text(in);
+  options->fails = (int32_t)neap__cursor_integer(in);
   options->seed = neap__cursor_integer(in);
   options->where = neap__cursor_text(in);
   if (!in->has_failed) return NEAP_OK;

@@ -93,15 +93,18 @@ static int64_t shorter(int64_t a, int64_t b) {
 int neap_chain_zip(neap_chain *const *sources, const char *const *names,
                    int32_t count, neap_chain **out, neap_error *error) {
   neap_chain *chain;
-  *out = NULL;
   int rc = neap__chain_new(&neap__chain_zip, sources, count, &chain, error);
-  if (rc != NEAP_OK) return rc;
+  if (rc != NEAP_OK) {
+    *out = NULL; /* which may be one of the sources' */
+    return rc;
+  }
   rc = count > 0 ? check_names(names, count, error)
                  : neap__error_set(error, NEAP_EINVAL, 0,
                                    "cannot zip: there is no source");
   if (rc == NEAP_OK) rc = lay_out(chain, names, error);
   if (rc != NEAP_OK) {
     neap_chain_free(chain);
+    *out = NULL;
     return rc;
   }
   chain->length = NEAP_ENDLESS;

@@ -105,6 +105,7 @@ static bool read_plan(neap__built *built) {
   built->settings = plan.settings;
   built->settings.chain = segment->base + plan.chain_offset;
   built->settings.heap_fd = built->heap_fd;
+  built->settings.threads = NULL;
   built->may_end = plan.may_end;
   return read_texts(built, segment->base + plan.texts_offset,
                     segment->bytes - plan.texts_offset);

@@ -27,6 +27,7 @@ static void give_back_slots(neap_loader *l) {
 static void finish(neap_loader *l) {
   if (l->lent != NULL) give_back_slots(l); /* the last one frees the pool */
   free(l->lent);
+  neap_chain_free(l->chain);
   neap__built_close(&l->built);
   neap__shelf_put(l);
 }
@@ -70,15 +71,14 @@ static void leave_run(neap_loader *l) {
 
 /* -- Opening and closing -- */
 
-static int open_pool(neap_loader *l, neap_error *error) {
+int neap__loader_open_pool(neap_loader *l, const neap_launch *launch,
+                           neap_error *error) {
   neap_pool_options *settings = &l->built.settings;
-  settings->launch = (neap_launch){
-      .path = l->built.program,
-      .arguments = l->built.arguments,
-      .environment = l->built.settings.launch.environment,
-  };
-  int rc = neap_pool_open(settings, &l->pool, error);
+  settings->launch = *launch;
+  const int rc = neap_pool_open(settings, &l->pool, error);
+  settings->launch = (neap_launch){0};
   if (rc != NEAP_OK) return rc;
+  l->epoch = 1;
   l->lent = calloc(l->pool->ring.slot_count, sizeof *l->lent);
   if (l->lent != NULL) return NEAP_OK;
   neap_pool_close(l->pool);
@@ -90,11 +90,14 @@ static int open_loader(neap_loader *l, const char *path,
                        const neap_options *options, neap_error *error) {
   int rc = neap__build(path, options, &l->built, error);
   if (rc != NEAP_OK) return rc;
-  l->built.settings.launch.environment = options->environment;
+  const neap_launch launch = {
+      .path = l->built.program,
+      .arguments = l->built.arguments,
+      .environment = options->environment,
+  };
   l->built.settings.wait_ns =
       options->wait_ns == NEAP_UNSET ? 0 : options->wait_ns;
-  rc = open_pool(l, error);
-  l->built.settings.launch = (neap_launch){0};
+  rc = neap__loader_open_pool(l, &launch, error);
   neap__built_trim(&l->built);
   if (rc != NEAP_OK) neap__built_close(&l->built);
   return rc;
@@ -119,7 +122,6 @@ int neap_open(const char *path, const neap_options *options, neap_loader **out,
     neap__shelf_put(l);
     return rc;
   }
-  l->epoch = 1;
   *out = neap__handle_open(&l->handle);
   return NEAP_OK;
 }

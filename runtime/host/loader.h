@@ -57,6 +57,7 @@ struct neap_loader {
   int64_t left_out; /* items */
   bool has_met_end; /* an iterator of unknown size has ended */
   bool is_at_end;
+  neap_chain *chain;  /* that threads compute; or NULL */
   neap__ready *ready; /* NULL: neap_fd() was not called */
   void *blocks;       /* the memory of the items, in a list */
   neap_loader *next;  /* on the shelf */
@@ -80,6 +81,14 @@ void neap__items_collect(neap_loader *loader);
 bool neap__items_free(neap_loader *loader);
 
 /* -- loader.c -- */
+
+/*
+ * A loader of a pool of the settings: what opens it for neap_open() and the
+ * like. Takes the chain, which threads compute, or NULL. On failure the caller
+ * closes what the settings point to.
+ */
+int neap__loader_open_pool(neap_loader *loader, const neap_launch *launch,
+                           neap_error *error);
 
 /* Drops `count` references of a lent slot. From any thread. */
 void neap__lent_drop(neap__lent *lent, int32_t count);

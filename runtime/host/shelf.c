@@ -27,6 +27,7 @@ static void clear(neap_loader *loader) {
   loader->pool = NULL;
   loader->lent = NULL;
   loader->ready = NULL;
+  loader->chain = NULL;
   loader->next = NULL;
   loader->run = (neap_run){.slot = -1};
   loader->k = 0;

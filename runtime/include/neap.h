@@ -602,7 +602,8 @@ int64_t neap_shuffle_position(int64_t n, int64_t seed, int64_t epoch,
  *     const char *, a table for a struct, nil for void. A number that is an
  *     integer beyond 2^53 is a 64-bit integer.
  * An item fails if the function returns a pointer that is NULL and, with
- * outputs, an integer that is not 0 or a bool that is false.
+ * outputs, an integer that is not 0 (see NEAP_FAILS_...) or a bool that is
+ * false.
  *
  * A number that does not fit the parameter's type fails the item: one with a
  * fraction, for an integer, or out of range. So does a tensor whose dtype is
@@ -639,11 +640,12 @@ typedef struct neap_argument {
   double number;     /* ... or this number, where part, text and output are not
                         set; a pointer gets the address of a copy, made anew for
                         each item */
-  int32_t is_output; /* 1: a tensor to fill, of the dtype and shape below; with
-                        a part ("data", "image.data") one that begins as a copy
-                        of that, and has its dtype and shape; if bits is 0 and
-                        there is no part, what the pointer points at: a number,
-                        or a struct, which is a table */
+  int32_t is_output; /* 1: a tensor to fill, of the dtype and shape below, which
+                        begins as zeros; with a part ("data",
+                        "image.data") one that begins as a copy of that, and has
+                        its dtype and shape; if bits is 0 and there is no part,
+                        what the pointer points at: a number, or a struct, which
+                        is a table */
   uint8_t code;
   uint8_t bits;
   uint16_t reserved;    /* 0 */
@@ -659,6 +661,14 @@ typedef struct neap_call {
   int32_t argument_count;
 } neap_call;
 
+/* When an integer that a function with outputs returns is a failure: LZ4, zstd
+   and others return the number of bytes, which is negative in a failure. */
+enum {
+  NEAP_FAILS_NOT_ZERO = 0,
+  NEAP_FAILS_NEGATIVE = 1, /* also of an unsigned type */
+  NEAP_FAILS_NEVER = 2
+};
+
 typedef struct neap_stage_options {
   const char *library;     /* a path, or a soname as dlopen() takes it */
   const char *label;       /* what messages call it; NULL: that */
@@ -672,6 +682,7 @@ typedef struct neap_stage_options {
   const char *error; /* the declaration of a function that returns the text of a
                         failure: an integer parameter is the status, a pointer
                         the context; or NULL */
+  int32_t fails;     /* NEAP_FAILS_NOT_ZERO, ... */
   int64_t seed;      /* of "seed" */
   const char *where; /* for messages: "train.lua:12"; or NULL */
 } neap_stage_options;

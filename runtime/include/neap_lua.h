@@ -150,6 +150,8 @@ typedef struct neap_run {
                              or NEAP_STATUS_LOST */
   int32_t attempts;       /* a failure: how many workers died at it */
   int32_t is_overdue;     /* a failure: 1 if it took longer than timeout_ns */
+  const char *note;       /* a failure: the native stage that its last worker
+                             was calling, or ""; valid until the next read */
 } neap_run;
 
 /*
@@ -488,6 +490,22 @@ int32_t neap_pipe_failed(const neap_pipe *pipe);
    `length` rows of the tensor. */
 int neap_chain_block(const neap_tensor *tensor, uint64_t offset,
                      neap_chain **out, neap_error *error);
+/* Rows at equal distances in a file: what neap_chain_raw() and _npy() make. */
+typedef struct neap_file_rows {
+  const char *path;
+  const struct neap_identity *expected; /* that the file has; or NULL: any */
+  int64_t offset;                       /* of the first row */
+  int64_t stride;                       /* bytes from row to row */
+  int64_t length;                       /* rows */
+  int32_t is_swapped; /* 1: elements are in the other order of bytes */
+  int32_t code;
+  int32_t bits;
+  int32_t ndim; /* of a row; 0: rows are numbers */
+  int64_t shape[8];
+} neap_file_rows;
+
+int neap_chain_file_rows(const neap_file_rows *rows, neap_chain **out,
+                         neap_error *error);
 /* Names the stage of the chain's last constructor in messages:
    "map (train.lua:12)". */
 void neap_chain_name(neap_chain *chain, const char *stage);
@@ -527,6 +545,29 @@ int neap_chain_fill(neap_chain_reader *reader, int64_t epoch, int64_t first,
                     int32_t count, neap_writer *writer, int32_t *progress,
                     neap_error *error);
 
+/*
+ * The values of a chain's items, tables within tables included, depth first.
+ * The path of one: "image", "a.b", "2" in a list; "" is an item that is one.
+ */
+int32_t neap_chain_value_count(const neap_chain *chain);
+void neap_chain_value_path(const neap_chain *chain, int32_t k, char *path,
+                           size_t size);
+/* What the values of an item are, but for their contents. Only the last of
+   batches differs from the others. */
+void neap_chain_plan(const neap_chain *chain, int64_t epoch, int64_t index,
+                     neap_part *values);
+/*
+ * Computes one item (from 0). The values are planned; `data` of a tensor is
+ * memory for it, aligned to 64, or NULL: then it is set, and valid until the
+ * next read, as that of a string always is.
+ * Returns: NEAP_OK; or why the item failed: see below for where.
+ */
+int neap_chain_read(neap_chain_reader *reader, int64_t epoch, int64_t index,
+                    neap_part *values, neap_error *error);
+/* The stage that failed last, and its item (from 0). */
+const char *neap_chain_failed_stage(const neap_chain_reader *reader,
+                                    int64_t *index);
+
 /* ---- Pools: items computed ahead by worker processes --------------------- */
 
 /*
@@ -556,6 +597,9 @@ typedef struct neap_launch {
   const char *const *arguments;   /* from argv[0] to a NULL */
   const char *const *environment; /* NAME=value, to a NULL; or NULL: the host's,
                                      as it is when the worker starts */
+  int32_t is_native; /* 1: neap-native, beside that executable, which
+                        reads what neap_chain_pack() wrote; it has no
+                        arguments */
 } neap_launch;
 
 typedef struct neap_pool_options {
@@ -1148,6 +1192,12 @@ int neap_worker_is_ours(const neap_worker *worker);
 void neap_worker_confirm(const neap_worker *worker);
 /* Warns the host, unless a worker of this pool has done so already. */
 void neap_worker_warn(neap_worker *worker, uint32_t which, const char *text);
+/*
+ * From now on the host says of this worker's death if it called that stage, up
+ * to NEAP_NOTES of them.
+ */
+enum { NEAP_NOTES = 32, NEAP_NOTE_BYTES = 96 };
+void neap_worker_note(neap_worker *worker, neap_native *native);
 /* Waits for the next run; NEAP_END when the host stops the workers. */
 int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error);
 /* Publishes the task's slot, of which `used` bytes are written. */

@@ -3,12 +3,17 @@
 #include "base/error.h"
 #include "neap_lua.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
 static const char *plural(int32_t count) {
   return count == 1 ? "" : "s";
+}
+
+static bool has_note(const neap_run *run) {
+  return run->note != NULL && run->note[0] != '\0';
 }
 
 static int describe_exhaustion(const neap_run *run, uint64_t memory_bytes,
@@ -36,8 +41,10 @@ static int describe_death(const neap_run *run, neap_error *error) {
     snprintf(cause, sizeof cause, "exit status %d", WEXITSTATUS(status));
   return neap__error_set(
       error, NEAP_EDEATH, 0,
-      "a worker died of this item, %d time%s; the last by %s", run->attempts,
-      plural(run->attempts), cause);
+      "a worker died of this item, %d time%s; the last by %s%s%s",
+      run->attempts, plural(run->attempts), cause,
+      has_note(run) ? ", while it called " : "",
+      has_note(run) ? run->note : "");
 }
 
 int neap_run_failure(const neap_run *run, const neap_pool_options *options,
@@ -47,8 +54,10 @@ int neap_run_failure(const neap_run *run, const neap_pool_options *options,
   if (run->is_overdue)
     return neap__error_set(error, NEAP_ETIMEOUT, 0,
                            "it took longer than timeout = %g seconds, and its "
-                           "worker was ended",
-                           (double)options->timeout_ns / 1e9);
+                           "worker was ended%s%s",
+                           (double)options->timeout_ns / 1e9,
+                           has_note(run) ? ", while it called " : "",
+                           has_note(run) ? run->note : "");
   if (WIFEXITED(status) && WEXITSTATUS(status) == NEAP_EXIT_MEMORY)
     return describe_exhaustion(run, options->memory_bytes, error);
   return describe_death(run, error);

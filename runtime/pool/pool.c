@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Opens and closes a pool: its two segments of shared memory, the descriptors
- * that its workers inherit, and its supervisor.
+ * that its workers inherit, and its crew.
  */
 #include "pool/pool.h"
 
@@ -52,8 +52,16 @@ static int check_options(const neap_pool_options *options, neap_error *error) {
     what = "chain_bytes must be 2^40 or less";
   else if (options->chain == NULL && options->chain_bytes > 0)
     what = "chain must not be NULL";
-  else if (options->launch.arguments == NULL)
+  else if (options->threads == NULL && !options->launch.is_native &&
+           options->launch.arguments == NULL)
     what = "launch.arguments must not be NULL";
+  else if (options->concurrency > 1 &&
+           (options->threads != NULL || options->launch.is_native))
+    what = "concurrency is of workers that run Lua";
+  else if (options->threads != NULL && options->timeout_ns > 0)
+    what = "timeout_ns is of worker processes: a thread cannot be ended";
+  else if (options->threads != NULL && options->memory_bytes > 0)
+    what = "memory_bytes is of worker processes: threads share the host's";
   if (what == NULL) return NEAP_OK;
   return neap__error_set(error, NEAP_EINVAL, 0, "cannot open a pool: %s", what);
 }
@@ -95,12 +103,13 @@ static int open_slots(neap_pool *pool, uint32_t slots, uint64_t wanted,
           ? open_default_slots(pool, slots, error)
           : try_slots(pool, slots, (wanted + page - 1) / page * page, error);
   if (rc != NEAP_EMEMORY) return rc;
+  const int reason = error == NULL ? 0 : error->system;
   return neap__error_set(
-      error, NEAP_EMEMORY, error == NULL ? 0 : error->system,
+      error, NEAP_EMEMORY, reason,
       "cannot reserve %u slots of %llu bytes of address space\n"
-      "help: raise the limit (ulimit -v), or set %sbuffered or workers lower",
+      "help: raise the limit (ulimit -%s), or set %sbuffered or workers lower",
       slots, (unsigned long long)pool->buffer.slot_bytes,
-      wanted == 0 ? "" : "slot_bytes, ");
+      reason == EFBIG ? "f" : "v", wanted == 0 ? "" : "slot_bytes, ");
 }
 
 static int open_memory(neap_pool *pool, const neap_pool_options *options,
@@ -204,6 +213,16 @@ static int open_supervisor(neap_pool *pool, const neap_pool_options *options,
   return s->crew.ops->start(&s->crew, error);
 }
 
+/* With `threads` in the options, these; else processes. */
+static int open_crew(neap_pool *pool, const neap_pool_options *options,
+                     neap_error *error) {
+  if (options->threads == NULL) return open_supervisor(pool, options, error);
+  pool->threads.ring = &pool->ring;
+  pool->threads.buffer = &pool->buffer;
+  pool->threads.chain = options->threads;
+  return pool->crew->ops->start(pool->crew, error);
+}
+
 static bool is_debugging(void) {
   const char *value = secure_getenv("NEAP_DEBUG");
   return value != NULL && *value != '\0' && strcmp(value, "0") != 0;
@@ -219,7 +238,7 @@ static void set_up(neap_pool *pool, const neap_pool_options *options) {
       .ring = &pool->ring,
       .buffer = &pool->buffer,
       .lender = &pool->lender,
-      .crew = &pool->supervisor.crew,
+      .crew = pool->crew,
       .length = options->length == NEAP_ENDLESS ? INT64_MAX : options->length,
       .buffered = options->buffered,
       .chunk = chunk < options->buffered ? chunk : options->buffered,
@@ -245,6 +264,9 @@ int neap_pool_open(const neap_pool_options *options, neap_pool **out,
   neap__origin_open(&pool->origin);
   pool->control.fd = pool->buffer.segment.fd = -1;
   neap__supervisor_init(&pool->supervisor);
+  neap__threads_init(&pool->threads);
+  pool->crew =
+      options->threads != NULL ? &pool->threads.crew : &pool->supervisor.crew;
   set_up(pool, options);
   if ((rc = open_memory(pool, options, error)) != NEAP_OK) goto fail;
   if (neap__lender_init(&pool->lender) != NEAP_OK ||
@@ -254,7 +276,7 @@ int neap_pool_open(const neap_pool_options *options, neap_pool **out,
   }
   if (options->concurrency > 1 && (rc = open_wake_fds(pool, error)) != NEAP_OK)
     goto fail;
-  if ((rc = open_supervisor(pool, options, error)) != NEAP_OK) goto fail;
+  if ((rc = open_crew(pool, options, error)) != NEAP_OK) goto fail;
   *out = pool;
   return NEAP_OK;
 
@@ -272,12 +294,12 @@ static void free_if_done(neap_pool *pool) {
 
 void neap_pool_close(neap_pool *pool) {
   if (pool == NULL || pool->is_closed) return;
-  neap__supervisor *s = &pool->supervisor;
   if (neap__origin_is_here(&pool->origin)) {
-    s->crew.ops->stop(&s->crew);
+    pool->crew->ops->stop(pool->crew);
     neap__lender_trim_others(&pool->lender);
   }
-  neap__supervisor_fini(s);
+  neap__supervisor_fini(&pool->supervisor);
+  neap__threads_fini(&pool->threads);
   close_wake_fds(pool);
   neap__segment_close(&pool->control);
   neap__origin_close(&pool->origin);

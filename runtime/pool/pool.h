@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The parts of a pool: a ring and a buffer of slots, their consumer, and the
- * supervisor with its workers.
+ * crew: the supervisor with its workers, or threads.
  *
  * One thread at a time uses the consumer and the lender. It shares with the
- * supervisor's thread only the ring and the functions of ring/crew.h.
+ * crew's threads only the ring and the functions of ring/crew.h.
  */
 #ifndef NEAP_POOL_POOL_H
 #define NEAP_POOL_POOL_H
@@ -15,6 +15,7 @@
 #include "base/origin.h"
 #include "memory/segment.h"
 #include "pool/supervisor.h"
+#include "pool/threads.h"
 #include "ring/consumer.h"
 #include "ring/lender.h"
 #include "ring/ring.h"
@@ -25,7 +26,9 @@ struct neap_pool {
   neap__ring ring;
   neap__lender lender;
   neap__consumer consumer;
-  neap__supervisor supervisor;
+  neap__crew *crew;            /* one of the next two */
+  neap__supervisor supervisor; /* of processes */
+  neap__threads threads;
   neap__origin origin;     /* the process that opened it */
   uint32_t warnings_taken; /* bit k: NEAP_WARN_... k */
   int *wake_fds;           /* one per worker that may hold several claims */

@@ -124,12 +124,31 @@ static char **copy_strings(const char *const *list) {
   return copy;
 }
 
+/* From the neap executable to neap-native beside it. */
+static int find_native(char *path, size_t size, neap_error *error) {
+  char neap[PATH_MAX];
+  snprintf(neap, sizeof neap, "%s", path);
+  const char *slash = strrchr(neap, '/');
+  const int folder = slash == NULL ? 0 : (int)(slash - neap) + 1;
+  snprintf(path, size, "%.*sneap-native", folder, neap);
+  if (is_executable(path)) return NEAP_OK;
+  return neap__error_set(error, NEAP_EWORKER, errno,
+                         "cannot start workers of a native chain: no "
+                         "neap-native beside %s\n"
+                         "help: install neap as a whole, or compute on threads",
+                         neap);
+}
+
 int neap__launcher_open(neap__launcher *launcher, const neap_launch *launch,
                         neap_error *error) {
-  const int rc = neap__spawn_find(launch->path, launcher->path,
-                                  sizeof launcher->path, error);
+  static const char *const native_arguments[] = {"neap-native", NULL};
+  int rc = neap__spawn_find(launch->path, launcher->path, sizeof launcher->path,
+                            error);
+  if (rc == NEAP_OK && launch->is_native)
+    rc = find_native(launcher->path, sizeof launcher->path, error);
   if (rc != NEAP_OK) return rc;
-  launcher->arguments = copy_strings(launch->arguments);
+  launcher->arguments =
+      copy_strings(launch->is_native ? native_arguments : launch->arguments);
   if (launch->environment != NULL)
     launcher->environment = copy_strings(launch->environment);
   if (launcher->arguments != NULL &&

@@ -47,7 +47,8 @@ typedef struct neap__launcher {
   char **environment; /* NULL: the host's */
 } neap__launcher;
 
-/* Finds the program, and copies the rest. */
+/* Finds the program, and copies the rest. That of a native chain is beside the
+   neap executable. */
 int neap__launcher_open(neap__launcher *launcher, const neap_launch *launch,
                         neap_error *error);
 void neap__launcher_close(neap__launcher *launcher);

@@ -6,6 +6,7 @@
 #include "pool/pool.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "neap_lua.h"
 
@@ -28,7 +29,9 @@ int32_t neap_pool_read_worker(const neap_pool *pool, int32_t worker,
   out->bytes = read_counter(&record->bytes);
   out->busy_ns = read_counter(&record->busy_ns);
   out->idle_ns = read_counter(&record->idle_ns);
-  return atomic_load(&pool->supervisor.pids[worker]);
+  return pool->crew == &pool->threads.crew
+             ? (int32_t)getpid()
+             : atomic_load(&pool->supervisor.pids[worker]);
 }
 
 void neap_pool_read_stats(const neap_pool *pool, neap_stats *out) {

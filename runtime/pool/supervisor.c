@@ -109,6 +109,7 @@ static bool again(void *host, uint32_t entry, neap__mark claim) {
   fate.item = progress_of(s->ring, claim.slot);
   if (is_to_blame(dead, claim.slot, &fate.is_overdue)) {
     const bool was_waiting = !is_at_work(s, claim.slot);
+    if (!was_waiting) neap__ring_read_note(s->ring, dead->worker, fate.note);
     is_open = note_fate(s, entry, fate, was_waiting);
     if (!was_waiting) atomic_store(&s->ring->entries[entry].alone, 1);
   }

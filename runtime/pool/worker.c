@@ -35,6 +35,7 @@ struct neap_worker {
   neap__filler filler;
   int heap_fd;
   neap__origin origin;
+  int32_t note_count;
   bool has_stderr;  /* its own, no longer the host's pipe */
   uint32_t cancels; /* of its claims, that neap_worker_poll has told */
 };
@@ -126,6 +127,7 @@ int neap_worker_attach(neap_worker **out, neap_error *error) {
                          "cannot attach to the host: its counts are off");
     goto fail;
   }
+  atomic_store(&worker->ring.records[worker->filler.number].note, 0);
   worker->cancels =
       atomic_load(&worker->ring.records[worker->filler.number].cancels);
   if ((rc = neap__guest_say(NEAP__SAYS_ATTACHED, "", error)) != NEAP_OK)
@@ -207,6 +209,16 @@ void neap_worker_warn(neap_worker *worker, uint32_t which, const char *text) {
   if ((atomic_fetch_or(&control->warned, bit) & bit) != 0) return;
   snprintf(control->warning[which], NEAP_WARNING_BYTES, "%s", text);
   atomic_fetch_or(&control->warnings, bit);
+}
+
+void neap_worker_note(neap_worker *worker, neap_native *native) {
+  if (worker->note_count == NEAP_NOTES) return;
+  const uint32_t number = worker->filler.number;
+  const int32_t note = worker->note_count++;
+  snprintf(worker->ring.notes[number].text[note], NEAP_NOTE_BYTES, "%s",
+           neap_native_text(native));
+  neap_native_watch(native, (int32_t *)&worker->ring.records[number].note,
+                    note + 1);
 }
 
 int neap_worker_next(neap_worker *worker, neap_task *task, neap_error *error) {

@@ -152,6 +152,7 @@ static void fill_failure(const neap__asked *a, neap_run *run) {
       .wait_status = a->failure.status,
       .attempts = a->failure.deaths,
       .is_overdue = a->failure.is_overdue,
+      .note = a->failure.note,
   };
 }
 

@@ -18,6 +18,7 @@ typedef struct neap__fate {
   int32_t run_deaths; /* at any of its items, in this opening */
   int32_t status;     /* of the last one, as from waitpid */
   bool is_overdue;    /* the last one was killed: the item took too long */
+  char note[NEAP_NOTE_BYTES]; /* what it was calling; "": nothing known */
 } neap__fate;
 
 typedef struct neap__crew neap__crew;

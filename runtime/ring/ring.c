@@ -32,7 +32,7 @@ static uint64_t align_up(uint64_t bytes) {
 }
 
 typedef struct layout {
-  uint64_t records, stages, entries, slots, chain, end;
+  uint64_t records, notes, stages, entries, slots, chain, end;
 } layout;
 
 /* Of one worker, on cache lines of its own. */
@@ -43,7 +43,8 @@ static uint64_t stages_bytes(uint32_t stages) {
 static layout lay_out(const neap__counts *n) {
   layout at;
   at.records = align_up(sizeof(neap__control));
-  at.stages = at.records + align_up(n->workers * sizeof(neap__worker_record));
+  at.notes = at.records + align_up(n->workers * sizeof(neap__worker_record));
+  at.stages = at.notes + align_up(n->workers * sizeof(neap__notes));
   at.entries = at.stages + n->workers * stages_bytes(n->stages);
   at.slots = at.entries + align_up((n->entries + 1) * sizeof(neap__entry));
   at.chain = at.slots + align_up(n->slots * sizeof(neap__slot));
@@ -71,6 +72,7 @@ void neap__ring_format(void *base, const neap__counts *counts) {
   control->entries_offset = at.entries;
   control->slots_offset = at.slots;
   control->records_offset = at.records;
+  control->notes_offset = at.notes;
   for (uint32_t k = 0; k < counts->slots; k++)
     neap__bits_set(control->free, k);
 }
@@ -115,6 +117,7 @@ int neap__ring_attach(neap__ring *ring, void *base, uint64_t bytes,
       .entries = (void *)((uint8_t *)base + at.entries),
       .slots = (void *)((uint8_t *)base + at.slots),
       .records = (void *)((uint8_t *)base + at.records),
+      .notes = (void *)((uint8_t *)base + at.notes),
       .stages = (uint8_t *)base + at.stages,
       .worker_count = control->worker_count,
       .entry_count = control->entry_count,
@@ -467,6 +470,16 @@ void neap__ring_stop(neap__ring *ring) {
 }
 
 /* -- Recovery -- */
+
+/* The worker may have written anything. */
+void neap__ring_read_note(const neap__ring *ring, uint32_t worker,
+                          char text[NEAP_NOTE_BYTES]) {
+  const int32_t note = atomic_load(&ring->records[worker].note);
+  text[0] = '\0';
+  if (note < 1 || note > NEAP_NOTES) return;
+  memcpy(text, ring->notes[worker].text[note - 1], NEAP_NOTE_BYTES);
+  text[NEAP_NOTE_BYTES - 1] = '\0';
+}
 
 static bool is_delivered(const neap__ring *ring, uint32_t slot) {
   for (uint32_t e = 0; e <= ring->entry_count; e++) {

@@ -146,7 +146,13 @@ typedef struct neap__worker_record {
   _Atomic int64_t bytes;
   _Atomic int64_t busy_ns;
   _Atomic int64_t idle_ns;
+  _Atomic int32_t note; /* the note of what it calls now, from 1; 0: nothing */
 } neap__worker_record;
+
+/* What a worker may be doing when it dies, as texts; it alone writes there. */
+typedef struct neap__notes {
+  char text[NEAP_NOTES][NEAP_NOTE_BYTES];
+} neap__notes;
 
 enum { NEAP__ANY_ENTRY = 0x7fffffff };
 
@@ -169,6 +175,7 @@ typedef struct neap__control {
   uint64_t entries_offset;
   uint64_t slots_offset;
   uint64_t records_offset;
+  uint64_t notes_offset;
 
   _Alignas(64) _Atomic uint32_t stop;     /* by the host: workers end */
   _Alignas(64) _Atomic uint32_t wanted;   /* 0, or 1 + the entry that the
@@ -191,6 +198,7 @@ typedef struct neap__ring {
   neap__entry *entries; /* entry_count + 1 */
   neap__slot *slots;
   neap__worker_record *records;
+  neap__notes *notes;                             /* one per worker */
   uint8_t *stages;                                /* neap__ring_stages() */
   uint32_t worker_count, entry_count, slot_count; /* private copies */
   uint32_t stage_count;
@@ -286,6 +294,9 @@ bool neap__ring_holds(const neap__ring *ring, uint32_t worker, uint32_t entry,
 
 /* -- The supervisor's moves -- */
 
+/* What a dead worker was calling; "" if it was nothing. */
+void neap__ring_read_note(const neap__ring *ring, uint32_t worker,
+                          char text[NEAP_NOTE_BYTES]);
 /* The worker, dead or alive, that is filling a slot; -1: none. */
 int32_t neap__slot_filler(const neap__ring *ring, uint32_t slot);
 

@@ -118,10 +118,10 @@ const neap__seq_ops neap__seq_concat = {
 
 int neap_seq_concat(neap_seq *const *sources, int32_t count, neap_seq **out,
                     neap_error *error) {
-  *out = NULL;
   neap_seq *seq;
   const int rc =
       neap__parts_new(&neap__seq_concat, sources, count, &seq, error);
+  *out = NULL; /* which may be one of the sources' */
   if (rc != NEAP_OK) return rc;
   return finish((struct concat *)seq, out, error);
 }

@@ -200,9 +200,9 @@ static int lay_out(struct interleave *self, neap_error *error) {
 
 int neap_seq_interleave(neap_seq *const *sources, int32_t count, neap_seq **out,
                         neap_error *error) {
-  *out = NULL;
   neap_seq *seq;
   int rc = neap__parts_new(&neap__seq_interleave, sources, count, &seq, error);
+  *out = NULL; /* which may be one of the sources' */
   if (rc != NEAP_OK) return rc;
   struct interleave *self = (struct interleave *)seq;
   const size_t stages = (size_t)count_stages(&self->parts);

@@ -246,9 +246,9 @@ static int check_weights(const double *weights, int32_t count,
 
 int neap_seq_mix(neap_seq *const *sources, const double *weights, int32_t count,
                  int64_t seed, neap_seq **out, neap_error *error) {
-  *out = NULL;
   neap_seq *seq;
   int rc = neap__parts_new(&neap__seq_mix, sources, count, &seq, error);
+  *out = NULL; /* which may be one of the sources' */
   if (rc != NEAP_OK) return rc;
   struct mix *self = (struct mix *)seq;
   if ((rc = check_weights(weights, count, error)) != NEAP_OK) goto fail;

@@ -27,8 +27,8 @@ local measure = require("measure")
 
 local FILES = {
   "numbers", "tensors", "operations", "ragged", "slots", "slow", "reads",
-  "counters", "workers", "chains", "memory", "hosts", "fashion_mnist",
-  "images", "text", "saved", "tar", "many", "web",
+  "counters", "workers", "many", "web", "chains", "memory", "hosts",
+  "fashion_mnist", "images", "text", "saved", "tar", "native", "native_chains",
 }
 
 local HEAD = "%-48s %9s %21s %6s  %s\n"

@@ -141,7 +141,9 @@ double dot_(const int *n, const double *x, const double *y) {
 
 /* ---- Outputs ------------------------------------------------------------- */
 
-int scale(const float *x, float *out, int64_t n, float factor) {
+/* As fast as the compiler makes it: the bench times it. */
+__attribute__((optimize("O3"))) int
+scale(const float *restrict x, float *restrict out, int64_t n, float factor) {
   for (int64_t k = 0; k < n; k++)
     out[k] = x[k] * factor;
   return factor == 0 ? 7 : 0;

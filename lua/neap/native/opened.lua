@@ -37,7 +37,8 @@ local function options_of(stage, kept)
   kept[#kept + 1] = own
   options.library, options.declaration = stage.library, stage.declaration
   options.arguments, options.argument_count = own, own_count
-  options.error, options.where = stage.error or nil, stage.where
+  options.error, options.fails = stage.error or nil, stage.fails
+  options.where = stage.where
   options.seed, options.label = stage.seed, stage.label or nil
   write_call(options.init, stage.init, kept)
   write_call(options.fini, stage.fini, kept)

@@ -18,6 +18,7 @@
 --   bell      a condition that ends its wait
 --   struck    what its item raises where it waits, or false
 --   strikes   how often this run has been struck
+--   is_paused whether the host was told that the task waits
 --   at, ends  an item of the run, and when its time is over
 --   limit     what ends its wait then, as cqueues sees it
 -- @module neap.prefetch.fibers
@@ -95,7 +96,7 @@ local function new_fiber(self)
     timing = false, outer_random = false, outer_timing = false, polls = false,
     bell = self.condition.new(), struck = false, strikes = 0,
     at = -1, ends = HUGE, limit = {}, task = false, wanted = false,
-    has_waited = false,
+    has_waited = false, is_paused = false,
   }
   self.begin(self.owner, fiber)
   if fiber.item then
@@ -128,7 +129,8 @@ local function enter(self, fiber)
       item.scratch = self.memory
     end
     context.enter(item)
-    if fiber.has_waited and fiber.strikes < Fibers.STRIKES_MAX then
+    if fiber.is_paused then
+      fiber.is_paused = false
       C.neap_worker_resume(item.worker, fiber.task)
     end
   else
@@ -149,14 +151,19 @@ local function keep_memory(self, fiber)
     or scratch.new(fiber.item.worker)
 end
 
+-- The time that a run waits, also until it is its turn, is not its own.
+local function pause(fiber)
+  if fiber.item and fiber.strikes < Fibers.STRIKES_MAX then
+    fiber.is_paused = true
+    C.neap_worker_wait(fiber.item.worker, fiber.task)
+  end
+end
+
 local function note_wait(self, fiber)
-  local item = fiber.item
   fiber.has_waited = true
-  if item then
+  pause(fiber)
+  if fiber.item then
     keep_memory(self, fiber)
-    if fiber.strikes < Fibers.STRIKES_MAX then
-      C.neap_worker_wait(item.worker, fiber.task)
-    end
   end
 end
 
@@ -287,7 +294,7 @@ end
 
 --- Lets a fiber that was taken work, at the next step.
 function Fibers:start(fiber)
-  fiber.has_waited = false
+  pause(fiber)
   self.busy = self.busy + 1
   self.controller:wrap(relay, self, fiber)
 end

@@ -84,7 +84,6 @@ local function start_alone(self)
     return false
   end
   self.held = false
-  C.neap_worker_resume(self.worker, fiber.task)
   self.fibers:start(fiber)
   return true
 end

@@ -3,6 +3,7 @@
 -- loader, and what to try.
 -- @module neap.prefetch.report
 
+local check = require("neap.base.check")
 local lib = require("neap.base.lib")
 local units = require("neap.base.units")
 
@@ -91,8 +92,18 @@ end
 
 -- -- Making ------------------------------------------------------------------
 
--- Stages on one line of the script have one name: then their functions' lines
--- tell them apart.
+-- What tells a function from others: its line, or of a native stage its name.
+local function text_of(f)
+  if check.is_native(f) then
+    return tostring(f)
+  end
+  local info = type(f) == "function" and debug.getinfo(f, "S")
+  return info and info.what ~= "C"
+    and ("%s:%d"):format(info.short_src, info.linedefined) or nil
+end
+
+-- Stages on one line of the script have one name: then their functions tell
+-- them apart.
 local function names_of(nodes)
   local counts, names = {}, {}
   for k, node in ipairs(nodes) do
@@ -100,12 +111,8 @@ local function names_of(nodes)
     counts[names[k]] = (counts[names[k]] or 0) + 1
   end
   for k, node in ipairs(nodes) do
-    local info = counts[names[k]] > 1 and type(node.f) == "function"
-      and debug.getinfo(node.f, "S")
-    if info and info.what ~= "C" then
-      names[k] = ("%s, %s:%d"):format(names[k], info.short_src,
-        info.linedefined)
-    end
+    local text = counts[names[k]] > 1 and text_of(node.f)
+    names[k] = text and names[k] .. ", " .. text or names[k]
   end
   return names
 end

@@ -95,6 +95,16 @@ local function plan_of(worker, node)
   return plan
 end
 
+-- Lets the host say, of this worker's death, which native stage it was calling.
+local function note_natives(worker)
+  local native = package.loaded["neap.native.opened"]
+  if native then
+    native.watch(function(stage)
+      C.neap_worker_note(worker, stage)
+    end)
+  end
+end
+
 local function start(worker)
   luajit.guard()
   luajit.allow_long_traces()
@@ -104,6 +114,7 @@ local function start(worker)
   watch.random(worker)
   turn.is_needed = C.neap_worker_concurrency(worker) > 1
   local sent = read_chain(worker)
+  note_natives(worker)
   errors.mode(sent.errors)
   sent.node:expect_rereads(sent.rereads)
   if sent.on_start then

@@ -101,6 +101,102 @@ static void elements_are_numbers_booleans_and_integers(void **state) {
   neap_chain_free(chain);
 }
 
+/* -- Files -- */
+
+static const char *write_bytes(const char *name, const void *head,
+                               size_t head_bytes, const void *data,
+                               size_t bytes) {
+  static char path[64];
+  snprintf(path, sizeof path, "/tmp/neap-test-%d-%s", (int)getpid(), name);
+  FILE *file = fopen(path, "we");
+  assert_non_null(file);
+  assert_true(fwrite(head, 1, head_bytes, file) == head_bytes);
+  assert_true(fwrite(data, 1, bytes, file) == bytes);
+  assert_int_equal(fclose(file), 0);
+  return path;
+}
+
+static void a_raw_file_has_rows(void **state) {
+  scene *s = *state;
+  neap_chain *chain;
+  neap_error error = {0};
+  int64_t shape[] = {SIDE, SIDE};
+  neap_tensor_cell about;
+  const char *path = write_bytes("raw", "head", 4, s->images, sizeof s->images);
+  must(neap_chain_raw(path, 4, NEAP_UINT, 8, 2, shape, &chain, told));
+  assert_true(neap_chain_length(chain) == IMAGES);
+  chain = batch_of(shuffle_of(chain, 9), 50, 0);
+  compute(&s->slot, chain, 1, 0, 6);
+  for (int32_t k = 0; k < IMAGES; k++) {
+    const neap_cell cell = cell_at(&s->slot, k / 50);
+    const uint8_t *data = tensor_of(&s->slot, &cell, &about);
+    assert_memory_equal(data + k % 50 * PIXELS,
+                        s->images[neap_shuffle_item(IMAGES, 9, 1, k)], PIXELS);
+  }
+  neap_chain_free(chain);
+  int rc = neap_chain_raw(path, 3, NEAP_UINT, 8, 2, shape, &chain, &error);
+  assert_refused(rc, &error, chain, "no whole number of rows of 25 bytes");
+  rc = neap_chain_raw(path, 1 << 20, NEAP_UINT, 8, 2, shape, &chain, &error);
+  assert_refused(rc, &error, chain, "and offset is 1048576");
+  must(neap_chain_raw(path, 4, NEAP_UINT, 8, 0, NULL, &chain, told));
+  compute(&s->slot, chain, 1, 20, 500);
+  for (int32_t k = 0; k < 500; k++)
+    assert_true(number_at(&s->slot, k) == ((uint8_t *)s->images)[20 + k]);
+  unlink(path);
+  neap_chain_free(chain);
+}
+
+static void a_file_that_was_cut_fails_its_items(void **state) {
+  scene *s = *state;
+  neap_chain *chain;
+  const char *path = write_bytes("cut", "", 0, s->images, sizeof s->images);
+  int64_t shape[] = {PIXELS};
+  must(neap_chain_raw(path, 0, NEAP_UINT, 8, 1, shape, &chain, told));
+  assert_int_equal(truncate(path, 100 * PIXELS + 3), 0);
+  compute(&s->slot, chain, 1, 0, 200);
+  for (int32_t k = 0; k < 200; k++)
+    assert_int_equal(cell_at(&s->slot, k).type,
+                     k < 100 ? NEAP_TENSOR : NEAP_FAILURE);
+  unlink(path);
+  neap_chain_free(chain);
+}
+
+static void an_npy_file_has_rows(void **state) {
+  scene *s = *state;
+  neap_chain *chain;
+  neap_error error = {0};
+  neap_tensor_cell about;
+  char head[128] = "\x93NUMPY\x01\x00\x76\x00";
+  const uint8_t data[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
+  strcpy(head + 10,
+         "{'descr': '>i2', 'fortran_order': False, 'shape': (2, 3), }");
+  const char *path = write_bytes("npy", head, sizeof head, data, sizeof data);
+  must(neap_chain_npy(path, &chain, told));
+  assert_true(neap_chain_length(chain) == 2);
+  compute(&s->slot, chain, 1, 0, 2);
+  const neap_cell cell = cell_at(&s->slot, 1);
+  const int16_t *row = tensor_of(&s->slot, &cell, &about);
+  assert_true(about.ndim == 1 && about.shape[0] == 3);
+  assert_true(row[0] == 0x607 && row[2] == 0xa0b);
+  neap_chain_free(chain);
+  strcpy(head + 10, "{'descr': '<f4', 'fortran_order': True, 'shape': (1, 3)}");
+  path = write_bytes("npy", head, sizeof head, data, sizeof data);
+  int rc = neap_chain_npy(path, &chain, &error);
+  assert_refused(rc, &error, chain, "Fortran's order");
+  strcpy(head + 10, "{'descr': '<f4', 'fortran_order': False, 'shape': (9,)}");
+  path = write_bytes("npy", head, sizeof head, data, sizeof data);
+  rc = neap_chain_npy(path, &chain, &error);
+  assert_refused(rc, &error, chain, "its 9 rows do not lie in its 140 bytes");
+  strcpy(head + 10, "{'descr': '<c8', 'fortran_order': False, 'shape': (1,)}");
+  path = write_bytes("npy", head, sizeof head, data, sizeof data);
+  rc = neap_chain_npy(path, &chain, &error);
+  assert_refused(rc, &error, chain, "elements that no tensor holds");
+  path = write_bytes("npy", "no", 2, data, sizeof data);
+  rc = neap_chain_npy(path, &chain, &error);
+  assert_refused(rc, &error, chain, "it is no npy file");
+  unlink(path);
+}
+
 /* -- Adapters -- */
 
 static void an_arrangement_follows_its_tree(void **state) {
@@ -154,6 +250,17 @@ static void a_zip_has_fields_or_a_list(void **state) {
   must(neap_cell_at(&s->slot.run, &pair, 1, &second, told));
   assert_true(second.number == 8);
   neap_chain_free(chain);
+}
+
+static void a_result_may_take_the_place_of_a_source(void **state) {
+  scene *s = *state;
+  neap_seq *leaves[] = {leaf_of(IMAGES, 0), leaf_of(IMAGES, 1)};
+  neap_chain *parts[] = {labels_of(s), labels_of(s)};
+  must(neap_seq_concat(leaves, 2, &leaves[0], told));
+  must(neap_chain_arrange(leaves[0], parts, 2, &parts[0], told));
+  assert_true(neap_chain_length(parts[0]) == 2 * IMAGES);
+  must(neap_chain_zip(parts, NULL, 1, &parts[0], told));
+  neap_chain_free(parts[0]);
 }
 
 static void a_conversion_is_that_of_tensors(void **state) {
@@ -227,6 +334,40 @@ static void batches_stack_again(void **state) {
   assert_true(about.ndim == 2 && about.shape[0] == 2 && about.shape[1] == 300);
   for (int k = 0; k < 600; k++)
     assert_true(data[k] == 600 + k);
+  neap_chain_free(chain);
+}
+
+static void one_item_is_read_into_memory_of_the_caller(void **state) {
+  scene *s = *state;
+  neap_chain_reader *reader;
+  neap_part values[2];
+  char path[64];
+  _Alignas(64) uint8_t images[64 * PIXELS];
+  neap_chain *chain =
+      batch_of(zip_of(images_of(s), "image", labels_of(s), "label"), 64, 0);
+  assert_int_equal(neap_chain_value_count(chain), 2);
+  neap_chain_value_path(chain, 1, path, sizeof path);
+  assert_string_equal(path, "label");
+  must(neap_chain_reader_open(chain, -1, &reader, told));
+  for (int64_t i = 4; i >= 0; i--) {
+    const int64_t rows = i < 4 ? 64 : IMAGES - 4 * 64;
+    neap_chain_plan(chain, 1, i, values);
+    assert_int_equal(values[0].type, NEAP_TENSOR);
+    assert_true(values[0].shape[0] == rows && values[0].ndim == 3);
+    assert_true(values[0].nbytes == rows * PIXELS);
+    values[0].data = images;
+    must(neap_chain_read(reader, 1, i, values, told));
+    assert_memory_equal(images, s->images[i * 64], (size_t)(rows * PIXELS));
+    assert_true(((double *)values[1].data)[3] == s->labels[i * 64 + 3]);
+  }
+  neap_chain_reader_close(reader);
+  neap_chain_free(chain);
+  chain = zip_of(labels_of(s), NULL,
+                 zip_of(labels_of(s), "a", labels_of(s), "b"), NULL);
+  neap_chain_value_path(chain, 0, path, sizeof path);
+  assert_string_equal(path, "1");
+  neap_chain_value_path(chain, 2, path, sizeof path);
+  assert_string_equal(path, "2.b");
   neap_chain_free(chain);
 }
 
@@ -329,6 +470,16 @@ static void large_tensors_travel_by_descriptor(void **state) {
   assert_true(survives(s, zip_of(a, "a", b, "b")));
 }
 
+static void files_are_opened_again(void **state) {
+  scene *s = *state;
+  neap_chain *chain;
+  int64_t shape[] = {PIXELS};
+  const char *path = write_bytes("again", "", 0, s->images, sizeof s->images);
+  must(neap_chain_raw(path, 0, NEAP_UINT, 8, 1, shape, &chain, told));
+  assert_false(survives(s, chain));
+  unlink(path);
+}
+
 /* -- What is refused -- */
 
 static void what_does_not_fit_is_refused(void **state) {
@@ -403,17 +554,23 @@ int main(void) {
       scene_test(a_range_has_numbers),
       scene_test(a_tensor_has_rows),
       scene_test(elements_are_numbers_booleans_and_integers),
+      scene_test(a_raw_file_has_rows),
+      scene_test(a_file_that_was_cut_fails_its_items),
+      scene_test(an_npy_file_has_rows),
       scene_test(an_arrangement_follows_its_tree),
       scene_test(several_sources_interleave),
       scene_test(a_zip_has_fields_or_a_list),
+      scene_test(a_result_may_take_the_place_of_a_source),
       scene_test(a_conversion_is_that_of_tensors),
       scene_test(a_batch_stacks_and_its_tail_is_shorter),
       scene_test(tails_pass_conversions_and_shuffles),
       scene_test(batches_stack_again),
+      scene_test(one_item_is_read_into_memory_of_the_caller),
       scene_test(an_integer_that_no_number_holds_fails_its_batch),
       scene_test(an_item_without_room_fails_alone),
       scene_test(packed_chains_have_the_same_items),
       scene_test(large_tensors_travel_by_descriptor),
+      scene_test(files_are_opened_again),
       scene_test(what_does_not_fit_is_refused),
       scene_test(damaged_bytes_are_refused),
   };

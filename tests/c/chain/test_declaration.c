@@ -286,6 +286,10 @@ static void errors_show_their_line_alone(void **state) {
               "  int f(unit8_t x)\n"
               "        ^\n"
               "help: did you mean 'uint8_t'?");
+  check_error("sin", "cannot read the declaration: unknown type 'sin'\n"
+                     "  sin\n"
+                     "  ^\n"
+                     "help: a declaration is as \"double sin(double x)\"");
   check_error("int f(\tint \xc3\xa4 x)",
               "cannot read the declaration: this character is in no "
               "declaration\n"
@@ -308,6 +312,11 @@ static void long_lines_are_cut(void **state) {
   const char *caret = strchr(line, '\n') + 1;
   assert_true(caret - line < 140);
   assert_memory_equal(line + (strchr(caret, '^') - caret), "what x", 6);
+  memset(text, '\x89', 1000); /* no UTF-8 */
+  text[1000] = '\0';
+  assert_int_equal(neap__declaration_parse(text, "the declaration", &d, &error),
+                   NEAP_EINVAL);
+  assert_true(strlen(error.text) < 300);
 }
 
 static void there_are_limits(void **state) {

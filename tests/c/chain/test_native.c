@@ -849,6 +849,32 @@ static void failures_have_the_text_of_the_library(void **state) {
   neap_native_close(native);
 }
 
+static void a_failure_may_be_what_is_negative(void **state) {
+  const neap_argument arguments[] = {{.parameter = "code", .part = "item"},
+                                     {.parameter = "out", .is_output = 1}};
+  neap_stage_options options = {.library = path,
+                                .label = "the library",
+                                .declaration =
+                                    "unsigned status(int code, double *out)",
+                                .arguments = arguments,
+                                .argument_count = 2,
+                                .fails = NEAP_FAILS_NEGATIVE};
+  neap_part part = number(3), result;
+  neap_native *native = open_stage(&options);
+  (void)state;
+  call(native, &part, &result);
+  assert_true(result.number == 3);
+  part = number(-3);
+  check_fails(native, &part, NEAP_EITEM,
+              "status of the library failed: it returned 4294967293");
+  neap_native_close(native);
+  options.fails = NEAP_FAILS_NEVER;
+  native = open_stage(&options);
+  call(native, &part, &result);
+  assert_true(result.number == -3);
+  neap_native_close(native);
+}
+
 static void a_void_function_makes_nil(void **state) {
   const neap_part part = number(1);
   neap_part result;
@@ -1089,6 +1115,11 @@ static void libraries_and_functions_are_looked_for(void **state) {
   assert_non_null(strstr(error.text,
                          "cannot load the library libnowhere.so.7: it is "
                          "neither in the loader's cache nor in /"));
+  const neap_stage_options bare = {.library = "nowhere",
+                                   .declaration = "int f(int x)"};
+  assert_int_equal(neap_native_open(&bare, &native, &error), NEAP_ESYSTEM);
+  assert_non_null(
+      strstr(error.text, "\nhelp: libraries have names as libm.so.6; "));
   check_refused(&(neap_stage_options){.library = "/nowhere/x.so",
                                       .declaration = "int f(int x)"},
                 NEAP_ESYSTEM,
@@ -1157,6 +1188,7 @@ int main(void) {
       cmocka_unit_test(elements_go_beside_numbers),
       cmocka_unit_test(elements_that_do_not_fit_are_named),
       cmocka_unit_test(failures_have_the_text_of_the_library),
+      cmocka_unit_test(a_failure_may_be_what_is_negative),
       cmocka_unit_test(a_void_function_makes_nil),
       cmocka_unit_test(a_context_lives_as_long_as_the_stage),
       cmocka_unit_test(an_error_may_ask_the_context),
