@@ -164,6 +164,18 @@ describe("neap.limit", function()
     end) < 5)
   end)
 
+  it("says nothing of the items: a snapshot's key is the same", function()
+    local folder = support.folder()
+    for _ = 1, 2 do
+      local limit = neap.limit({ rate = 1000 })
+      neap.snapshot(neap.map(function(i)
+        return limit:run(tostring, i)
+      end, neap.range(3)), folder, { workers = 0 })
+    end
+    assert.truthy(support.shell("ls " .. folder):find("^[^\n]+\n$"))
+    os.execute("rm -r " .. folder)
+  end)
+
   it("works in a loader file", function()
     local path = support.write(os.tmpname() .. ".lua", [[
       local neap = require("neap")
