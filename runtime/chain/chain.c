@@ -67,6 +67,20 @@ int neap__chain_check_tails(const neap_chain *chain, neap_error *error) {
                          chain->ops->deed);
 }
 
+int neap__chain_check_tensor(const neap_chain *chain, neap_error *error) {
+  char text[400];
+  const neap__layout *layout = &chain->sources[0]->layout;
+  const neap__value *value = &layout->values[0];
+  if (layout->forms[0].fields >= 0 || value->is_scalar || value->bits == 0)
+    return neap__error_set(error, NEAP_EINVAL, 0,
+                           "cannot %s: the source's items are %s, and not "
+                           "tensors\nhelp: do it to fields before they are "
+                           "zipped",
+                           chain->ops->deed,
+                           neap__layout_text(layout, text, sizeof text));
+  return neap__chain_check_tails(chain, error);
+}
+
 void neap_chain_free(neap_chain *chain) {
   if (chain == NULL) return;
   if (chain->ops->fini != NULL) chain->ops->fini(chain);

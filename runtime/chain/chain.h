@@ -106,6 +106,8 @@ int neap__chain_new(const neap__chain_ops *ops, neap_chain *const *sources,
                     int32_t count, neap_chain **out, neap_error *error);
 /* Refuses a source with tails: "cannot <deed>: ...". */
 int neap__chain_check_tails(const neap_chain *chain, neap_error *error);
+/* Refuses a source whose items are not one tensor each, all of one shape. */
+int neap__chain_check_tensor(const neap_chain *chain, neap_error *error);
 int neap__chain_no_memory(const neap__chain_ops *ops, neap_error *error);
 static inline bool neap__chain_holds(const neap_chain *chain, int64_t index) {
   return index >= 0 && (index < chain->length || chain->length == NEAP_ENDLESS);
@@ -166,7 +168,7 @@ void neap__work_no_memory(neap__work *work, const neap__stage *stage,
 
 #define NEAP__CHAIN_NODES(each) \
   each(range) each(tensor) each(arrange) each(zip) each(convert) each(batch) \
-      each(map) each(file)
+      each(map) each(file) each(reshape) each(arithmetic)
 
 #define NEAP__CHAIN_DECLARE(name) \
   extern const neap__chain_ops neap__chain_##name;

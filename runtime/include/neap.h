@@ -748,6 +748,19 @@ int neap_chain_map(neap_chain *source, const neap_stage_options *stage,
 int neap_chain_convert(neap_chain *source, int32_t code, int32_t bits,
                        double scale, double offset, neap_chain **out,
                        neap_error *error);
+/* Each item, a tensor, with the same elements in that shape. */
+int neap_chain_reshape(neap_chain *source, int32_t ndim, const int64_t *shape,
+                       neap_chain **out, neap_error *error);
+/*
+ * Arithmetic of each item, a tensor, with an operand: a tensor of its dtype,
+ * whose sizes are the item's or 1, counted from the last dimension; or a
+ * number, a scalar of f64. It is copied. The result has the item's dtype,
+ * rounded and saturated.
+ */
+enum { NEAP_ADD, NEAP_SUB, NEAP_MUL, NEAP_DIV };
+int neap_chain_operate(neap_chain *source, int32_t operation,
+                       const neap_tensor *operand, neap_chain **out,
+                       neap_error *error);
 /*
  * `size` items stacked: tensors get a dimension in front, numbers become f64,
  * booleans bool, and fields are stacked each. A 64-bit integer beyond 2^53

@@ -280,6 +280,52 @@ static void a_conversion_is_that_of_tensors(void **state) {
   neap_chain_free(chain);
 }
 
+static neap_chain *operate_of(neap_chain *source, int operation, double x) {
+  neap_chain *chain;
+  const neap_tensor number = {
+      .data = &x, .device_type = 1, .code = NEAP_FLOAT, .bits = 64, .lanes = 1};
+  must(neap_chain_operate(source, operation, &number, &chain, told));
+  return chain;
+}
+
+static void arithmetic_is_that_of_tensors(void **state) {
+  scene *s = *state;
+  neap_tensor_cell about;
+  neap_chain *chain;
+  neap_error error = {0};
+  uint8_t per_column[SIDE] = {1, 2, 3, 4, 5};
+  int64_t sizes[] = {SIDE}, flat[] = {PIXELS}, wrong[] = {SIDE + 1};
+  neap_tensor operand = {.data = per_column,
+                         .device_type = 1,
+                         .ndim = 1,
+                         .code = NEAP_UINT,
+                         .bits = 8,
+                         .lanes = 1,
+                         .shape = sizes};
+  must(neap_chain_operate(images_of(s), NEAP_SUB, &operand, &chain, told));
+  must(neap_chain_reshape(chain, 1, flat, &chain, told));
+  chain = batch_of(operate_of(chain, NEAP_ADD, 20), 10, 0);
+  compute(&s->slot, chain, 1, 0, 30);
+  for (int32_t k = 0; k < IMAGES; k++) {
+    const neap_cell cell = cell_at(&s->slot, k / 10);
+    const uint8_t *data = tensor_of(&s->slot, &cell, &about);
+    assert_true(about.ndim == 2 && about.shape[1] == PIXELS);
+    for (int p = 0; p < PIXELS; p++) {
+      int wanted = s->images[k][p] - per_column[p % SIDE];
+      wanted = (wanted < 0 ? 0 : wanted) + 20;
+      assert_int_equal(data[k % 10 * PIXELS + p], wanted > 255 ? 255 : wanted);
+    }
+  }
+  neap_chain_free(chain);
+  operand.shape = wrong;
+  int rc = neap_chain_operate(images_of(s), NEAP_SUB, &operand, &chain, &error);
+  assert_refused(rc, &error, chain, "");
+  rc = neap_chain_operate(images_of(s), 9, &operand, &chain, &error);
+  assert_refused(rc, &error, chain, "there is no operation 9");
+  rc = neap_chain_reshape(images_of(s), 1, sizes, &chain, &error);
+  assert_refused(rc, &error, chain, "cannot reshape u8 5x5");
+}
+
 static void a_batch_stacks_and_its_tail_is_shorter(void **state) {
   scene *s = *state;
   neap_tensor_cell about;
@@ -445,6 +491,7 @@ static void packed_chains_have_the_same_items(void **state) {
   scene *s = *state;
   assert_false(survives(s, range_of(3, 0.25, 50)));
   assert_false(survives(s, images_of(s)));
+  assert_false(survives(s, operate_of(images_of(s), NEAP_DIV, 3)));
   assert_false(survives(
       s, batch_of(shuffle_of(zip_of(convert_of(images_of(s), NEAP_FLOAT, 32,
                                                1 / 255.0, 0),
@@ -562,6 +609,7 @@ int main(void) {
       scene_test(a_zip_has_fields_or_a_list),
       scene_test(a_result_may_take_the_place_of_a_source),
       scene_test(a_conversion_is_that_of_tensors),
+      scene_test(arithmetic_is_that_of_tensors),
       scene_test(a_batch_stacks_and_its_tail_is_shorter),
       scene_test(tails_pass_conversions_and_shuffles),
       scene_test(batches_stack_again),
