@@ -356,6 +356,8 @@ describe("an operation", function()
     assert.equal("bad argument #1 to 'operation' (operation expected, one of "
       .. "add, clamp, div, eq, gt, lt, mul, sub, to; got \"ad\")\n"
       .. "help: did you mean 'add'?", support.message(neap.operation, "ad", 1))
+    assert.truthy(support.message(neap.operation, "sum"):find(
+      "help: write function(t) return t:sum(...) end", 1, true))
     assert.equal("bad argument #2 to 'operation' (number expected, got no "
       .. "value)", support.message(neap.operation, "add"))
     assert.equal("bad argument #3 to 'operation' (no value expected: add takes "
