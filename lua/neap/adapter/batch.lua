@@ -63,6 +63,17 @@ local function emit_loop(self, g, i, e, is_guarded, body)
   return n
 end
 
+-- Of stages that C knows: one call for the batch, unless their times are
+-- measured.
+local function emit_whole(self, g, i, e)
+  local source = self.source
+  if g.plan or not source.native or source.not_native and source:not_native()
+    or self:not_native() then
+    return nil
+  end
+  return require("neap.native.whole").emit(self, g, i, e)
+end
+
 local function emit_stack(self, g, i, e)
   local state, x = g:name("s"), g:name()
   local total = self.has_pad and self.k
@@ -92,7 +103,7 @@ end
 
 function Batch:emit(g, i, e)
   if self.collate == stack then
-    return emit_stack(self, g, i, e)
+    return emit_whole(self, g, i, e) or emit_stack(self, g, i, e)
   end
   local list = g:name()
   g:line("local %s = {}", list)

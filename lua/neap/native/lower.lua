@@ -12,6 +12,7 @@
 
 local ffi = require("ffi")
 local lib = require("neap.base.lib")
+local generation = require("neap.tensor.generation")
 local heap = require("neap.tensor.heap")
 local travel = require("neap.travel.tensor")
 
@@ -115,6 +116,15 @@ function Build:check_narrow(node)
   end
 end
 
+-- The memory of the tensor itself, unless it may end before the chain.
+function Build:live_tensor(node, t)
+  if t.counter ~= generation.forever then
+    self:refuse(node, "its tensor is an item's")
+  end
+  self:keep(t)
+  self:make(node, C.neap_chain_tensor, t.d)
+end
+
 -- Integers of 64 bits that doubles hold are the same numbers as f64, which need
 -- no look at each.
 local function narrow(t)
@@ -126,8 +136,26 @@ local function narrow(t)
   return (t:to("f64"))
 end
 
+--- Refuses a node whose chain would not see what is written to its items.
+function Build:check_copied(node)
+  if self.is_live then
+    self:refuse(node, "its items may be written to")
+  end
+end
+
+--- Refuses a node whose stage would have a second context in this process.
+function Build:check_alone(node)
+  if self.is_live then
+    self:refuse(node, "it has a context")
+  end
+end
+
 --- Makes the rows of a tensor, or its elements if it has one dimension.
 function Build:tensor(node, t)
+  if self.is_live then
+    self:live_tensor(node, t)
+    return
+  end
   t = narrow(t)
   local shared, offset = travel.share(t)
   if not shared and t.nbytes >= LARGE then
@@ -146,7 +174,7 @@ end
 -- -- Lowering ----------------------------------------------------------------
 
 local function run(build, node)
-  if heap.is_inherited() then
+  if heap.is_inherited() and not build.is_live then
     build:refuse(node, "this process was forked from the one that has the "
       .. "shared tensors")
   end
@@ -156,19 +184,10 @@ end
 
 local lower = {}
 
---- Makes the chain of a node.
--- @tparam Sequence node
--- @tparam[opt] boolean is_choosy refuse what has other items in Lua
--- @tparam[opt] table numbers
--- @treturn[1] cdata neap_chain, which the collector frees
--- @treturn[1] table what must live as long as it, and as long as workers may
---   unpack it
--- @treturn[2] nil
--- @treturn[2] table the first stage that is not native: node, why, help
-function lower.chain(node, is_choosy, numbers)
+local function make(node, how)
   local build = setmetatable({
-    made = {}, kept = {}, nodes = 0, is_choosy = is_choosy or false,
-    numbers = numbers or {},
+    made = {}, kept = {}, nodes = 0, numbers = how.numbers or {},
+    is_choosy = how.is_choosy or false, is_live = how.is_live or false,
   }, Build)
   travel.frozen = {}
   build:keep(travel.frozen)
@@ -184,6 +203,25 @@ function lower.chain(node, is_choosy, numbers)
     error(why, 0)
   end
   return nil, why
+end
+
+--- Makes the chain of a node.
+-- @tparam Sequence node
+-- @tparam[opt] boolean is_choosy refuse what has other items in Lua
+-- @tparam[opt] table numbers node -> its number among the stages that are timed
+-- @treturn[1] cdata neap_chain, which the collector frees
+-- @treturn[1] table what must live as long as it, and as long as workers may
+--   unpack it
+-- @treturn[2] nil
+-- @treturn[2] table the first stage that is not native: node, why, help
+function lower.chain(node, is_choosy, numbers)
+  return make(node, { is_choosy = is_choosy, numbers = numbers })
+end
+
+--- The same for this process: it reads the memory of tensors as it is when an
+-- item is computed.
+function lower.live(node)
+  return make(node, { is_choosy = true, is_live = true })
 end
 
 --- Packs the chain of a node for workers.

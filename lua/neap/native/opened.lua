@@ -84,6 +84,16 @@ function opened.watch(f)
   watcher = f
 end
 
+--- Lets the watcher see the stages of a neap_chain_reader.
+function opened.tell(reader)
+  local k, native = 0, C.neap_chain_reader_native(reader, 0)
+  while watcher and native ~= nil do
+    watcher(native)
+    k = k + 1
+    native = C.neap_chain_reader_native(reader, k)
+  end
+end
+
 --- Closes the stages of this process, the last one first. They are not called
 -- any more.
 function opened.close_all()

@@ -85,8 +85,9 @@ local function check_name(name)
     table.sort(names)
     check.fail(1, ("operation expected, one of %s; got %s"):format(
       table.concat(names, ", "), check.got(name)),
-      suggest(tostring(name), known)
-        or "any other is a method of tensors: function(t) return t:sum() end")
+      type(name) == "string" and methods[name]
+        and ("write function(t) return t:%s(...) end"):format(name)
+        or suggest(tostring(name), known))
   end
 end
 

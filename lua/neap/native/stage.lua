@@ -29,6 +29,9 @@ end
 
 --- Adds a map to a chain of C's.
 function Stage:native(node, build)
+  if self.init then
+    build:check_alone(node)
+  end
   local options, kept = opened.options(self)
   build:keep(kept)
   build:make(node, lib.C.neap_chain_map, build:take_one(), options)

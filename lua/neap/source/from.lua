@@ -49,8 +49,11 @@ end
 
 function From:native(build)
   local values = self.values
-  build:tensor(self, array.is(values) and values
-    or array.new("f64", { #values }, values))
+  if not array.is(values) then
+    build:check_copied(self)
+    values = array.new("f64", { #values }, values)
+  end
+  build:tensor(self, values)
 end
 
 function From:set(i, value)

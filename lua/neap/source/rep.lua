@@ -32,6 +32,7 @@ end
 -- One row, over and over.
 function Rep:native(build)
   local value = self.value
+  build:check_copied(self)
   if type(value) == "number" then
     build:tensor(self, array.new("f64", { 1 }, value))
   else

@@ -9,6 +9,8 @@ local lib = require("neap.base.lib")
 local lower = require("neap.native.lower")
 local read = require("neap.value.read")
 
+local whole = require("neap.native.whole")
+
 local C = lib.C
 
 local evaluate = { memory = false } -- of the slot
@@ -131,7 +133,22 @@ end
 
 -- -- In Lua ------------------------------------------------------------------
 
---- The same by functions of Lua: in this process, or by a prefetch.
+--- The same by index, though the chain was evaluated before.
+function evaluate.again(s)
+  handle.node(s).getter = nil
+  return evaluate.by_index(s)
+end
+
+--- The same with loops of Lua alone, in this process.
+function evaluate.by_lua(s)
+  local emit = whole.emit
+  whole.emit = function() end
+  local list = evaluate.by_index(s)
+  whole.emit = emit
+  return list
+end
+
+--- The same by index.
 function evaluate.by_index(s)
   local list = {}
   for i = 1, #s do

@@ -2,6 +2,7 @@
 --- Chains without Lua: their items are those of Lua, to the bit.
 
 local ffi = require("ffi")
+local compiler = require("neap.sequence.compile")
 local handle = require("neap.sequence.handle")
 local lower = require("neap.native.lower")
 local neap = require("neap")
@@ -55,12 +56,13 @@ end
 
 -- The chain is native, and all ways to evaluate it give the same.
 local function same(s)
-  local here = evaluate.by_index(s)
+  local here = evaluate.by_lua(s)
   for _, chunk in ipairs({ 1, 3, 100 }) do
     local there, why = evaluate.in_c(s, chunk)
     assert.same(here, there, why)
   end
   assert.same(evaluate.by_lua_workers(s, 2), (evaluate.in_c(s, 4, 2)))
+  assert.same(here, evaluate.again(s))
 end
 
 -- The message of what is not native, without the place.
@@ -279,6 +281,68 @@ describe("a chain without Lua", function()
   end)
 end)
 
+describe("a batch of native stages below a stage of Lua", function()
+  before_each(support.remember)
+  after_each(support.check_leaks)
+
+  local function last(x)
+    return x
+  end
+
+  it("is one call of C", function()
+    local s = neap.from(filled("f32", { 9, 3 })):map(scale(2))
+      :map(neap.operation("add", 1)):shuffle():batch(4, STACK)
+    local text = compiler.text(handle.node(s))
+    assert.falsy(text:find("for "), text)
+    same(s)
+    same(neap.zip(neap.range(9):map(half), neap.zip({ a = neap.range(9) }))
+      :batch(4, STACK))
+  end)
+
+  it("sees what is written to a tensor", function()
+    local t = filled("u8", { 6, 2 })
+    local s = neap.from(t):batch(3, STACK):map(last)
+    assert.equal(t[4][1], s[2]:get(1, 1))
+    t[4][1] = 77
+    assert.equal(77, s[2]:get(1, 1))
+    local list = neap.from({ 1, 2, 3 })
+    local batches = list:batch(2, STACK)
+    assert.equal(1, batches[1][1])
+    list[1] = 5
+    assert.equal(5, batches[1][1])
+  end)
+
+  it("tells which stage failed, and where", function()
+    local source = neap.range(9):map(half)
+    local line = debug.getinfo(1, "l").currentline + 1
+    local checked = source:map(kernel("int check_below(double x, double limit, "
+      .. "double *out)", { x = "item", limit = 3,
+      out = { out = "f64", shape = {} } }))
+    local s = checked:slice(nil, nil, -1):batch(2, STACK):map(last)
+    local p = support.close_later(s:prefetch({ workers = 1 }))
+    for _, t in ipairs({ s, p }) do
+      local e = support.raised(function() return t[1] end)
+      assert.equal("check_below of kernel.c failed: it returned 2", e.message)
+      assert.equal(9, e.index)
+      assert.equal(("map (tests/spec/native/lower_spec.lua:%d)"):format(line),
+        e.stage)
+      assert.equal(1, e.outer_index)
+    end
+  end)
+
+  it("has one context in each process", function()
+    local log = kernel("double log_call(void *log, double x)",
+      { log = "context", x = "item" }, {
+        init = { decl = "void *log_open(const char *path)",
+          args = { path = { value = "/dev/null" } } },
+        fini = "void log_close(void *log)",
+      })
+    local text = compiler.text(handle.node(
+      neap.range(4):map(log):batch(2, STACK)))
+    assert.truthy(text:find("for "), text)
+  end)
+end)
+
 describe("an operation", function()
   it("is a function of a tensor", function()
     local f = neap.operation("clamp", 2, 3)
@@ -292,6 +356,8 @@ describe("an operation", function()
     assert.equal("bad argument #1 to 'operation' (operation expected, one of "
       .. "add, clamp, div, eq, gt, lt, mul, sub, to; got \"ad\")\n"
       .. "help: did you mean 'add'?", support.message(neap.operation, "ad", 1))
+    assert.truthy(support.message(neap.operation, "sum"):find(
+      "help: write function(t) return t:sum(...) end", 1, true))
     assert.equal("bad argument #2 to 'operation' (number expected, got no "
       .. "value)", support.message(neap.operation, "add"))
     assert.equal("bad argument #3 to 'operation' (no value expected: add takes "
