@@ -168,6 +168,8 @@ scripts() {
   done
   part tests/python sh tests/python/run.sh
   part tests/stress/storm.lua "$NEAP_EXECUTABLE" tests/stress/storm.lua $long
+  part tests/stress/requests.lua "$NEAP_EXECUTABLE" \
+    tests/stress/requests.lua $long
   part lint make --no-print-directory lint
 }
 

@@ -22,10 +22,10 @@ typedef struct binder {
   neap_error *error;
 } binder;
 
-static int fail(const binder *b, const neap__leaf *leaf, const char *format,
+static int fail(const binder *b, const neap__place *place, const char *format,
                 ...) __attribute__((format(printf, 3, 4)));
 
-static int fail(const binder *b, const neap__leaf *leaf, const char *format,
+static int fail(const binder *b, const neap__place *place, const char *format,
                 ...) {
   char why[1024];
   neap__ctype_text type = {0};
@@ -34,8 +34,8 @@ static int fail(const binder *b, const neap__leaf *leaf, const char *format,
   vsnprintf(why, sizeof why, format, arguments);
   va_end(arguments);
   return neap__error_set(
-      b->error, NEAP_EINVAL, 0, "cannot bind '%s' (%s) of %s: %s", leaf->path,
-      neap__ctype_print(leaf->type, &type), b->bound->text, why);
+      b->error, NEAP_EINVAL, 0, "cannot bind '%s' (%s) of %s: %s", place->path,
+      neap__ctype_print(place->type, &type), b->bound->text, why);
 }
 
 static int fail_memory(const binder *b) {
@@ -61,12 +61,12 @@ int neap__bound_field(neap__bound *bound, const char *name, int32_t *out,
   return NEAP_OK;
 }
 
-/* A step that fills the leaf; a constant's has been done when it is bound. */
-static int add_step(const binder *b, const neap__leaf *leaf,
+/* A step that fills the place; a constant's has been done when it is bound. */
+static int add_step(const binder *b, const neap__place *place,
                     const neap__part *part, neap__step step) {
   int rc = NEAP_OK;
-  step.path = leaf->path;
-  step.parameter = leaf->type;
+  step.path = place->path;
+  step.parameter = place->type;
   step.field = -1;
   step.dimension = part != NULL ? part->dimension : 0;
   if (part != NULL && part->has_field)
@@ -77,189 +77,189 @@ static int add_step(const binder *b, const neap__leaf *leaf,
 
 /* ---- Numbers ------------------------------------------------------------- */
 
-/* Where the number goes: the leaf, or what the pointer points at. */
-static int find_cell(const binder *b, const neap__leaf *leaf,
+/* Where the number goes: the place, or what the pointer points at. */
+static int find_cell(const binder *b, const neap__place *place,
                      const neap__ctype **type, void **cell) {
-  *type = leaf->type;
-  *cell = leaf->cell;
-  if (leaf->type->kind != NEAP__POINTER) return NEAP_OK;
-  *type = leaf->type->of;
+  *type = place->type;
+  *cell = place->cell;
+  if (place->type->kind != NEAP__POINTER) return NEAP_OK;
+  *type = place->type->of;
   if (!neap__ctype_is_scalar(*type))
-    return fail(b, leaf,
+    return fail(b, place,
                 "it points at no number\nhelp: bind it to \"data\", to "
                 "\"null\", or to an output");
   *cell = neap__blocks_new(b->bound->blocks, 16);
   if (*cell == NULL) return fail_memory(b);
-  *(void **)leaf->cell = *cell;
+  *(void **)place->cell = *cell;
   return NEAP_OK;
 }
 
-static int bind_number(const binder *b, const neap__leaf *leaf) {
+static int bind_number(const binder *b, const neap__place *place) {
   const double number = b->argument->number;
   neap__step step = {.what = NEAP__CONSTANT, .number = number};
-  const int rc = find_cell(b, leaf, &step.type, &step.cell);
+  const int rc = find_cell(b, place, &step.type, &step.cell);
   if (rc != NEAP_OK) return rc;
   if (!neap__cell_put_number(step.type, step.cell, number))
-    return fail(b, leaf, "the type cannot hold %.17g", number);
+    return fail(b, place, "the type cannot hold %.17g", number);
   const bool is_written =
-      leaf->type->kind == NEAP__POINTER && !leaf->type->is_constant;
-  return is_written ? add_step(b, leaf, NULL, step) : NEAP_OK;
+      place->type->kind == NEAP__POINTER && !place->type->is_constant;
+  return is_written ? add_step(b, place, NULL, step) : NEAP_OK;
 }
 
-static int bind_counter(const binder *b, const neap__leaf *leaf,
+static int bind_counter(const binder *b, const neap__place *place,
                         const neap__part *part) {
   neap__step step = {.what = part->what};
   if (part->what == NEAP__SHAPE && part->dimension < 0)
-    return fail(b, leaf,
+    return fail(b, place,
                 "a shape has several sizes\nhelp: \"shape[1]\" is "
                 "the first of them");
-  const int rc = find_cell(b, leaf, &step.type, &step.cell);
-  return rc != NEAP_OK ? rc : add_step(b, leaf, part, step);
+  const int rc = find_cell(b, place, &step.type, &step.cell);
+  return rc != NEAP_OK ? rc : add_step(b, place, part, step);
 }
 
 /* ---- Pointers ------------------------------------------------------------ */
 
-static int bind_text(const binder *b, const neap__leaf *leaf) {
+static int bind_text(const binder *b, const neap__place *place) {
   const char *text = b->argument->text;
-  if (leaf->type->kind != NEAP__POINTER || !neap__ctype_is_bytes(leaf->type))
-    return fail(b, leaf, "it takes no text: only pointers to char do");
-  if (!leaf->type->is_constant)
-    return fail(b, leaf,
+  if (place->type->kind != NEAP__POINTER || !neap__ctype_is_bytes(place->type))
+    return fail(b, place, "it takes no text: only pointers to char do");
+  if (!place->type->is_constant)
+    return fail(b, place,
                 "the function may write to it, and the text is a constant\n"
                 "help: if it only reads, declare it const");
   char *copy = neap__blocks_copy(b->bound->blocks, text, strlen(text));
-  *(char **)leaf->cell = copy;
+  *(char **)place->cell = copy;
   return copy != NULL ? NEAP_OK : fail_memory(b);
 }
 
-static neap__step data_step(const neap__leaf *leaf, neap__what what) {
-  neap__step step = {.what = what, .pointer_cell = leaf->cell};
-  step.takes_any =
-      neap__ctype_is_bytes(leaf->type) || leaf->type->of->kind == NEAP__STRUCT;
-  if (neap__ctype_is_scalar(leaf->type->of))
-    neap__cell_dtype(leaf->type->of, &step.code, &step.bits);
+static neap__step data_step(const neap__place *place, neap__what what) {
+  neap__step step = {.what = what, .pointer_cell = place->cell};
+  step.takes_any = neap__ctype_is_bytes(place->type) ||
+                   place->type->of->kind == NEAP__STRUCT;
+  if (neap__ctype_is_scalar(place->type->of))
+    neap__cell_dtype(place->type->of, &step.code, &step.bits);
   return step;
 }
 
-static int bind_data(const binder *b, const neap__leaf *leaf,
+static int bind_data(const binder *b, const neap__place *place,
                      const neap__part *part) {
-  if (leaf->type->kind != NEAP__POINTER)
-    return fail(b, leaf, "it is no pointer, and data are passed by one");
-  if (leaf->type->of->kind == NEAP__POINTER)
-    return fail(b, leaf, "the elements of tensors are numbers");
-  if (!leaf->type->is_constant) {
+  if (place->type->kind != NEAP__POINTER)
+    return fail(b, place, "it is no pointer, and data are passed by one");
+  if (place->type->of->kind == NEAP__POINTER)
+    return fail(b, place, "the elements of tensors are numbers");
+  if (!place->type->is_constant) {
     neap__ctype_text type = {0};
-    return fail(b, leaf,
+    return fail(b, place,
                 "the function may write there, and the item may be shared\n"
                 "help: if it only reads, declare it `const %s`; else bind it "
                 "to an output that begins as a copy",
-                neap__ctype_print(leaf->type, &type));
+                neap__ctype_print(place->type, &type));
   }
-  return add_step(b, leaf, part, data_step(leaf, NEAP__DATA));
+  return add_step(b, place, part, data_step(place, NEAP__DATA));
 }
 
 /* "item" of a pointer: the number's address, or the elements. */
-static int bind_either(const binder *b, const neap__leaf *leaf,
+static int bind_either(const binder *b, const neap__place *place,
                        const neap__part *part) {
-  if (!neap__ctype_is_scalar(leaf->type->of)) return bind_data(b, leaf, part);
-  if (!leaf->type->is_constant) return bind_counter(b, leaf, part);
-  neap__step step = data_step(leaf, NEAP__EITHER);
-  const int rc = find_cell(b, leaf, &step.type, &step.cell);
-  return rc != NEAP_OK ? rc : add_step(b, leaf, part, step);
+  if (!neap__ctype_is_scalar(place->type->of)) return bind_data(b, place, part);
+  if (!place->type->is_constant) return bind_counter(b, place, part);
+  neap__step step = data_step(place, NEAP__EITHER);
+  const int rc = find_cell(b, place, &step.type, &step.cell);
+  return rc != NEAP_OK ? rc : add_step(b, place, part, step);
 }
 
-static int bind_array(const binder *b, const neap__leaf *leaf,
+static int bind_array(const binder *b, const neap__place *place,
                       const neap__part *part) {
-  if (!neap__ctype_is_scalar(leaf->type->of))
-    return fail(b, leaf, "it is an array of no numbers");
+  if (!neap__ctype_is_scalar(place->type->of))
+    return fail(b, place, "it is an array of no numbers");
   const neap__step step = {
-      .what = NEAP__COPY, .type = leaf->type, .cell = leaf->cell};
-  return add_step(b, leaf, part, step);
+      .what = NEAP__COPY, .type = place->type, .cell = place->cell};
+  return add_step(b, place, part, step);
 }
 
-static int bind_context(const binder *b, const neap__leaf *leaf) {
-  if (leaf->type->kind != NEAP__POINTER)
-    return fail(b, leaf, "it is no pointer, and the context is one");
+static int bind_context(const binder *b, const neap__place *place) {
+  if (place->type->kind != NEAP__POINTER)
+    return fail(b, place, "it is no pointer, and the context is one");
   return add_step(
-      b, leaf, NULL,
-      (neap__step){.what = NEAP__CONTEXT, .pointer_cell = leaf->cell});
+      b, place, NULL,
+      (neap__step){.what = NEAP__CONTEXT, .pointer_cell = place->cell});
 }
 
-static int bind_null(const binder *b, const neap__leaf *leaf) {
-  if (leaf->type->kind != NEAP__POINTER)
-    return fail(b, leaf, "it is no pointer, and \"null\" is one");
+static int bind_null(const binder *b, const neap__place *place) {
+  if (place->type->kind != NEAP__POINTER)
+    return fail(b, place, "it is no pointer, and \"null\" is one");
   return NEAP_OK; /* cells begin as zeros */
 }
 
 /* ---- Outputs ------------------------------------------------------------- */
 
-static int bind_output(const binder *b, const neap__leaf *leaf) {
-  if (leaf->type->kind != NEAP__POINTER || leaf->type->is_constant)
-    return fail(b, leaf,
+static int bind_output(const binder *b, const neap__place *place) {
+  if (place->type->kind != NEAP__POINTER || place->type->is_constant)
+    return fail(b, place,
                 "an output is written through a pointer that is not const");
-  neap__step step = {.what = NEAP__OUTPUT, .pointer_cell = leaf->cell};
+  neap__step step = {.what = NEAP__OUTPUT, .pointer_cell = place->cell};
   neap__bound *bound = b->bound;
   if (b->argument->bits == 0 && b->argument->part == NULL) {
-    if (leaf->pointee != NULL) {
-      *(void **)leaf->cell = leaf->pointee;
-      return neap__results_of_struct(bound, leaf, b->error);
+    if (place->pointee != NULL) {
+      *(void **)place->cell = place->pointee;
+      return neap__results_of_struct(bound, place, b->error);
     }
-    const int rc = find_cell(b, leaf, &step.type, &step.cell);
+    const int rc = find_cell(b, place, &step.type, &step.cell);
     return rc != NEAP_OK ? rc
-                         : neap__results_of_cell(bound, leaf->path, step.type,
+                         : neap__results_of_cell(bound, place->path, step.type,
                                                  step.cell, b->error);
   }
   step.output = bound->result_count;
-  const int rc = neap__results_of_tensor(bound, leaf, b->argument, b->error);
-  return rc != NEAP_OK ? rc : add_step(b, leaf, NULL, step);
+  const int rc = neap__results_of_tensor(bound, place, b->argument, b->error);
+  return rc != NEAP_OK ? rc : add_step(b, place, NULL, step);
 }
 
 /* ---- One argument -------------------------------------------------------- */
 
-static int bind_part(const binder *b, const neap__leaf *leaf,
+static int bind_part(const binder *b, const neap__place *place,
                      const neap__part *part) {
   if (b->is_constant && part->what != NEAP__NULL)
-    return fail(b, leaf, "it can only be bound to a constant");
+    return fail(b, place, "it can only be bound to a constant");
   switch (part->what) {
-  case NEAP__NULL: return bind_null(b, leaf);
-  case NEAP__CONTEXT: return bind_context(b, leaf);
+  case NEAP__NULL: return bind_null(b, place);
+  case NEAP__CONTEXT: return bind_context(b, place);
   case NEAP__DATA:
-    return (leaf->type->kind == NEAP__ARRAY ? bind_array : bind_data)(b, leaf,
-                                                                      part);
+    return (place->type->kind == NEAP__ARRAY ? bind_array : bind_data)(b, place,
+                                                                       part);
   case NEAP__ITEM:
-    if (leaf->type->kind == NEAP__ARRAY) return bind_array(b, leaf, part);
-    if (leaf->type->kind == NEAP__POINTER) return bind_either(b, leaf, part);
+    if (place->type->kind == NEAP__ARRAY) return bind_array(b, place, part);
+    if (place->type->kind == NEAP__POINTER) return bind_either(b, place, part);
     break;
   default: break;
   }
-  if (leaf->type->kind == NEAP__ARRAY)
-    return fail(b, leaf, "it is an array, and takes \"data\"");
-  return bind_counter(b, leaf, part);
+  if (place->type->kind == NEAP__ARRAY)
+    return fail(b, place, "it is an array, and takes \"data\"");
+  return bind_counter(b, place, part);
 }
 
-/* A pointer's members are bound in its place, or it is itself. */
-static int mark(const binder *b, neap__leaf *leaf) {
-  if (leaf->is_bound) return fail(b, leaf, "it is bound twice");
-  leaf->is_bound = true;
-  if (leaf->through < 0) return NEAP_OK;
-  neap__leaf *pointer = &b->bound->prepared->leaves[leaf->through];
+/* A pointer's members are bound, or it is itself. */
+static int mark(const binder *b, neap__place *place) {
+  if (place->is_bound) return fail(b, place, "it is bound twice");
+  place->is_bound = true;
+  if (place->through < 0) return NEAP_OK;
+  neap__place *pointer = &b->bound->prepared->places[place->through];
   if (pointer->is_bound && !pointer->is_parted)
-    return fail(b, leaf, "'%s' is bound, too", pointer->path);
+    return fail(b, place, "'%s' is bound, too", pointer->path);
   pointer->is_bound = pointer->is_parted = true;
   *(void **)pointer->cell = pointer->pointee;
   return NEAP_OK;
 }
 
-static int bind_leaf(const binder *b, neap__leaf *leaf,
-                     const neap__part *part) {
-  const int rc = mark(b, leaf);
+static int bind_place(const binder *b, neap__place *place,
+                      const neap__part *part) {
+  const int rc = mark(b, place);
   if (rc != NEAP_OK) return rc;
-  if (b->argument->is_output) return bind_output(b, leaf);
-  if (part != NULL) return bind_part(b, leaf, part);
-  if (b->argument->text != NULL) return bind_text(b, leaf);
-  if (leaf->type->kind == NEAP__ARRAY)
-    return fail(b, leaf, "it is an array, and takes \"data\"");
-  return bind_number(b, leaf);
+  if (b->argument->is_output) return bind_output(b, place);
+  if (part != NULL) return bind_part(b, place, part);
+  if (b->argument->text != NULL) return bind_text(b, place);
+  if (place->type->kind == NEAP__ARRAY)
+    return fail(b, place, "it is an array, and takes \"data\"");
+  return bind_number(b, place);
 }
 
 /* A member's path behind that of the struct, or NULL. */
@@ -273,27 +273,27 @@ static const char *path_within(const char *path, const char *of) {
 static int bind_members(const binder *b, const char *of,
                         const neap__part *part) {
   neap__prepared *p = b->bound->prepared;
-  for (int k = 0; k < p->leaf_count; k++) {
-    const char *rest = path_within(p->leaves[k].path, of);
+  for (int k = 0; k < p->place_count; k++) {
+    const char *rest = path_within(p->places[k].path, of);
     if (rest == NULL) continue;
     neap__part member = *part;
     if (!neap__part_extend(&member, rest))
-      return fail(b, &p->leaves[k], "the name of its field is too long");
-    const int rc = bind_leaf(b, &p->leaves[k], &member);
+      return fail(b, &p->places[k], "the name of its field is too long");
+    const int rc = bind_place(b, &p->places[k], &member);
     if (rc != NEAP_OK) return rc;
   }
   return NEAP_OK;
 }
 
 static bool has_members(const neap__prepared *p, const char *path) {
-  for (int k = 0; k < p->leaf_count; k++)
-    if (path_within(p->leaves[k].path, path) != NULL) return true;
+  for (int k = 0; k < p->place_count; k++)
+    if (path_within(p->places[k].path, path) != NULL) return true;
   return false;
 }
 
-static neap__leaf *find_leaf(neap__prepared *p, const char *path) {
-  for (int k = 0; k < p->leaf_count; k++)
-    if (strcmp(p->leaves[k].path, path) == 0) return &p->leaves[k];
+static neap__place *find_place(neap__prepared *p, const char *path) {
+  for (int k = 0; k < p->place_count; k++)
+    if (strcmp(p->places[k].path, path) == 0) return &p->places[k];
   return NULL;
 }
 
@@ -314,21 +314,21 @@ static int fail_unknown(const binder *b, const char *path) {
 static int bind_path(const binder *b, const char *path) {
   neap__part part;
   const char *text = b->argument->is_output ? NULL : b->argument->part;
-  neap__leaf *leaf = find_leaf(b->bound->prepared, path);
+  neap__place *place = find_place(b->bound->prepared, path);
   const bool is_struct = has_members(b->bound->prepared, path);
-  if (leaf == NULL && !is_struct) return fail_unknown(b, path);
+  if (place == NULL && !is_struct) return fail_unknown(b, path);
   if (text != NULL) {
     const int rc = neap__part_parse(text, &part, b->bound->text, b->error);
     if (rc != NEAP_OK) return rc;
   }
   if (is_struct && text != NULL && part.what == NEAP__ITEM)
     return bind_members(b, path, &part);
-  if (leaf == NULL)
+  if (place == NULL)
     return neap__error_set(b->error, NEAP_EINVAL, 0,
                            "cannot bind '%s' of %s: it is a struct\nhelp: bind "
                            "its members, as '%s.x', or all of it to a table",
                            path, b->bound->text, path);
-  return bind_leaf(b, leaf, text != NULL ? &part : NULL);
+  return bind_place(b, place, text != NULL ? &part : NULL);
 }
 
 /* ---- All arguments ------------------------------------------------------- */
@@ -351,8 +351,8 @@ static int bind_given(binder *b, const neap_argument *arguments,
   return rc;
 }
 
-static int fail_missing(const binder *b, const neap__leaf *leaf) {
-  return fail(b, leaf,
+static int fail_missing(const binder *b, const neap__place *place) {
+  return fail(b, place,
               b->is_constant ? "nothing is said of it\nhelp: bind it to a "
                                "constant"
                              : "nothing is said of it\nhelp: bind it to a part "
@@ -362,24 +362,24 @@ static int fail_missing(const binder *b, const neap__leaf *leaf) {
 
 static int check_all_bound(const binder *b) {
   const neap__prepared *p = b->bound->prepared;
-  for (int k = 0; k < p->leaf_count; k++) {
-    const neap__leaf *leaf = &p->leaves[k];
+  for (int k = 0; k < p->place_count; k++) {
+    const neap__place *place = &p->places[k];
     const bool is_needed =
-        leaf->through < 0 || p->leaves[leaf->through].is_parted;
-    if (is_needed && !leaf->is_bound) return fail_missing(b, leaf);
+        place->through < 0 || p->places[place->through].is_parted;
+    if (is_needed && !place->is_bound) return fail_missing(b, place);
   }
   return NEAP_OK;
 }
 
 static bool are_none_bound(const neap__prepared *p) {
-  for (int k = 0; k < p->leaf_count; k++)
-    if (p->leaves[k].is_bound) return false;
+  for (int k = 0; k < p->place_count; k++)
+    if (p->places[k].is_bound) return false;
   return true;
 }
 
 static int begin(binder *b) {
   neap__bound *bound = b->bound;
-  bound->steps = neap__blocks_new(bound->blocks, (NEAP__LEAVES_MAX + 1) *
+  bound->steps = neap__blocks_new(bound->blocks, (NEAP__PLACES_MAX + 1) *
                                                      sizeof *bound->steps);
   return bound->steps != NULL ? NEAP_OK : fail_memory(b);
 }
@@ -407,16 +407,16 @@ static int bind_rest(const binder *b, bool has_context, bool has_status) {
   neap__prepared *p = b->bound->prepared;
   const neap__part status = {.what = NEAP__INDEX};
   int rc = NEAP_OK;
-  for (int k = 0; k < p->leaf_count && rc == NEAP_OK; k++) {
-    neap__leaf *leaf = &p->leaves[k];
-    if (leaf->is_bound || leaf->through >= 0) continue;
-    if (leaf->type->kind == NEAP__POINTER && has_context)
-      rc = bind_context(b, leaf);
-    else if (neap__ctype_is_integer(leaf->type) && has_status)
-      rc = bind_counter(b, leaf, &status);
+  for (int k = 0; k < p->place_count && rc == NEAP_OK; k++) {
+    neap__place *place = &p->places[k];
+    if (place->is_bound || place->through >= 0) continue;
+    if (place->type->kind == NEAP__POINTER && has_context)
+      rc = bind_context(b, place);
+    else if (neap__ctype_is_integer(place->type) && has_status)
+      rc = bind_counter(b, place, &status);
     else
       continue;
-    leaf->is_bound = true;
+    place->is_bound = true;
   }
   return rc;
 }

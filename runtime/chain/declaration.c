@@ -344,7 +344,11 @@ static bool fail_unknown(parser *p, const char *why) {
   const char *near = neap__ctype_suggest(token->at, token->size);
   if (why != NULL)
     return neap__scanner_fail(&p->scanner, token, NULL, "%s", why);
-  if (near != NULL)
+  neap__scanner ahead = p->scanner;
+  ahead.error = NULL;
+  if (neap__scanner_next(&ahead) && ahead.token.kind == NEAP__TOKEN_END)
+    snprintf(help, sizeof help, "a declaration is as \"double sin(double x)\"");
+  else if (near != NULL)
     snprintf(help, sizeof help, "did you mean '%s'?", near);
   else
     snprintf(help, sizeof help,

@@ -105,7 +105,7 @@ static int make_cif(neap__prepared *p, neap__blocks *blocks,
                          d->name);
 }
 
-/* ---- Leaves -------------------------------------------------------------- */
+/* ---- Places -------------------------------------------------------------- */
 
 typedef struct listing {
   neap__prepared *prepared;
@@ -115,7 +115,7 @@ typedef struct listing {
   bool is_full;  /* or memory is short */
 } listing;
 
-static void add_leaves(listing *l, const char *path, const neap__ctype *type,
+static void add_places(listing *l, const char *path, const neap__ctype *type,
                        void *cell);
 
 static void add_members(listing *l, const char *path, const neap__ctype *type,
@@ -126,11 +126,11 @@ static void add_members(listing *l, const char *path, const neap__ctype *type,
     const int size =
         snprintf(longer, sizeof longer, "%s.%s", path, member->name);
     l->is_full = size >= (int)sizeof longer;
-    add_leaves(l, longer, member->type, cell + member->offset);
+    add_places(l, longer, member->type, cell + member->offset);
   }
 }
 
-static void add_leaves(listing *l, const char *path, const neap__ctype *type,
+static void add_places(listing *l, const char *path, const neap__ctype *type,
                        void *cell) {
   neap__prepared *p = l->prepared;
   if (type->kind == NEAP__STRUCT) {
@@ -139,32 +139,32 @@ static void add_leaves(listing *l, const char *path, const neap__ctype *type,
   }
   char *copy = neap__blocks_copy(l->blocks, path, strlen(path));
   l->is_short |= copy == NULL;
-  l->is_full |= copy == NULL || p->leaf_count == NEAP__LEAVES_MAX;
+  l->is_full |= copy == NULL || p->place_count == NEAP__PLACES_MAX;
   if (l->is_full) return;
-  p->leaves[p->leaf_count++] = (neap__leaf){
+  p->places[p->place_count++] = (neap__place){
       .path = copy, .type = type, .cell = cell, .through = l->through};
 }
 
-/* Of a pointer, the last leaf. */
+/* Of a pointer, the last place. */
 static void add_pointee(listing *l, const char *path, const neap__ctype *type) {
   if (type->kind != NEAP__STRUCT || type->size == 0) return;
-  neap__leaf *pointer = &l->prepared->leaves[l->prepared->leaf_count - 1];
+  neap__place *pointer = &l->prepared->places[l->prepared->place_count - 1];
   pointer->pointee = new_cell(l->blocks, type);
   l->is_short = l->is_full = pointer->pointee == NULL;
-  l->through = l->prepared->leaf_count - 1;
+  l->through = l->prepared->place_count - 1;
   if (!l->is_full) add_members(l, path, type, pointer->pointee);
 }
 
-static int make_leaves(neap__prepared *p, neap__blocks *blocks,
+static int make_places(neap__prepared *p, neap__blocks *blocks,
                        neap_error *error) {
   const neap__declaration *d = p->declaration;
   listing l = {.prepared = p, .blocks = blocks, .through = -1};
-  p->leaves = neap__blocks_new(blocks, NEAP__LEAVES_MAX * sizeof *p->leaves);
-  l.is_short = l.is_full = p->leaves == NULL;
+  p->places = neap__blocks_new(blocks, NEAP__PLACES_MAX * sizeof *p->places);
+  l.is_short = l.is_full = p->places == NULL;
   for (int k = 0; k < d->parameter_count && !l.is_full; k++) {
     const neap__parameter *parameter = &d->parameters[k];
     l.through = -1;
-    add_leaves(&l, parameter->name, parameter->type, p->values[k]);
+    add_places(&l, parameter->name, parameter->type, p->values[k]);
     if (parameter->type->kind == NEAP__POINTER && !l.is_full)
       add_pointee(&l, parameter->name, parameter->type->of);
   }
@@ -174,7 +174,7 @@ static int make_leaves(neap__prepared *p, neap__blocks *blocks,
       error, NEAP_EINVAL, 0,
       "cannot call %s: its structs have more than %d members "
       "or names that are too long",
-      d->name, NEAP__LEAVES_MAX);
+      d->name, NEAP__PLACES_MAX);
 }
 
 /* ---- All of it ----------------------------------------------------------- */
@@ -190,7 +190,7 @@ int neap__prepared_init(neap__prepared *out, neap__blocks *blocks,
   if (!make_cells(out, blocks)) return fail_memory(out, error);
   if ((rc = make_cif(out, blocks, error)) != NEAP_OK) return rc;
   neap__registers_assign(&out->registers, out->declaration, out->values);
-  return make_leaves(out, blocks, error);
+  return make_places(out, blocks, error);
 }
 
 void neap__prepared_fini(neap__prepared *prepared) {

@@ -13,19 +13,19 @@
 #include "chain/registers.h"
 #include "chain/shared_library.h"
 
-enum { NEAP__LEAVES_MAX = 256 };
+enum { NEAP__PLACES_MAX = 256 };
 
-/* A place that an argument can be bound to: a parameter, or a member of a
+/* What an argument can be bound to: a parameter, or a member of a
    struct that one is or points at. */
-typedef struct neap__leaf {
+typedef struct neap__place {
   const char *path; /* "buf", "point.x" */
   const neap__ctype *type;
   void *cell;
   void *pointee; /* a pointer to a struct: a cell of that; else NULL */
-  int through; /* the leaf of the pointer through which it is reached, or -1 */
+  int through; /* the place of the pointer through which it is reached, or -1 */
   bool is_bound;
   bool is_parted; /* a pointer: it is the members that are bound */
-} neap__leaf;
+} neap__place;
 
 typedef struct neap__prepared {
   neap__declaration *declaration;
@@ -34,8 +34,8 @@ typedef struct neap__prepared {
   neap__registers registers;
   void *values[NEAP__PARAMETERS_MAX]; /* the cells of the parameters */
   void *result;
-  neap__leaf *leaves;
-  int leaf_count;
+  neap__place *places;
+  int place_count;
 } neap__prepared;
 
 /*

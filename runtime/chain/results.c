@@ -107,7 +107,7 @@ static int add_members(neap__bound *bound, const char *prefix,
   return NEAP_OK;
 }
 
-int neap__results_of_struct(neap__bound *bound, const neap__leaf *pointer,
+int neap__results_of_struct(neap__bound *bound, const neap__place *pointer,
                             neap_error *error) {
   return add_members(bound, bound->output_count == 1 ? "" : pointer->path,
                      pointer->type->of, pointer->pointee, error);
@@ -141,12 +141,12 @@ bool neap__pointer_takes(const neap__ctype *pointer, int code, int bits) {
   return of_code == code && of_bits == bits;
 }
 
-static int fail(const neap__bound *bound, const neap__leaf *leaf,
+static int fail(const neap__bound *bound, const neap__place *place,
                 const char *why, neap_error *error) {
   neap__ctype_text type = {0};
   return neap__error_set(
       error, NEAP_EINVAL, 0, "cannot bind '%s' (%s) of %s to an output: %s",
-      leaf->path, neap__ctype_print(leaf->type, &type), bound->text, why);
+      place->path, neap__ctype_print(place->type, &type), bound->text, why);
 }
 
 static int find_field(neap__bound *bound, const char *text, neap__what what,
@@ -162,20 +162,20 @@ static int find_field(neap__bound *bound, const char *text, neap__what what,
   return rc != NEAP_OK ? rc : neap__bound_field(bound, part.field, out, error);
 }
 
-static int plan_shape(const neap__bound *bound, const neap__leaf *leaf,
+static int plan_shape(const neap__bound *bound, const neap__place *place,
                       const neap_argument *argument, neap_part *plan,
                       neap_error *error) {
   if (argument->ndim > NEAP_DIMS_MAX)
-    return fail(bound, leaf, "it has more than 8 dimensions", error);
+    return fail(bound, place, "it has more than 8 dimensions", error);
   if (neap_tensor_strides(argument->ndim, argument->shape, NULL) < 0)
-    return fail(bound, leaf, "its shape is negative or too large", error);
+    return fail(bound, place, "its shape is negative or too large", error);
   plan->ndim = (uint16_t)argument->ndim;
   for (int k = 0; k < argument->ndim; k++)
     plan->shape[k] = argument->shape[k];
   return NEAP_OK;
 }
 
-int neap__results_of_tensor(neap__bound *bound, const neap__leaf *pointer,
+int neap__results_of_tensor(neap__bound *bound, const neap__place *pointer,
                             const neap_argument *argument, neap_error *error) {
   neap__result *result;
   const neap_tensor tensor = {

@@ -7,6 +7,7 @@
 
 #include <dlfcn.h>
 #include <link.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,12 +43,17 @@ static int fail_open(const char *name, neap_error *error) {
     return neap__error_set(error, NEAP_ESYSTEM, 0,
                            "cannot load the library %s: %s", name, why);
   list_folders(folders, sizeof folders);
+  const bool is_file = strstr(name, ".so") != NULL;
   return neap__error_set(
       error, NEAP_ESYSTEM, 0,
       "cannot load the library %s: it is neither in the loader's cache nor in "
-      "%s\nhelp: install the package that contains it, or name its file by a "
-      "path with a slash, as in ./%s",
-      name, folders, name);
+      "%s\nhelp: %s%s",
+      name, folders,
+      is_file ? "install the package that contains it, or name its file by a "
+                "path with a slash, as in ./"
+              : "libraries have names as libm.so.6; `ldconfig -p` lists those "
+                "that are installed",
+      is_file ? name : "");
 }
 
 int neap__shared_library_open(const char *name, void **out, neap_error *error) {

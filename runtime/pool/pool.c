@@ -103,12 +103,13 @@ static int open_slots(neap_pool *pool, uint32_t slots, uint64_t wanted,
           ? open_default_slots(pool, slots, error)
           : try_slots(pool, slots, (wanted + page - 1) / page * page, error);
   if (rc != NEAP_EMEMORY) return rc;
+  const int reason = error == NULL ? 0 : error->system;
   return neap__error_set(
-      error, NEAP_EMEMORY, error == NULL ? 0 : error->system,
+      error, NEAP_EMEMORY, reason,
       "cannot reserve %u slots of %llu bytes of address space\n"
-      "help: raise the limit (ulimit -v), or set %sbuffered or workers lower",
+      "help: raise the limit (ulimit -%s), or set %sbuffered or workers lower",
       slots, (unsigned long long)pool->buffer.slot_bytes,
-      wanted == 0 ? "" : "slot_bytes, ");
+      reason == EFBIG ? "f" : "v", wanted == 0 ? "" : "slot_bytes, ");
 }
 
 static int open_memory(neap_pool *pool, const neap_pool_options *options,

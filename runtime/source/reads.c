@@ -32,6 +32,7 @@
 
 #include "base/descriptor.h"
 #include "base/error.h"
+#include "base/library.h"
 
 enum { STACK_BYTES = 256 << 10 };
 
@@ -169,8 +170,10 @@ int neap_reads_open(int32_t threads_max, neap_reads **out, neap_error *error) {
   return NEAP_OK;
 }
 
-/* Starts a thread; the lock is held. */
+/* Starts a thread; the lock is held. Nobody waits for its end, so the library
+   stays, also where a plain LuaJIT unloads it at its end. */
 static int start_thread(neap_reads *reads) {
+  neap__library_pin();
   pthread_t thread;
   pthread_attr_t how;
   sigset_t all, before;

@@ -27,8 +27,8 @@ local measure = require("measure")
 
 local FILES = {
   "numbers", "tensors", "operations", "ragged", "slots", "slow", "reads",
-  "counters", "workers", "many", "chains", "memory", "hosts", "fashion_mnist",
-  "images", "text", "saved", "tar", "native",
+  "counters", "workers", "many", "web", "chains", "memory", "hosts",
+  "fashion_mnist", "images", "text", "saved", "tar", "native", "native_chains",
 }
 
 local HEAD = "%-48s %9s %21s %6s  %s\n"

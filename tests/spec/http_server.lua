@@ -458,7 +458,6 @@ local function serve(c, context)
   c:onerror(function(_, _, why)
     return why
   end)
-  connections, open = connections + 1, open + 1
   local number = 0
   if not context or c:starttls(context, 10) then
     repeat
@@ -467,8 +466,6 @@ local function serve(c, context)
       requests = requests + (request and 1 or 0)
     until not request or not respond(c, request)
   end
-  c:close()
-  open = open - 1
 end
 
 local function listen(queue, context)
@@ -477,7 +474,10 @@ local function listen(queue, context)
   queue:wrap(function()
     for c in s:clients() do
       queue:wrap(function()
+        connections, open = connections + 1, open + 1
         local ok, why = pcall(serve, c, context)
+        c:close()
+        open = open - 1
         if not ok then
           io.stderr:write(tostring(why), "\n")
         end

@@ -63,24 +63,41 @@ local function add(here, i, x, size)
   end
 end
 
+-- While a call is at work on what is kept, `is_busy` is set: a finalizer that
+-- reads in between computes its item, and leaves the rest alone.
+
+local function keep(here, i, e, x, size)
+  if here.is_busy then
+    return
+  end
+  here.is_busy = true
+  if here.epoch == e then -- else the source has changed what is kept
+    add(here, i, x, size)
+  end
+  here.is_busy = false
+end
+
 function Cache:get(i, e)
   local here = self.here or self:own()
-  if here.epoch ~= e then
-    begin(here, e)
-  end
-  local x = here.items[i]
-  if not is_nil(x) then
-    unlink(here, i)
-    link_newest(here, i)
-    if rawequal(x, NIL) then
-      return nil
+  if not here.is_busy then
+    here.is_busy = true
+    if here.epoch ~= e then
+      begin(here, e)
     end
-    return x
+    local x = here.items[i]
+    if not is_nil(x) then
+      unlink(here, i)
+      link_newest(here, i)
+      here.is_busy = false
+      if rawequal(x, NIL) then
+        return nil
+      end
+      return x
+    end
+    here.is_busy = false
   end
-  x = borrow.retain(compiler.compile(self.source)(i, e))
-  if here.epoch == e then -- else the source has changed what is kept
-    add(here, i, x, self.size)
-  end
+  local x = borrow.retain(compiler.compile(self.source)(i, e))
+  keep(here, i, e, x, self.size)
   return x
 end
 

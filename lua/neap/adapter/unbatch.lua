@@ -78,18 +78,20 @@ end
 -- once.
 function Unbatch:emit(g, i, e)
   local state = g:state(self, {
-    at = 0, epoch = 0, batch = false, flights = {},
+    read = { at = 0, epoch = 0, batch = false }, flights = {},
   })
-  local at, x = g:name("i"), g:name()
+  local at, x, kept = g:name("i"), g:name(), g:name()
   g:line("local %s = (%s - 1 - (%s - 1) %% %s) / %s + 1", at, i, i,
     g:constant(self.k), g:constant(self.k))
-  g:open("if %s.at ~= %s or %s.epoch ~= %s then", state, at, state, e)
+  g:line("local %s = %s.read", kept, state) -- all at once: a finalizer may read
+  g:open("if %s.at ~= %s or %s.epoch ~= %s then", kept, at, kept, e)
   local batch = emit_batch(self, g, state, at, e)
-  g:line("%s.batch, %s.at, %s.epoch = %s(%s), %s, %s", state, state, state,
-    g:own(borrow.retain), batch, at, e)
+  g:line("%s = { at = %s, epoch = %s, batch = %s(%s) }", kept, at, e,
+    g:own(borrow.retain), batch)
+  g:line("%s.read = %s", state, kept)
   g:close()
   g:staged(self, i, "local %s = %s(%s.batch, %s - (%s - 1) * %s)", x,
-    g:own(item_of), state, i, at, g:constant(self.k))
+    g:own(item_of), kept, i, at, g:constant(self.k))
   return x
 end
 

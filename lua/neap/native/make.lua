@@ -37,10 +37,19 @@ local function is_flags(v)
   return true
 end
 
+local FAILS = {
+  ["not zero"] = C.NEAP_FAILS_NOT_ZERO, negative = C.NEAP_FAILS_NEGATIVE,
+  never = C.NEAP_FAILS_NEVER,
+}
+
+local function is_fails(v)
+  return FAILS[v] ~= nil, '"not zero", "negative" or "never"'
+end
+
 local OPTIONS = {
   lib = check.kinds.text, source = check.kinds.text, flags = is_flags,
   decl = check.kinds.text, args = is_args, init = is_call, fini = is_call,
-  error = check.kinds.text, seed = check.kinds.integer,
+  error = check.kinds.text, fails = is_fails, seed = check.kinds.integer,
 }
 local CALL = { decl = true, args = true }
 local TOLD = { index = true, epoch = true, seed = true } -- by map
@@ -99,7 +108,7 @@ end
 --- Makes a stage that calls a C function for each item.
 -- @function native
 -- @tparam table options lib or source, flags, decl, args, init, fini, error,
---   seed
+--   fails, seed
 -- @treturn Stage a function for neap.map
 local function native(options)
   if type(options) ~= "table" then
@@ -116,7 +125,7 @@ local function native(options)
   local stage = Stage:new({
     library = library, declaration = options.decl, arguments = list,
     init = call_of(options.init, "init"), fini = call_of(options.fini, "fini"),
-    error = options.error or false,
+    error = options.error or false, fails = FAILS[options.fails or "not zero"],
     label = options.source and options.source:match("[^/]*$") or false,
     seed = options.seed or default_seed(options.source or library,
       options.decl),

@@ -31,17 +31,22 @@ local function write_call(call, described, kept)
   end
 end
 
-local function options_of(stage, kept)
+--- Describes a stage to C.
+-- @treturn cdata neap_stage_options
+-- @treturn table what must live as long as they are read
+function opened.options(stage)
+  local kept = {}
   local options = ffi.new("neap_stage_options")
   local own, own_count = arguments.write(stage.arguments)
   kept[#kept + 1] = own
   options.library, options.declaration = stage.library, stage.declaration
   options.arguments, options.argument_count = own, own_count
-  options.error, options.where = stage.error or nil, stage.where
+  options.error, options.fails = stage.error or nil, stage.fails
+  options.where = stage.where
   options.seed, options.label = stage.seed, stage.label or nil
   write_call(options.init, stage.init, kept)
   write_call(options.fini, stage.fini, kept)
-  return options
+  return options, kept
 end
 
 local function names_of(native, number, name)
@@ -55,8 +60,9 @@ end
 --- Opens a stage, of neap.native.stage.
 -- @treturn table {native = cdata, fields = names, results = names, text =}
 function opened.open(stage)
-  local kept, out = {}, ffi.new("neap_native *[1]")
-  check.status(C.neap_native_open(options_of(stage, kept), out, lib.error))
+  local out = ffi.new("neap_native *[1]")
+  local options, kept = opened.options(stage)
+  check.status(C.neap_native_open(options, out, lib.error))
   local native = ffi.gc(out[0], C.neap_native_close)
   if watcher then
     watcher(native)

@@ -375,6 +375,14 @@ local function warn_of_repetition(node)
   end
 end
 
+-- For a node, and those below it whose own loop this one is.
+local function set_record(node, record)
+  while node do
+    records[node] = record
+    node = node.loops_source and node.source
+  end
+end
+
 --- Iterates: `for i, x in s:each() do`; {on_error = "skip"} goes on after
 -- items that raise.
 function handle.each(s, options)
@@ -385,13 +393,11 @@ function handle.each(s, options)
   end
   warn_of_repetition(node)
   if check.options(2, options, EACH).on_error ~= "skip" then
+    set_record(node, nil)
     return node:iterate()
   end
-  local record, read = {}, node
-  while read do -- and the nodes whose own loop this one is
-    records[read] = record
-    read = read.loops_source and read.source
-  end
+  local record = {}
+  set_record(node, record)
   return node:iterate({ record = record })
 end
 

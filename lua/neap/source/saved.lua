@@ -54,8 +54,9 @@ local function reading(handle)
   return {
     handle = handle, run = ffi.new("neap_run"), first = 0, count = 0,
     cells = false, block = ffi.new("neap_saved_block"),
-    place = setmetatable({ owner = handle, budget = 0 }, Place),
+    place = setmetatable({ owner = handle }, Place),
     unpacked = {}, order = {}, turn = 0, -- blocks, and in which order
+    is_busy = false, -- an item is being read, or has failed
   }
 end
 
@@ -128,18 +129,33 @@ local function move(self, here, i)
   here.first, here.count = tonumber(here.run.first), here.run.count
 end
 
+-- A finalizer that reads an item meanwhile turns to a run of its own.
+local function enter(self)
+  local here = self.here or open_again(self)
+  if here.is_busy then
+    here = reading(here.handle)
+    self.here = here
+  end
+  here.is_busy = true
+  return here
+end
+
 --- Reads item i, from 0.
 function Saved:get(i)
-  local here = self.here or open_again(self)
+  local here = enter(self)
   local k = i - here.first
   if k < 0 or k >= here.count then
     move(self, here, i)
     k = i - here.first
   end
+  local x
   if here.cells[k].type == NUMBER then
-    return number_in(here.cells[k])
+    x = number_in(here.cells[k])
+  else
+    x = read.item(here.run, k, here.place)
   end
-  return (read.item(here.run, k, here.place))
+  here.is_busy = false
+  return x
 end
 
 return Saved

@@ -143,6 +143,7 @@ function array.new(name, sizes, data)
   local kind = dtype.find(name)
   local ndim, count, dims = shape.read(sizes)
   local t, is_zero = memory.make(kind, ndim, dims, count)
+  shape.give_back(dims)
   if data ~= nil then
     assign.set(t, data)
   elseif not is_zero then
@@ -155,14 +156,18 @@ end
 function array.empty(name, sizes)
   local kind = dtype.find(name)
   local ndim, count, dims = shape.read(sizes)
-  return (memory.make(kind, ndim, dims, count))
+  local t = memory.make(kind, ndim, dims, count)
+  shape.give_back(dims)
+  return t
 end
 
 --- The same in memory that is no slot's: for what outlives the item in work.
 function array.lasting(name, sizes)
   local kind = dtype.find(name)
   local ndim, count, dims = shape.read(sizes)
-  return (memory.make_lasting(kind, ndim, dims, count))
+  local t = memory.make_lasting(kind, ndim, dims, count)
+  shape.give_back(dims)
+  return t
 end
 
 --- The same, with the dtype and shape of a neap_tensor.

@@ -19,8 +19,7 @@ local C = lib.C
 local GARBAGE_MAX = 256 * 2^20  -- bytes that may wait for a collection
 
 local out_heap = ffi.new("neap_heap *[1]")
-local out_block = ffi.new("void *[1]")
-local out_offset = ffi.new("uint64_t[1]")
+local Out = ffi.typeof("struct { void *block[1]; uint64_t offset[1]; }")
 
 local opened
 local garbage_max = GARBAGE_MAX
@@ -95,13 +94,14 @@ function heap.alloc(nbytes)
   if not opened then
     open()
   end
-  local status = C.neap_heap_alloc(opened, nbytes, out_block, out_offset,
+  local out = Out() -- of this call: a finalizer may allocate, too
+  local status = C.neap_heap_alloc(opened, nbytes, out.block, out.offset,
     lib.error)
   if status < 0 then
     live = live - nbytes
     check.status(status)
   end
-  return out_block[0], tonumber(out_offset[0]), true
+  return out.block[0], tonumber(out.offset[0]), true
 end
 
 --- Frees or caches a block; for finalizers.

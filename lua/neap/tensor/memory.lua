@@ -73,7 +73,9 @@ function memory.is(value)
   return type(value) == "cdata" and ffi.istype(Tensor, value)
 end
 
---- Raises if the tensor's memory belongs to another item now.
+--- Raises if the tensor's memory belongs to another item now. What reads many
+-- elements, or makes an object before it reads, checks again afterwards: a
+-- finalizer may release a tensor that is in use.
 function memory.check(t)
   if t.counter[0] ~= t.generation then
     check.raise(memory.STALE)

@@ -14,7 +14,7 @@ local traverse = require("neap.base.traverse")
 local C = lib.C
 local kinds = dtype.list
 
-local out_managed = ffi.new("neap_managed_tensor *[1]")
+local Managed = ffi.typeof("neap_managed_tensor *[1]")
 
 local methods = {}
 
@@ -109,7 +109,9 @@ end
 --- The elements as nested Lua tables.
 function methods.totable(t)
   check_valid(t)
-  return (nested(t, 0, 0))
+  local values = nested(t, 0, 0)
+  check_valid(t)
+  return values
 end
 
 --- A typed pointer to the first element. It does not keep the tensor alive.
@@ -125,6 +127,7 @@ function methods.clone(t)
   check_valid(t)
   local copy = memory.make(kinds[t.kind], t.d.ndim, t.dims, memory.count(t))
   ffi.copy(copy.d.data, t.d.data, memory.nbytes(t))
+  check_valid(t)
   return copy
 end
 
@@ -157,6 +160,7 @@ function methods.reshape(t, ...)
   end
   local v = memory.share(t)
   memory.describe(v, kinds[t.kind], ndim, dims)
+  shape.give_back(dims)
   return v
 end
 
@@ -167,14 +171,16 @@ function methods.to(t, name, scale, offset)
   local converted = memory.make(kind, t.d.ndim, t.dims, memory.count(t))
   check.status(C.neap_tensor_convert(t.d, converted.d, scale or 1, offset or 0,
     lib.error))
+  check_valid(t)
   return converted
 end
 
 --- A DLManagedTensor with a copy of the elements; its deleter frees it.
 function methods.dlpack(t)
-  check_valid(t)
-  check.status(C.neap_tensor_dlpack(t.d, out_managed, lib.error))
-  return out_managed[0]
+  local d, out = t.d, Managed()
+  check_valid(t) -- nothing is made from here until C has copied it
+  check.status(C.neap_tensor_dlpack(d, out, lib.error))
+  return out[0]
 end
 
 traverse.each(methods, function(name, method)

@@ -11,7 +11,8 @@ local floor = math.floor
 
 local DIMS = C.NEAP_DIMS_MAX
 
-local read_sizes = ffi.new("int64_t[?]", DIMS)
+local Dims = ffi.typeof("int64_t[8]")
+local spare = Dims() -- false while a caller has it
 
 local shape = {}
 
@@ -24,20 +25,20 @@ function shape.text(ndim, dims)
   return ndim == 0 and "scalar" or table.concat(sizes, "x")
 end
 
-local function read_size(sizes, k)
+local function read_size(sizes, k, dims)
   local size = sizes[k]
   if type(size) ~= "number" or size < 0 or size ~= floor(size)
       or size > 2^53 then
     check.raise(("size %d of a shape must be a whole number from 0, got %s")
       :format(k, tostring(size)))
   end
-  read_sizes[k - 1] = size
+  dims[k - 1] = size
 end
 
 --- Checks a table of sizes.
 -- @treturn number dimensions
 -- @treturn number elements
--- @treturn cdata the sizes, an `int64_t *`, until the next call
+-- @treturn cdata the sizes, an `int64_t *`, for shape.give_back()
 function shape.read(sizes)
   if type(sizes) ~= "table" then
     check.raise("a shape is a table of sizes, got " .. type(sizes),
@@ -48,20 +49,27 @@ function shape.read(sizes)
     check.raise(("a tensor has %d dimensions at most, got %d"):format(DIMS,
       ndim))
   end
+  local dims = spare or Dims()
+  spare = false -- a finalizer that makes a tensor meanwhile has another one
   -- LuaJIT compiles no loop around one of so few turns.
-  if ndim >= 1 then read_size(sizes, 1) end
-  if ndim >= 2 then read_size(sizes, 2) end
-  if ndim >= 3 then read_size(sizes, 3) end
-  if ndim >= 4 then read_size(sizes, 4) end
+  if ndim >= 1 then read_size(sizes, 1, dims) end
+  if ndim >= 2 then read_size(sizes, 2, dims) end
+  if ndim >= 3 then read_size(sizes, 3, dims) end
+  if ndim >= 4 then read_size(sizes, 4, dims) end
   for k = 5, ndim do
-    read_size(sizes, k)
+    read_size(sizes, k, dims)
   end
-  local count = tonumber(C.neap_tensor_strides(ndim, read_sizes, nil))
+  local count = tonumber(C.neap_tensor_strides(ndim, dims, nil))
   if count < 0 then
-    check.raise("a tensor of shape " .. shape.text(ndim, read_sizes)
+    check.raise("a tensor of shape " .. shape.text(ndim, dims)
       .. " is too large")
   end
-  return ndim, count, read_sizes
+  return ndim, count, dims
+end
+
+--- Lets the next shape be read into the same memory.
+function shape.give_back(dims)
+  spare = dims
 end
 
 local function raise_range(key, n)

@@ -317,11 +317,11 @@ end
 local function copy(node, k, value)
   if value.dtype == node.dtype then
     ffi.copy(stack.row(node, k), value:ptr(), node.nbytes)
-    return
+  else
+    lib.check(C.neap_tensor_convert(value.d, memory.row(node.result, k - 1).d,
+      1, 0, lib.error))
   end
   memory.check(value)
-  lib.check(C.neap_tensor_convert(value.d, memory.row(node.result, k - 1).d, 1,
-    0, lib.error))
 end
 
 --- Puts item k (from 1) in its place.

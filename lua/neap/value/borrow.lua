@@ -106,7 +106,7 @@ Borrow.__index = Borrow
 function borrow.new(loader, watch)
   return setmetatable({
     loader = loader, watch = watch, slot = -1, pin = false,
-    counter = generation.take(), has_tensors = false, budget = 0,
+    counter = generation.take(), has_tensors = false,
     run = false, -- a borrowed tensor keeps it alive, if there is one
   }, Borrow)
 end

@@ -19,10 +19,6 @@ local int64, uint64 = ffi.typeof("int64_t"), ffi.typeof("uint64_t")
 
 local read = {}
 
-local pointer_out = ffi.new("void *[1]")
-local counts_out = ffi.new("uint32_t[2]")
-local about_out = ffi.new("neap_tensor_cell")
-
 local box = ffi.new([[union {
   int64_t bits; struct { uint32_t low, high; }; double number;
 }]])
@@ -38,11 +34,21 @@ function read.number(cell)
   return box.number
 end
 
--- Reading recurses: each depth has cells of its own.
-local scratch = {}
-for depth = 0, DEPTH_MAX do
-  scratch[depth] = ffi.new("neap_cell[2]")
+-- What C writes to while an item is read. Reading recurses: each depth has
+-- cells of its own.
+local function new_room()
+  local room = {
+    cells = {}, pointer = ffi.new("void *[1]"),
+    counts = ffi.new("uint32_t[2]"), about = ffi.new("neap_tensor_cell"),
+    budget = 0, -- cells that the item may still have
+  }
+  for depth = 0, DEPTH_MAX do
+    room.cells[depth] = ffi.new("neap_cell[2]")
+  end
+  return room
 end
+
+local spare = new_room() -- false while an item is read, and after one failed
 
 local read_value
 
@@ -53,46 +59,46 @@ end
 
 -- A writer puts no two strings, tables or tensor cells over each other. Where
 -- they overlap the item could be far larger than its slot.
-local function spend(borrowed, cells, what)
-  borrowed.budget = borrowed.budget - cells
-  if borrowed.budget < 0 then
+local function spend(room, cells, what)
+  room.budget = room.budget - cells
+  if room.budget < 0 then
     raise_damage(what .. " that overlap")
   end
 end
 
-local function read_tensor(run, cell, borrowed)
-  spend(borrowed, TENSOR_CELLS, "tensors")
-  lib.check(C.neap_cell_tensor(run, cell, about_out, pointer_out, lib.error))
-  return (borrowed:tensor(about_out, pointer_out[0]))
+local function read_tensor(room, run, cell, borrowed)
+  spend(room, TENSOR_CELLS, "tensors")
+  lib.check(C.neap_cell_tensor(run, cell, room.about, room.pointer, lib.error))
+  return (borrowed:tensor(room.about, room.pointer[0]))
 end
 
-local function read_table(run, cell, borrowed, depth)
+local function read_table(room, run, cell, borrowed, depth)
   if depth >= DEPTH_MAX then
     raise_damage("nested too deep")
   end
-  lib.check(C.neap_cell_table(run, cell, counts_out, counts_out + 1,
-    lib.error))
-  local n, pair_count = counts_out[0], counts_out[1]
-  spend(borrowed, 1 + n + 2 * pair_count, "tables")
+  local counts = room.counts
+  lib.check(C.neap_cell_table(run, cell, counts, counts + 1, lib.error))
+  local n, pair_count = counts[0], counts[1]
+  spend(room, 1 + n + 2 * pair_count, "tables")
   local x = {}
-  local inner = scratch[depth + 1]
+  local inner = room.cells[depth + 1]
   for k = 1, n do
     lib.check(C.neap_cell_at(run, cell, k - 1, inner, lib.error))
-    x[k] = read_value(run, inner, borrowed, depth + 1)
+    x[k] = read_value(room, run, inner, borrowed, depth + 1)
   end
   for k = 0, pair_count - 1 do
     lib.check(C.neap_cell_pair(run, cell, k, inner, inner + 1, lib.error))
     local key = inner[0].type ~= TABLE
-      and read_value(run, inner, borrowed, depth + 1)
+      and read_value(room, run, inner, borrowed, depth + 1)
     if key == nil or key ~= key then
       raise_damage("a key")
     end
-    x[key] = read_value(run, inner + 1, borrowed, depth + 1)
+    x[key] = read_value(room, run, inner + 1, borrowed, depth + 1)
   end
   return x
 end
 
-function read_value(run, cell, borrowed, depth)
+function read_value(room, run, cell, borrowed, depth)
   local kind = cell[0].type
   if kind == NUMBER then
     return read.number(cell[0])
@@ -105,16 +111,16 @@ function read_value(run, cell, borrowed, depth)
   elseif kind == UINT64 then
     return uint64(cell[0].offset)
   elseif kind == TENSOR then
-    return read_tensor(run, cell, borrowed)
+    return read_tensor(room, run, cell, borrowed)
   elseif kind == TABLE or kind == FAILURE then
-    return read_table(run, cell, borrowed, depth)
+    return read_table(room, run, cell, borrowed, depth)
   elseif kind == STRING then
     local text = C.neap_cell_string(run, cell, lib.error)
     if text == nil then
       error(lib.failure(), 0)
     end
     local nbytes = cell[0].count
-    spend(borrowed, nbytes / CELL, "strings")
+    spend(room, nbytes / CELL, "strings")
     return ffi.string(text, nbytes)
   end
   raise_damage("a type")
@@ -127,11 +133,15 @@ end
 -- @return the item, or the fields of its failure
 -- @treturn boolean whether it is a failure
 function read.item(run, k, borrowed)
-  local cell = scratch[0]
+  local room = spare or new_room()
+  spare = false -- a finalizer that reads an item meanwhile has another one
+  local cell = room.cells[0]
   lib.check(C.neap_run_cell(run, k, cell, lib.error))
   local is_failure = cell[0].type == FAILURE
-  borrowed.budget = tonumber(run.bytes) / CELL
-  return read_value(run, cell, borrowed, 0), is_failure
+  room.budget = tonumber(run.bytes) / CELL
+  local x = read_value(room, run, cell, borrowed, 0)
+  spare = room
+  return x, is_failure
 end
 
 return read

@@ -5,6 +5,7 @@
 -- 1.1 only: lua-http's HTTP/2 client can wait for ever.
 -- @module neap.waiting.http_connection
 
+local ffi = require("ffi")
 local Failure = require("neap.waiting.http_failure")
 local http_url = require("neap.waiting.http_url")
 local loop = require("neap.waiting.loop")
@@ -14,7 +15,29 @@ local traverse = require("neap.base.traverse")
 local IDLE_MAX = 256 -- connections that are kept open without a request
 local IDLE_S = 30 -- and for how long
 
+ffi.cdef([[
+  typedef struct neap_http_limit { unsigned long now, most; } neap_http_limit;
+  int neap_http_get_limit(int which, neap_http_limit *limit)
+    __asm__("getrlimit");
+  int neap_http_set_limit(int which, const neap_http_limit *limit)
+    __asm__("setrlimit");
+]])
+
 local connection = {}
+
+local DESCRIPTORS = 7 -- RLIMIT_NOFILE
+local DESCRIPTORS_MAX = 2 ^ 16
+
+-- Lets this process have more descriptors: a connection takes one, and the 1024
+-- that are usual are for programs that call select().
+local function raise_limit()
+  local limit = ffi.new("neap_http_limit")
+  if ffi.C.neap_http_get_limit(DESCRIPTORS, limit) == 0
+    and limit.now < DESCRIPTORS_MAX then
+    limit.now = math.min(tonumber(limit.most), DESCRIPTORS_MAX)
+    ffi.C.neap_http_set_limit(DESCRIPTORS, limit)
+  end
+end
 
 local lib = false -- what is used of lua-http, cqueues and OpenSSL
 
@@ -33,6 +56,7 @@ local function load()
     store = found["openssl.x509.store"],
     proxies = found["http.proxies"].new():update(),
   }
+  raise_limit()
   return lib
 end
 
@@ -76,6 +100,11 @@ end
 
 local text_of = connection.text_of
 
+-- Seconds that are left of the time for opening a connection.
+local function left_of(ends)
+  return math.max(0, ends - lib.cqueues.monotime())
+end
+
 local function fail_tls(target, why, errno, timeout)
   why = tostring(why):gsub("^starttls: ", "")
   local what = why:match("([^:]*)$")
@@ -90,10 +119,10 @@ local function fail_tls(target, why, errno, timeout)
     errno and what or text_of(errno))
 end
 
-local function start_tls(socket, target, options, timeout)
+local function start_tls(socket, target, options, timeout, ends)
   local conn, why, errno = lib.client.negotiate(socket, {
     host = target.host, tls = true, version = 1.1, ctx = context_of(options),
-  }, timeout)
+  }, left_of(ends))
   if not conn then
     fail_tls(target, why, errno, timeout)
   end
@@ -143,18 +172,19 @@ function connection.credentials(userinfo)
 end
 
 -- Asks a proxy for a connection to a server.
-local function tunnel(socket, target, proxy, timeout)
-  local name = ("%s:%d"):format(target.host, target.port)
+local function tunnel(socket, target, proxy, ends)
+  local name = (target.host:find(":", 1, true) and "[%s]:%d" or "%s:%d")
+    :format(target.host, target.port)
   local headers = { "Host", name }
   if proxy.userinfo then
     headers[3] = "Proxy-Authorization"
     headers[4] = connection.credentials(proxy.userinfo)
   end
-  socket:xwrite(message.head("CONNECT", name, headers), "n", timeout)
+  socket:xwrite(message.head("CONNECT", name, headers), "n", left_of(ends))
   local head = message.read_head({
     rest = "", name = "the proxy " .. proxy.authority,
     read = function(_, n)
-      return (socket:xread(-n, timeout))
+      return (socket:xread(-n, left_of(ends)))
     end,
   }, "CONNECT")
   if head.status >= 300 then
@@ -164,13 +194,14 @@ local function tunnel(socket, target, proxy, timeout)
 end
 
 local function open_on(socket, target, proxy, options, timeout)
+  local ends = lib.cqueues.monotime() + timeout
   connect(socket, proxy or target, timeout)
   socket:setmode("b", "bf")
   if target.scheme == "https" then
     if proxy then
-      tunnel(socket, target, proxy, timeout)
+      tunnel(socket, target, proxy, ends)
     end
-    start_tls(socket, target, options, timeout)
+    start_tls(socket, target, options, timeout, ends)
     socket:setmode("b", "bf")
     socket:onerror(errno_of)
   end
@@ -246,8 +277,27 @@ function connection.take(target, proxy, options, timeout, must_be_new)
   return conn
 end
 
+-- Closes the connections that are kept until a time.
+local function close_until(time)
+  for _, key in ipairs(traverse.keys(idle)) do
+    local kept = {}
+    for _, conn in ipairs(idle[key]) do
+      if conn.idle_until > time then
+        kept[#kept + 1] = conn
+      else
+        conn.socket:close()
+        idle_count = idle_count - 1
+      end
+    end
+    idle[key] = kept[1] and kept
+  end
+end
+
 --- Keeps a connection, whose answer was read to its end, for other requests.
 function connection.keep(conn)
+  if idle_count >= IDLE_MAX then
+    close_until(lib.cqueues.monotime())
+  end
   if idle_count >= IDLE_MAX then
     return connection.close(conn)
   end
@@ -263,18 +313,9 @@ function connection.close(conn)
   conn.socket:close()
 end
 
---- Closes the connections that no request uses; returns how many there were.
+--- Closes the connections that no request uses.
 function connection.close_idle()
-  local count = 0
-  for _, key in ipairs(traverse.keys(idle)) do
-    for _, conn in ipairs(idle[key]) do
-      conn.socket:close()
-      count = count + 1
-    end
-    idle[key] = nil
-  end
-  idle_count = 0
-  return count
+  close_until(1 / 0)
 end
 
 return connection

@@ -286,6 +286,10 @@ static void errors_show_their_line_alone(void **state) {
               "  int f(unit8_t x)\n"
               "        ^\n"
               "help: did you mean 'uint8_t'?");
+  check_error("sin", "cannot read the declaration: unknown type 'sin'\n"
+                     "  sin\n"
+                     "  ^\n"
+                     "help: a declaration is as \"double sin(double x)\"");
   check_error("int f(\tint \xc3\xa4 x)",
               "cannot read the declaration: this character is in no "
               "declaration\n"

@@ -1115,6 +1115,11 @@ static void libraries_and_functions_are_looked_for(void **state) {
   assert_non_null(strstr(error.text,
                          "cannot load the library libnowhere.so.7: it is "
                          "neither in the loader's cache nor in /"));
+  const neap_stage_options bare = {.library = "nowhere",
+                                   .declaration = "int f(int x)"};
+  assert_int_equal(neap_native_open(&bare, &native, &error), NEAP_ESYSTEM);
+  assert_non_null(
+      strstr(error.text, "\nhelp: libraries have names as libm.so.6; "));
   check_refused(&(neap_stage_options){.library = "/nowhere/x.so",
                                       .declaration = "int f(int x)"},
                 NEAP_ESYSTEM,

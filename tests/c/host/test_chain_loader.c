@@ -219,6 +219,24 @@ static void items_outlive_the_loader(scene *s) {
   }
 }
 
+static void a_forked_child_may_close(scene *s) {
+  neap_loader *loader =
+      prefetch(s, map_of(range_of(ITEMS), "libm.so.6", "double sqrt(double)"));
+  read_range(loader, 0, 50);
+  const pid_t child = fork();
+  if (child == 0) {
+    neap_item *item;
+    const int rc = neap_next(loader, &item, NULL);
+    neap_close(loader);
+    _exit(rc == NEAP_ECLOSED ? 0 : 1);
+  }
+  int status;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(status, 0);
+  read_range(loader, 50, 200);
+  neap_close(loader);
+}
+
 #define ON_BOTH(name) \
   static void name##_on_processes(void **state) { \
     on_processes(*state, 2); \
@@ -237,6 +255,45 @@ ON_BOTH(batches_are_those_of_a_plain_loop)
 ON_BOTH(a_failure_is_one_item)
 ON_BOTH(a_descriptor_tells_of_items)
 ON_BOTH(items_outlive_the_loader)
+ON_BOTH(a_forked_child_may_close)
+
+/* -- Threads alone -- */
+
+/* How many threads that compute block all signals. */
+static int blocking_threads(void) {
+  char line[256], path[64];
+  int count = 0;
+  DIR *folder = opendir("/proc/self/task");
+  assert_non_null(folder);
+  for (const struct dirent *task; (task = readdir(folder)) != NULL;) {
+    unsigned long long mask = 0;
+    bool is_worker = false;
+    snprintf(path, sizeof path, "/proc/self/task/%.20s/status", task->d_name);
+    FILE *file = fopen(path, "re");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+      is_worker |= strcmp(line, "Name:\tneap-worker\n") == 0;
+      sscanf(line, "SigBlk: %llx", &mask);
+    }
+    if (file != NULL) fclose(file);
+    count += is_worker && (mask >> (SIGINT - 1) & 1) != 0 &&
+             (mask >> (SIGTERM - 1) & 1) != 0;
+  }
+  closedir(folder);
+  return count;
+}
+
+static void threads_block_signals_and_start_no_process(void **state) {
+  scene *s = *state;
+  neap_stats stats;
+  on_threads(s, 3);
+  neap_loader *loader = prefetch(s, range_of(100));
+  neap_item_release(next_item(loader));
+  await(blocking_threads() == 3);
+  assert_no_child();
+  must(neap_read_stats(loader, &stats, told));
+  assert_int_equal(stats.workers, 3);
+  neap_close(loader);
+}
 
 /* -- Processes alone -- */
 
@@ -359,6 +416,8 @@ int main(void) {
       BOTH(a_failure_is_one_item),
       BOTH(a_descriptor_tells_of_items),
       BOTH(items_outlive_the_loader),
+      BOTH(a_forked_child_may_close),
+      scene_test(threads_block_signals_and_start_no_process),
       scene_test(workers_map_no_luajit),
       scene_test(a_death_names_the_function),
       scene_test(a_timeout_names_the_function),

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Loaders under random use: reads of all kinds, seeks, items that are held and
- * released by other threads, tensors that are lent, workers that are killed.
- * Each item must be the one that was asked for. The seed is printed; --long
- * takes longer.
+ * Loaders, of Lua and of native chains, under random use: reads of all kinds,
+ * seeks, items that are held and released by other threads, tensors that are
+ * lent, workers that are killed. Each item must be the one that was asked for.
+ * The seed is printed; --long takes longer.
  */
 #include "loader.h"
 
@@ -22,6 +22,8 @@ static int steps = STEPS;
   "  return i\n" \
   "end):prefetch{workers = 2, retries = 1000}\n"
 
+enum source { LUA, PROCESSES, THREADS_OF_HOST };
+
 /* What is held: an item, or a tensor that is lent. */
 typedef struct held {
   neap_item *item;
@@ -34,6 +36,7 @@ typedef struct storm {
   held places[PLACES];
   bool is_over;
   unsigned seed;
+  enum source kind;
 } storm;
 
 static unsigned draw(unsigned *seed, unsigned below) {
@@ -135,7 +138,8 @@ static void step(storm *s, neap_loader *loader) {
   neap_item *item;
   neap_error error;
   int64_t wanted = neap_position(loader);
-  if (draw(&s->seed, 400) == 0) kill_one(loader, draw(&s->seed, 2));
+  if (draw(&s->seed, 400) == 0 && s->kind != THREADS_OF_HOST)
+    kill_one(loader, draw(&s->seed, 2));
   if (draw(&s->seed, 30) == 0) {
     wanted = draw(&s->seed, 301);
     assert_int_equal(neap_seek(loader, 1 + draw(&s->seed, 2), wanted, NULL),
@@ -156,16 +160,39 @@ static void step(storm *s, neap_loader *loader) {
   }
 }
 
-static void survives_a_storm(void **state, bool has_fd) {
+/* The same numbers, in tensors, through a function of the C library. */
+static neap_loader *open_native(scene *s, enum source kind) {
+  neap_chain *chain;
+  neap_loader *loader;
+  neap_error error = {0};
+  const neap_stage_options stage = {.library = "libm.so.6",
+                                    .declaration = "double fabs(double)"};
+  neap_options_init(&s->options);
+  s->options.retries = 1000;
+  if (kind == PROCESSES)
+    s->options.workers = 2;
+  else
+    s->options.threads = 2;
+  if (neap_chain_range(1, 1, 300, &chain, &error) != NEAP_OK ||
+      neap_chain_map(chain, &stage, &chain, &error) != NEAP_OK ||
+      neap_chain_batch(chain, 1, 0, &chain, &error) != NEAP_OK ||
+      neap_chain_prefetch(chain, &s->options, &loader, &error) != NEAP_OK)
+    fail_msg("%s", error.text);
+  return loader;
+}
+
+static void survives_a_storm(void **state, enum source kind, bool has_fd) {
   pthread_t threads[THREADS];
   storm s = {.lock = PTHREAD_MUTEX_INITIALIZER,
+             .kind = kind,
              .seed = (unsigned)now_ms() * 2654435761u};
   int fd;
   printf("seed %u\n", s.seed);
   for (int k = 0; k < THREADS; k++)
     pthread_create(&threads[k], NULL, give_back_at_random, &s);
   for (int left = steps; left > 0;) {
-    neap_loader *loader = open_text(*state, MIXED);
+    neap_loader *loader =
+        kind == LUA ? open_text(*state, MIXED) : open_native(*state, kind);
     if (has_fd) assert_int_equal(neap_fd(loader, &fd, NULL), NEAP_OK);
     const int some = steps / 4;
     for (int k = 0; k < some; k++)
@@ -183,11 +210,23 @@ static void survives_a_storm(void **state, bool has_fd) {
 }
 
 static void survives_a_storm_of_reads(void **state) {
-  survives_a_storm(state, false);
+  survives_a_storm(state, LUA, false);
 }
 
 static void survives_a_storm_with_a_descriptor(void **state) {
-  survives_a_storm(state, true);
+  survives_a_storm(state, LUA, true);
+}
+
+static void native_workers_survive_a_storm(void **state) {
+  survives_a_storm(state, PROCESSES, false);
+}
+
+static void threads_survive_a_storm(void **state) {
+  survives_a_storm(state, THREADS_OF_HOST, false);
+}
+
+static void threads_survive_a_storm_with_a_descriptor(void **state) {
+  survives_a_storm(state, THREADS_OF_HOST, true);
 }
 
 static int begin_storm(void **state) {
@@ -201,6 +240,12 @@ int main(int count, char **words) {
       cmocka_unit_test_setup_teardown(survives_a_storm_of_reads, begin_storm,
                                       finish),
       cmocka_unit_test_setup_teardown(survives_a_storm_with_a_descriptor,
+                                      begin_storm, finish),
+      cmocka_unit_test_setup_teardown(native_workers_survive_a_storm,
+                                      begin_storm, finish),
+      cmocka_unit_test_setup_teardown(threads_survive_a_storm, begin_storm,
+                                      finish),
+      cmocka_unit_test_setup_teardown(threads_survive_a_storm_with_a_descriptor,
                                       begin_storm, finish),
   };
   if (count > 1 && strcmp(words[1], "--long") == 0) steps = STEPS_LONG;

@@ -27,7 +27,8 @@ describe("neap.native refuses", function()
     assert.equal("bad argument #1 to 'native' (table of options expected, got "
       .. '"half")', said("half"))
     assert.equal("bad argument #1 to 'native' (unknown option 'declaration'; "
-      .. "known are args, decl, error, fini, flags, init, lib, seed, source)",
+      .. "known are args, decl, error, fails, fini, flags, init, lib, seed, "
+      .. "source)",
       said({ declaration = HALF }))
   end)
 

@@ -135,13 +135,25 @@ describe("a native stage", function()
     }) }, items(neap.from({ { x = f32(2, 1, 3) } }):map(both)))
   end)
 
-  it("has zeros where its function writes nothing", function()
-    local fill = kernel("void fill_half(uint8_t *out, size_t count, "
-      .. "double value)", {
-      out = { out = "u8", shape = { 6 } }, count = 6, value = "item",
-    })
-    assert.same({ "u8 6 {1, 1, 1, 0, 0, 0}", "u8 6 {2, 2, 2, 0, 0, 0}" },
-      items(neap.range(2):map(fill)))
+  it("fails by what its function returns, as `fails` says", function()
+    local function of(fails)
+      local s = neap.from({ 1, 5 }):map(kernel(
+        "int check_below(double x, double limit, double *out)",
+        { x = "item", limit = 3, out = { out = true } }, { fails = fails }))
+      return support.message(function() return s[2] end)
+    end
+    assert.equal("check_below of kernel.c failed: it returned 2", of())
+    assert.equal(of(), of("not zero"))
+    assert.is_nil(of("negative"))
+    assert.is_nil(of("never"))
+  end)
+
+  it("changes a copy of the item", function()
+    local double = kernel("void double_all(float *x, size_t count)",
+      { x = { copy = "data" }, count = "count" })
+    local t = f32(1, 2)
+    assert.same({ "f32 2 {2, 4}" }, items(neap.from({ t }):map(double)))
+    assert.equal("f32 2 {1, 2}", show(t))
   end)
 
   it("makes strings, nil, structs and 64-bit integers", function()

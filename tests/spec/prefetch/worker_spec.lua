@@ -785,5 +785,15 @@ describe("a worker", function()
           run.out .. run.err)
       end)
     end
+
+    it("where a limit of files' sizes is too low, and says so", function()
+      local run = support.run([[
+        local neap = require("neap")
+        local p = neap.range(20):prefetch({ workers = 1 })
+        print(select(2, pcall(p.totable, p)))
+      ]], { shell = "ulimit -f 100000;" })
+      assert.matches("address space: File too large\nhelp: raise the limit "
+        .. "(ulimit -f), ", run.out .. run.err, 1, true)
+    end)
   end)
 end)

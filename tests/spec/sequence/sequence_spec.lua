@@ -92,6 +92,12 @@ describe("a sequence", function()
       end
       assert.equal(1, #bad:skipped())
     end
+    support.raised(function()
+      for _ in bad:each() do
+        error("no item expected")
+      end
+    end)
+    assert.same({}, bad:skipped())
   end)
 
   it("raises at a bad item unless told", function()

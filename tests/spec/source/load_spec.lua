@@ -44,6 +44,23 @@ describe("load", function()
       path("whole")), tostring(neap.load(path("whole"))))
   end)
 
+  it("returns its own items, whatever finalizers read", function()
+    neap.save(neap.range(50):map(function(i)
+      return { name = "item " .. i, t = neap.tensor("u8", { 3, 1 }, i), i }
+    end), path("other"), { workers = 0 })
+    local s, other = neap.load(path("whole")), neap.load(path("other"))
+    support.among_finalizers(function()
+      return other[20], s[33]
+    end, function()
+      for k = 1, 300 do
+        local i = k * 7 % 50 + 1
+        local x, y = s[i], other[i]
+        assert(x[1] == i and x[2].size == 1000 and x[2][1000] == i)
+        assert(y[1] == i and y.name == "item " .. i and y.t.size == 3)
+      end
+    end)
+  end)
+
   it("returns tensors that keep the file mapped, and no longer", function()
     collectgarbage()
     collectgarbage()

@@ -496,6 +496,33 @@ describe("large tensors", function()
     end
   end)
 
+  it("has its own shape and memory, whatever finalizers make", function()
+    local large = { 300, 300 }
+    local function check(t, sizes)
+      local found = t.shape
+      assert(#found == #sizes)
+      for k = 1, #sizes do
+        assert(found[k] == sizes[k])
+      end
+      return t
+    end
+    support.among_finalizers(function()
+      array.new("u8", { 7 }, 7)
+      array.new("u8", { 70000 }, 7)
+    end, function()
+      for _ = 1, 6000 do
+        local t = check(array.new("f64", { 2, 1, 3 }), { 2, 1, 3 })
+        check(t:reshape(3, -1), { 3, 2 })
+      end
+      for _ = 1, 200 do
+        local t = check(array.new("u8", large, 3), large)
+        local u = check(array.new("u8", large, 4), large)
+        assert(t:get(1, 1) == 3 and t:get(300, 300) == 3)
+        assert(u:get(1, 1) == 4 and u:get(300, 300) == 4)
+      end
+    end)
+  end)
+
   it("reads any NaN as a number", function()
     local patterns = {
       f64 = { "uint64_t *", -1ULL }, f32 = { "uint32_t *", 0xffffffff },

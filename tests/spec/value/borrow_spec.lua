@@ -193,6 +193,67 @@ describe("a kept tensor of a closed prefetch", function()
   end)
 end)
 
+describe("a kept tensor that a finalizer releases in use", function()
+  before_each(support.remember)
+  after_each(support.check_leaks)
+
+  local uses = {
+    totable = function(t) return t:totable() end,
+    clone = function(t) return t:clone() end,
+    to = function(t) return t:to("f32") end,
+    sum = function(t) return t:sum() end,
+    ["sum of rows"] = function(t) return t:sum(2) end,
+    add = function(t) return t:add(1) end,
+    ["add to another"] = function(t)
+      return neap.tensor("f64", { ROWS, COLUMNS }):add(t)
+    end,
+    clamp = function(t) return t:clamp(0, t) end,
+    flip = function(t) return t:flip(1) end,
+    take = function(t) return t:take({ 1, 3 }) end,
+    pad = function(t) return t:pad({ 1, 1 }) end,
+    resize = function(t) return t:resize({ 5, 5 }) end,
+    stack = function(t) return neap.stack({ t, t }) end,
+    ["stack of f32"] = function(t)
+      return neap.stack({ t, t }, { dtype = "f32" })
+    end,
+  }
+
+  local function elements(x)
+    return type(x) == "cdata" and x:totable() or x
+  end
+
+  it("raises, or was read before: its slot may have another item", function()
+    local p = support.close_later(neap.range(8):map(function(i)
+      return neap.tensor("f64", { ROWS, COLUMNS }, i)
+    end):prefetch({ workers = 1 }))
+    local used, memory = nil, nil
+    support.among_finalizers(function()
+      if used then
+        neap.release(used)
+        used = nil
+        ffi.fill(memory, ROWS * COLUMNS * 8, 0x40) -- as a worker does
+      end
+    end, function()
+      for name, use in pairs(uses) do
+        for k = 1, 60 do
+          local i = k * 3 % 8 + 1
+          local t = p[i]
+          local wanted = elements(use(t:clone()))
+          memory, used = t:ptr(), t
+          local ok, x = pcall(use, t)
+          used = nil
+          if ok then
+            assert.same(wanted, elements(x), name)
+          else
+            assert.matches("has been released", tostring(x))
+          end
+          neap.release(t)
+        end
+      end
+    end)
+  end)
+end)
+
 describe("a tensor in an error that is too large to copy", function()
   before_each(support.remember)
   after_each(support.check_leaks)

@@ -17,6 +17,13 @@ local OPTIONS = {
 }
 local BOOL = dtype.find("bool")
 
+-- Raises if an operand has been released meanwhile: see memory.check.
+local function check_operand(x)
+  if memory.is(x) then
+    memory.check(x)
+  end
+end
+
 -- f(t, x) makes a tensor like t, or one of `kind`.
 local function binary(name, kind)
   local f = C["neap_tensor_" .. name]
@@ -27,6 +34,8 @@ local function binary(name, kind)
     local to = result(name, options.out, kind or kinds[t.kind], t.d.ndim,
       t.dims)
     check.status(f(t.d, other.d, to.d, lib.error))
+    memory.check(t)
+    check_operand(other)
     return to
   end
 end
@@ -48,6 +57,9 @@ function elementwise.clamp(t, low, high, options)
   local b = operand("clamp", 3, t, high, options.dim)
   local to = result("clamp", options.out, kinds[t.kind], t.d.ndim, t.dims)
   check.status(C.neap_tensor_clamp(t.d, a.d, b.d, to.d, lib.error))
+  memory.check(t)
+  check_operand(a)
+  check_operand(b)
   return to
 end
 
@@ -65,6 +77,9 @@ function elementwise.where(t, a, b, options)
   local y = operand("where", 3, t, b, options.dim)
   local to = result("where", options.out, kind_of(a, b), t.d.ndim, t.dims)
   check.status(C.neap_tensor_where(t.d, x.d, y.d, to.d, lib.error))
+  memory.check(t)
+  check_operand(x)
+  check_operand(y)
   return to
 end
 

@@ -70,12 +70,13 @@ function image.resize(t, sizes, options)
     dims)
   arguments.apart("resize", t, to)
   check.status(C.neap_tensor_resize(t.d, row, METHODS[method], to.d, lib.error))
+  memory.check(t)
   return to
 end
 
 -- -- Colours -----------------------------------------------------------------
 
-local colour = ffi.new("neap_colour")
+local Colour = ffi.typeof("neap_colour")
 local WEIGHTS = { 0.299, 0.587, 0.114 } -- of red, green and blue
 
 -- Whether t has three channels, which then are its first or last dimension.
@@ -106,11 +107,13 @@ function image.adjust(name, t, which, brightness, contrast, saturation)
     return (t:to(t.dtype, scale, offset))
   end
   local to = arguments.result(name, nil, kinds[t.kind], 3, t.dims)
+  local colour = Colour()
   colour.scale = scale * saturation
   colour.grey = scale * (1 - saturation)
   colour.offset = offset
   check.status(C.neap_tensor_colour(t.d, channel == 0 and 1 or 0, colour, to.d,
     lib.error))
+  memory.check(t)
   return to
 end
 

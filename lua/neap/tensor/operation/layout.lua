@@ -236,6 +236,7 @@ function layout.take(t, indexes, dim, options)
     dims)
   arguments.apart("take", t, to)
   check.status(C.neap_tensor_take(t.d, dim, integers, count, to.d, lib.error))
+  memory.check(t)
   return to
 end
 

@@ -7,6 +7,7 @@ local arguments = require("neap.tensor.operation.arguments")
 local check = require("neap.base.check")
 local dtype = require("neap.tensor.dtype")
 local lib = require("neap.base.lib")
+local memory = require("neap.tensor.memory")
 
 local C = lib.C
 local kinds = dtype.list
@@ -33,16 +34,20 @@ local function integer()
 end
 
 -- One number: a scalar that is used again.
-local value = ffi.new("uint64_t[1]")
-local scalar = ffi.new("neap_tensor", { data = value, device_type = 1 })
-scalar.lanes = 1
+local Scalar = ffi.typeof("struct { neap_tensor d; uint64_t value[1]; }")
+local spare = Scalar() -- false while a reduction has it
 
 local function reduce_all(f, kind_of, t)
-  local kind = kind_of(kinds[t.kind])
-  local read = kind.read
-  scalar.code, scalar.bits = kind.code, kind.bits
-  check.status(f(t.d, -1, scalar, lib.error))
-  return (read(value, 0))
+  local kind, scalar = kind_of(kinds[t.kind]), spare or Scalar()
+  spare = false -- a finalizer that reduces meanwhile has another one
+  local d, value = scalar.d, scalar.value
+  d.data, d.device_type = value, 1
+  d.code, d.bits, d.lanes = kind.code, kind.bits, 1
+  check.status(f(t.d, -1, d, lib.error))
+  memory.check(t)
+  local x = kind.read(value, 0)
+  spare = scalar
+  return x
 end
 
 -- The sizes of t without dimension dim.
@@ -73,6 +78,7 @@ local function reduction(name, kind_of)
     local to = arguments.result(name, options.out, kind_of(kinds[t.kind]), ndim,
       dims)
     check.status(f(t.d, k, to.d, lib.error))
+    memory.check(t)
     return to
   end
 end

@@ -9,6 +9,7 @@ local arguments = require("neap.tensor.operation.arguments")
 local check = require("neap.base.check")
 local dtype = require("neap.tensor.dtype")
 local lib = require("neap.base.lib")
+local memory = require("neap.tensor.memory")
 
 local C = lib.C
 local kinds = dtype.list
@@ -38,6 +39,7 @@ function View:copy(name, t, out)
   local to = arguments.result(name, out, kinds[t.kind], t.d.ndim, self.dims)
   arguments.apart(name, t, to)
   check.status(C.neap_tensor_copy(describe(self, t), to.d, lib.error))
+  memory.check(t)
   return to
 end
 
@@ -68,6 +70,7 @@ function view.put(t, to, first)
     part:set(k, t.dims[k], first[k] or 0, 1)
   end
   check.status(C.neap_tensor_copy(t.d, describe(part, to), lib.error))
+  memory.check(t)
 end
 
 return view
