@@ -117,9 +117,7 @@ make("libneap", "StaticLib", "lib", LIBNEAP)
 targetname("neap")
 make("libneap-shared", "SharedLib", "lib", LIBNEAP)
 targetname("neap")
--- Never unloaded: a plain LuaJIT does so at its end, when threads that read
--- files (runtime/source/reads.c) may still be in it.
-linkoptions({ "-Wl,-z,defs -Wl,-z,nodelete -Wl,-soname," .. SONAME })
+linkoptions({ "-Wl,-z,defs -Wl,-soname," .. SONAME })
 links(LIBRARIES)
 
 -- A host carries LuaJIT and all of libneap, for its scripts' FFI. The first is

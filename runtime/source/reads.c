@@ -21,6 +21,7 @@
  */
 #include "neap_lua.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -169,9 +170,22 @@ int neap_reads_open(int32_t threads_max, neap_reads **out, neap_error *error) {
   return NEAP_OK;
 }
 
+/*
+ * Keeps libneap from being unloaded while a thread may be in it: a plain LuaJIT
+ * unloads it at its end. In a program that contains libneap there is nothing to
+ * keep, and dlopen() fails.
+ */
+static void keep_loaded(void) {
+  static const char here;
+  Dl_info about;
+  if (dladdr(&here, &about) != 0)
+    (void)dlopen(about.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
 /* Starts a thread; the lock is held. */
 static int start_thread(neap_reads *reads) {
   pthread_t thread;
+  if (reads->threads == 0) keep_loaded();
   pthread_attr_t how;
   sigset_t all, before;
   pthread_attr_init(&how);
