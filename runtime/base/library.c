@@ -28,6 +28,12 @@ size_t neap_sizeof(const char *name) {
   return size->bytes;
 }
 
+void neap__library_pin(void) {
+  Dl_info info;
+  if (dladdr((void *)(uintptr_t)neap__library_pin, &info) != 0)
+    (void)dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
 void neap__library_describe(char *text, size_t size) {
   char path[PATH_MAX];
   Dl_info info;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The library's version and struct sizes. */
+/* The library's version and struct sizes, and its stay in the process. */
 #ifndef NEAP_BASE_LIBRARY_H
 #define NEAP_BASE_LIBRARY_H
 
@@ -15,5 +15,7 @@ extern const neap__size neap__sizes[];
 /* "neap 0.1.0, /usr/lib/libneap.so": the version, and the file that contains
    the library, which may be the program. */
 void neap__library_describe(char *text, size_t size);
+/* From here on the library is never unloaded. */
+void neap__library_pin(void);
 
 #endif

@@ -149,18 +149,15 @@ static inline bool fill_part(const neap__step *step, const neap_part *part) {
   }
 }
 
-/* The elements that an output begins with; zeros, since an item must not show
-   what was in its memory before. */
+/* The elements that an output begins with, where it begins as a copy. Else they
+   are those that its memory had: the function fills all of it. */
 static void fill_output(const neap_native *native, const neap__step *step,
                         const neap_part *fields, const neap_part *results) {
   const neap__result *result = &native->bound.results[step->output];
   const neap_part *part = &results[step->output];
   *step->pointer_cell = part->data;
-  if (part->nbytes == 0) return;
-  if (result->copy < 0)
-    memset(part->data, 0, (size_t)part->nbytes);
-  else
-    memcpy(part->data, fields[result->copy].data, (size_t)part->nbytes);
+  if (result->copy < 0 || part->nbytes == 0) return;
+  memcpy(part->data, fields[result->copy].data, (size_t)part->nbytes);
 }
 
 /* From anything else; false: *number does not fit. */

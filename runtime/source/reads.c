@@ -21,7 +21,6 @@
  */
 #include "neap_lua.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -33,6 +32,7 @@
 
 #include "base/descriptor.h"
 #include "base/error.h"
+#include "base/library.h"
 
 enum { STACK_BYTES = 256 << 10 };
 
@@ -170,22 +170,11 @@ int neap_reads_open(int32_t threads_max, neap_reads **out, neap_error *error) {
   return NEAP_OK;
 }
 
-/*
- * Keeps libneap from being unloaded while a thread may be in it: a plain LuaJIT
- * unloads it at its end. In a program that contains libneap there is nothing to
- * keep, and dlopen() fails.
- */
-static void keep_loaded(void) {
-  static const char here;
-  Dl_info about;
-  if (dladdr(&here, &about) != 0)
-    (void)dlopen(about.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
-}
-
-/* Starts a thread; the lock is held. */
+/* Starts a thread; the lock is held. Nobody waits for its end, so the library
+   stays, also where a plain LuaJIT unloads it at its end. */
 static int start_thread(neap_reads *reads) {
+  neap__library_pin();
   pthread_t thread;
-  if (reads->threads == 0) keep_loaded();
   pthread_attr_t how;
   sigset_t all, before;
   pthread_attr_init(&how);

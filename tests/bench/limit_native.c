@@ -16,7 +16,10 @@
 
 enum { FLOATS = 16384, DOUBLES = 512, TURNS = 10 };
 
-static float floats[FLOATS], scaled[FLOATS];
+/* Laid out alike in both programs. */
+static _Alignas(4096) struct {
+  float from[FLOATS], between[528], to[FLOATS];
+} kernel;
 static double doubles[DOUBLES], halves[DOUBLES];
 
 static double (*volatile half)(double);
@@ -33,11 +36,11 @@ static void call_libffi(void) {
 }
 
 static void call_kernel(void) {
-  limit_need(scale(floats, scaled, FLOATS / 16, 1.5F) == 0, "scale");
+  limit_need(scale(kernel.from, kernel.to, FLOATS / 16, 1.5F) == 0, "scale");
 }
 
 static void call_kernel64(void) {
-  limit_need(scale(floats, scaled, FLOATS, 1.5F) == 0, "scale");
+  limit_need(scale(kernel.from, kernel.to, FLOATS, 1.5F) == 0, "scale");
 }
 
 static void call_elements(void) {
@@ -82,6 +85,8 @@ int main(int argc, char **argv) {
   static ffi_type *types[] = {&ffi_type_double};
   const long count = limit_argument(argc, argv, 2, 2, "WORK COUNT");
   find_functions();
+  for (int k = 0; k < FLOATS; k++)
+    kernel.from[k] = (float)k;
   limit_need(ffi_prep_cif(&cif, FFI_DEFAULT_ABI, 1, &ffi_type_double, types) ==
                  FFI_OK,
              "libffi");

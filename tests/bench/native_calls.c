@@ -18,7 +18,10 @@
 enum { FLOATS = 16384, DOUBLES = 512, TURNS = 10 };
 
 static char path[PATH_MAX + 32];
-static float floats[FLOATS], scaled[FLOATS];
+/* Laid out alike in both programs. */
+static _Alignas(4096) struct {
+  float from[FLOATS], between[528], to[FLOATS];
+} kernel;
 static double doubles[DOUBLES], halves[DOUBLES];
 
 typedef struct work {
@@ -44,11 +47,11 @@ typedef struct work {
        .code = NEAP_FLOAT, \
        .bits = 32, \
        .ndim = 1, \
-       .data = floats, \
+       .data = kernel.from, \
        .count = elements, \
        .nbytes = (elements)*4, \
        .shape = {elements}}, \
-      scaled
+      kernel.to
 
 static const work works[] = {
     {"number",
@@ -62,7 +65,7 @@ static const work works[] = {
      {{.parameter = "data", .part = "data"},
       {.parameter = "nbytes", .part = "nbytes"}},
      2,
-     {.type = NEAP_STRING, .data = scaled, .count = 0, .nbytes = 0},
+     {.type = NEAP_STRING, .data = kernel.to, .count = 0, .nbytes = 0},
      NULL},
     {"kernel", KERNEL(FLOATS / 16)},
     {"kernel64", KERNEL(FLOATS)},
@@ -102,6 +105,8 @@ int main(int argc, char **argv) {
   const long count = limit_argument(argc, argv, 2, 2, "WORK COUNT");
   limit_need(readlink("/proc/self/exe", path, PATH_MAX - 1) > 0, "readlink");
   strcpy(strrchr(path, '/'), "/../tests/libsignatures.so");
+  for (int k = 0; k < FLOATS; k++)
+    kernel.from[k] = (float)k;
   for (size_t k = 0; k < sizeof works / sizeof works[0]; k++) {
     const work *w = &works[k];
     const neap_stage_options options = {.library = path,

@@ -4,12 +4,14 @@
 
 local check = require("neap.base.check")
 local class = require("neap.base.class")
+local lib = require("neap.base.lib")
 local Node = require("neap.sequence.node")
 local handle = require("neap.sequence.handle")
 local rows = require("neap.value.rows")
 local stack = require("neap.tensor.stack")
 local WholeBatch = require("neap.adapter.whole_batch")
 
+local C = lib.C
 local Batch = class("adapter.batch", Node)
 
 Batch.takes_several = true
@@ -103,6 +105,28 @@ function Batch:emit(g, i, e)
       g:constant(self.pad))
   end
   return self.collate and g:call(self, i, self.collate, { list }) or list
+end
+
+function Batch:not_native()
+  if self.emit_members ~= Batch.emit_members or self.stride ~= self.k then
+    return "C makes no such batches"
+  elseif self.collate ~= stack then
+    return self.collate and "its collate is a function of Lua"
+      or "it makes lists", "collate = neap.stack makes tensors"
+  elseif self.has_pad or self.dtype then
+    return ("C does not know its option '%s'"):format(
+      self.has_pad and "pad" or "dtype")
+  end
+end
+
+function Batch:native(build)
+  local n = self.source.length
+  build:chain(self.source)
+  build:check_narrow(self)
+  local drops_last = self.length < n / self.k
+  local k = drops_last and self.k or math.max(1, math.min(self.k, n))
+  build:make(self, C.neap_chain_batch, build:take_one(), k,
+    drops_last and 1 or 0)
 end
 
 --- Stores the items of a list, or the rows of a tensor, in those of batch i.

@@ -156,15 +156,6 @@ describe("a native stage", function()
     assert.equal("f32 2 {1, 2}", show(t))
   end)
 
-  it("has zeros where its function writes nothing", function()
-    local fill = kernel("void fill_half(uint8_t *out, size_t count, "
-      .. "double value)", {
-      out = { out = "u8", shape = { 6 } }, count = 6, value = "item",
-    })
-    assert.same({ "u8 6 {1, 1, 1, 0, 0, 0}", "u8 6 {2, 2, 2, 0, 0, 0}" },
-      items(neap.range(2):map(fill)))
-  end)
-
   it("makes strings, nil, structs and 64-bit integers", function()
     local word = neap.from({ 1, 2 }):map(kernel("const char *word(int32_t n)"))
     assert.same({ '"one"', '"two"' }, items(word))
