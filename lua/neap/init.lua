@@ -160,4 +160,12 @@ setmetatable(neap.decode, { __index = function(decode, name)
     suggest(tostring(name), decode))
 end })
 
+local METHOD = "neap.http.request({ url = url, method = '%s' }) sends it"
+
+setmetatable(neap.http, { __index = function(http, name)
+  name = tostring(name)
+  check.raise(("neap.http has no function '%s'"):format(name),
+    suggest(name, http) or METHOD:format(name:upper()))
+end })
+
 return setmetatable(neap, { __index = find })

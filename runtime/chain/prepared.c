@@ -193,6 +193,14 @@ int neap__prepared_init(neap__prepared *out, neap__blocks *blocks,
   return make_places(out, blocks, error);
 }
 
+/* libffi gets a copy of the list: for x86-64, libffi 3.4 overwrites the entries
+   of structs with addresses on its own stack. */
+void neap__prepared_call_any(neap__prepared *prepared) {
+  void *values[NEAP__PARAMETERS_MAX];
+  memcpy(values, prepared->values, prepared->cif.nargs * sizeof values[0]);
+  ffi_call(&prepared->cif, prepared->function, prepared->result, values);
+}
+
 void neap__prepared_fini(neap__prepared *prepared) {
   neap__declaration_free(prepared->declaration);
   prepared->declaration = NULL;

@@ -47,13 +47,15 @@ int neap__prepared_init(neap__prepared *out, neap__blocks *blocks,
                         const char *what, neap_error *error);
 void neap__prepared_fini(neap__prepared *prepared);
 
+/* Any function, by libffi. */
+void neap__prepared_call_any(neap__prepared *prepared);
+
 static inline void neap__prepared_call(neap__prepared *prepared) {
   if (prepared->registers.call != NULL)
     prepared->registers.call(&prepared->registers, prepared->function,
                              prepared->result);
   else
-    ffi_call(&prepared->cif, prepared->function, prepared->result,
-             prepared->values);
+    neap__prepared_call_any(prepared);
 }
 
 #endif

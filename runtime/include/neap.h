@@ -200,9 +200,11 @@ typedef struct neap_options {
   int32_t threads;  /* in place of workers, of neap_chain_prefetch() alone; 0 or
                        unset: processes */
   int32_t buffered; /* items computed ahead at most */
-  int32_t chunk;    /* consecutive items of a run; 0: from the measured cost */
-  int32_t retries;  /* of an item whose worker died */
-  int32_t ordered;  /* 1: in order; 0: as completed */
+  int32_t concurrency; /* items that a worker has in work at once, while they
+                          wait for sockets and timers; 0: 1 */
+  int32_t chunk;   /* consecutive items of a run; 0: from the measured cost */
+  int32_t retries; /* of an item whose worker died */
+  int32_t ordered; /* 1: in order; 0: as completed */
   int64_t timeout_ns;       /* that one item may take; 0: any time */
   int64_t slot_bytes;       /* address space of a slot */
   int64_t memory_bytes;     /* that a worker may allocate; 0: any number */

@@ -9,6 +9,8 @@ local OPTIONS = {
     help = "worker processes; 0: none; =-1: all cores but one" },
   { flag = "--threads", value = "N", reads = "count",
     help = "threads in place of workers, for a chain that needs no Lua" },
+  { flag = "--concurrency", value = "N", reads = "count",
+    help = "items that each worker has in work while they wait" },
   { flag = "--epochs", value = "N", reads = "count",
     help = "how often to read it; default: 1" },
   { flag = "--limit", value = "N", reads = "count",
@@ -136,7 +138,8 @@ end
 local function perform(words)
   local clock = require("neap.base.clock")
   local loader = require("neap.console.loader").open(words,
-    { workers = words.workers, threads = words.threads })
+    { workers = words.workers, threads = words.threads,
+      concurrency = words.concurrency })
   if not loader:ends() and not words.limit then
     refuse_endless(words.file)
   end

@@ -640,6 +640,27 @@ static void structs_of_all_classes_pass_by_value(void **state) {
   neap_native_close(native);
 }
 
+/* libffi 3.4 writes to the list of arguments that it is given. */
+static void structs_pass_by_value_again_and_again(void **state) {
+  static const char declaration[] = POINT
+      "typedef struct { point from, to; int64_t id; } box; box grow(box b, "
+      "double by)";
+  const neap_argument arguments[] = {{.parameter = "b", .part = "item"},
+                                     {.parameter = "by", .number = 10}};
+  (void)state;
+  neap_native *native = open_function(declaration, arguments, 2);
+  for (int64_t k = 0; k < 3; k++) {
+    const neap_part fields[] = {number(1), number((double)k), number(3),
+                                number(4), integer(k)};
+    neap_part results[8];
+    call(native, fields, results);
+    assert_true(results[1].number == (double)k - 10);
+    assert_true(results[2].number == 13);
+    assert_true(results[4].number == (double)k + 1);
+  }
+  neap_native_close(native);
+}
+
 static void arrays_in_structs_are_texts_and_tensors(void **state) {
   const neap_argument arguments[] = {{.parameter = "r", .part = "item"},
                                      {.parameter = "name", .text = "renamed"}};
@@ -1181,6 +1202,7 @@ int main(void) {
       cmocka_unit_test(structs_are_tables),
       cmocka_unit_test(members_are_bound_one_by_one),
       cmocka_unit_test(structs_of_all_classes_pass_by_value),
+      cmocka_unit_test(structs_pass_by_value_again_and_again),
       cmocka_unit_test(arrays_in_structs_are_texts_and_tensors),
       cmocka_unit_test(an_output_may_be_a_struct),
       cmocka_unit_test(each_element_goes_through_the_function),

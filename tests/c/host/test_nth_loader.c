@@ -102,8 +102,9 @@ static void live(scene *s) {
   neap_error error = {0};
   int fd;
   nth_arm();
-  if ((source == FILE_OF_LUA ? open_file : open_chain)(s, &loader, &error) !=
-      NEAP_OK) {
+  const int rc = source == FILE_OF_LUA ? open_file(s, &loader, &error)
+                                       : open_chain(s, &loader, &error);
+  if (rc != NEAP_OK) {
     assert_null(loader);
     assert_clear(&error);
   } else {

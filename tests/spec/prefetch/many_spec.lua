@@ -106,6 +106,24 @@ function chains.iterated()
   end, { size = 60 })
 end
 
+-- A generator waits within a coroutine of its own.
+function chains.generated()
+  return neap.from_iter(function()
+    return coroutine.wrap(function()
+      for i = 1, 30 do
+        doze(i)
+        coroutine.yield(i * i)
+      end
+    end)
+  end, { size = 30 }):map(function(x)
+    local twice = coroutine.wrap(function()
+      doze(x)
+      coroutine.yield(2 * x)
+    end)
+    return twice()
+  end)
+end
+
 function chains.rescued()
   return neap.range(60):map(function(i)
     doze(i)
