@@ -133,7 +133,6 @@ describe("a native stage is refused", function()
   })
 
   it("as a collate, with what to write", function()
-    local half = neap.native({ source = KERNEL, decl = HALF })
     assert.matches("\nhelp: wrap a native stage: function(x) return f(x) end",
       support.message(function()
         local _ = neap.range(2):batch(2, { collate = half })
