@@ -72,14 +72,16 @@ end
 
 -- The processes of a prefetch are not neap, and map no LuaJIT.
 local function map_no_lua(p)
-  local stats = p:stats()
-  for _, worker in ipairs(stats.workers) do
-    local path = ("/proc/%d/"):format(worker.pid)
-    local maps = support.read(path .. "maps")
-    assert.falsy(maps:find("[Ll]ua"))
-    assert.truthy(maps:find("neap-native", 1, true))
+  local count = 0
+  for _, worker in ipairs(p:stats().workers) do
+    if worker.pid > 0 then -- else it has not started yet
+      local maps = support.read(("/proc/%d/maps"):format(worker.pid))
+      assert.falsy(maps:find("luajit", 1, true))
+      assert.truthy(maps:find("bin/neap-native\n", 1, true))
+      count = count + 1
+    end
   end
-  return #stats.workers
+  return count
 end
 
 describe("workers without Lua", function()
@@ -89,7 +91,10 @@ describe("workers without Lua", function()
   it("map no LuaJIT", function()
     local p = prefetch(batches(), { workers = 2 })
     assert.equal(10, #support.items(p))
-    assert.equal(2, map_no_lua(p))
+    assert.truthy(map_no_lua(p) >= 1)
+    local program = support.NEAP .. "-native"
+    assert.falsy(support.read(program):find("LuaJIT 2", 1, true))
+    assert.truthy(support.read(support.NEAP):find("LuaJIT 2", 1, true))
     local lua = prefetch(neap.range(4), { workers = 1,
       on_start = function() end })
     assert.equal(4, #support.items(lua))
@@ -247,11 +252,11 @@ describe("workers without Lua", function()
       chunk = 1 })
     local e = support.raised(function() return p[4] end)
     assert.equal("death", e.kind)
-    assert.equal("a worker died of this item, 2 times; the last by signal 11 "
-      .. "(Segmentation fault), while it called crash_at of kernel.c",
-      e.message)
+    assert.equal(("a worker died of this item, 2 times; the last by %s, while "
+      .. "it called crash_at of kernel.c"):format(support.is_asan
+      and "exit status 1" or "signal 11 (Segmentation fault)"), e.message)
     assert.equal(5, p[5])
-    assert.equal(2, p:stats().restarts)
+    assert.truthy(p:stats().restarts >= 1) -- the last one may be on its way
   end)
 
   it("tell of a file that is not the one that was opened", function()
