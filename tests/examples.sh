@@ -33,7 +33,7 @@ shorten() {
   examples/fashion_mnist.lua) sed 's/[0-9a-f.]*[0-9][0-9a-f.]*/N/g' ;;
   examples/server.lua) sed 's/:[0-9]* waits/:N waits/' ;;
   examples/crawl.lua | examples/save_primes.lua) head -n 1 ;;
-  examples/loaders/*) sed '1,/^result$/d' ;;
+  examples/loaders/*) sed '1,/^result$/d; /^workers run /d' ;;
   README.md) tr '\t' ' ' | sed 's/{.*,/{N,/' ;;
   *) tr '\t' ' ' ;;
   esac

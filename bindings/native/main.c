@@ -36,6 +36,8 @@ static int open_chain(program *p, neap_error *error) {
     rc = neap_chain_reader_open(p->chain, neap_worker_number(p->worker),
                                 &p->reader, error);
   if (rc != NEAP_OK) return rc;
+  neap_chain_reader_time(p->reader, neap_worker_stages(p->worker),
+                         neap_worker_stage_count(p->worker));
   neap_native *native;
   for (int32_t k = 0; (native = neap_chain_reader_native(p->reader, k)) != NULL;
        k++)

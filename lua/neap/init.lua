@@ -91,16 +91,16 @@ neap.open = require("neap.loader.open")
 check.register("loader", neap.loader)
 check.register("open", neap.open)
 
--- A function of up to three arguments, by the name that users know. The first
+-- A function of up to four arguments, by the name that users know. The first
 -- call loads its file: most processes need none of these files.
 local function late(module, known_as)
   local make
-  return function(a, b, c)
+  return function(a, b, c, d)
     if not make then
       make = require(module).make
       check.register(known_as, make)
     end
-    return make(a, b, c)
+    return make(a, b, c, d)
   end
 end
 
@@ -112,6 +112,7 @@ for _, name in ipairs(ENCODERS) do
   neap[name] = late("neap.codec." .. name, name)
 end
 neap.native = late("neap.native.make", "native")
+neap.operation = late("neap.native.operation", "operation")
 
 -- A script of a plain LuaJIT. (`neap` has done so for its own; workers have no
 -- script.)
@@ -157,6 +158,14 @@ end
 setmetatable(neap.decode, { __index = function(decode, name)
   check.raise(("neap.decode has no function '%s'"):format(tostring(name)),
     suggest(tostring(name), decode))
+end })
+
+local METHOD = "neap.http.request({ url = url, method = '%s' }) sends it"
+
+setmetatable(neap.http, { __index = function(http, name)
+  name = tostring(name)
+  check.raise(("neap.http has no function '%s'"):format(name),
+    suggest(name, http) or METHOD:format(name:upper()))
 end })
 
 return setmetatable(neap, { __index = find })

@@ -16,9 +16,11 @@ static bool make_room(neap__bytes *bytes, size_t count) {
   size_t room = bytes->room > 0 ? bytes->room : ROOM_MIN;
   while (room < bytes->used + count)
     room *= 2;
-  uint8_t *data = realloc(bytes->data, room);
+  uint8_t *data = calloc(1, room);
   bytes->has_failed = data == NULL;
   if (data == NULL) return false;
+  if (bytes->used > 0) memcpy(data, bytes->data, bytes->used);
+  free(bytes->data);
   bytes->data = data;
   bytes->room = room;
   return true;

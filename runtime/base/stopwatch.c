@@ -60,6 +60,13 @@ void neap_stopwatch_leave(neap_stopwatch *watch, int32_t stage) {
   change(watch, stage);
 }
 
+void neap_stopwatch_count(neap_stopwatch *watch, int32_t stage, int32_t more) {
+  add(&watch->stages[stage].calls, more);
+  if (stage > 0) return;
+  watch->timed_items += more;
+  watch->items += more;
+}
+
 /* Marsaglia's xorshift64. */
 static uint64_t draw(neap_stopwatch *watch) {
   uint64_t x = watch->random;

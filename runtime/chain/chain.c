@@ -82,6 +82,19 @@ int64_t neap_chain_length(const neap_chain *chain) {
   return chain->length;
 }
 
+void neap_chain_number(neap_chain *chain, int32_t number) {
+  chain->number = number;
+}
+
+int neap_chain_is_wide(const neap_chain *chain) {
+  for (int32_t k = 0; k < chain->layout.value_count; k++) {
+    const neap__value *value = &chain->layout.values[k];
+    if (value->is_scalar && value->bits == 64 && value->code != NEAP_FLOAT)
+      return 1;
+  }
+  return 0;
+}
+
 void neap_chain_name(neap_chain *chain, const char *stage) {
   char *copy = strdup(stage);
   if (copy == NULL) return; /* the name of its kind does */

@@ -54,6 +54,9 @@ typedef struct neap__work {
   neap_error error;  /* the last failure: why, */
   int64_t index;     /* of which item (from 0), */
   const char *stage; /* and of which stage */
+
+  neap_stopwatch *watch; /* of a block that is timed; else NULL */
+  int32_t watched;       /* stages that it has */
 } neap__work;
 
 typedef struct neap__chain_ops {
@@ -95,6 +98,7 @@ struct neap_chain {
   bool is_stable; /* its rows lie in memory that outlives any read */
   bool has_tails; /* one of its values has */
   char *stage;    /* its name in messages */
+  int32_t number; /* among the stages that are timed; 0: none */
 };
 
 /*
@@ -129,9 +133,15 @@ void neap__stage_close(neap__stage *stage);
 /* The rows of a block that starts at this node. */
 int32_t neap__stage_block(const neap_chain *chain);
 
+int32_t neap__stage_read_timed(neap__stage *stage, neap__work *work,
+                               const int64_t *index, int32_t count,
+                               neap__column *columns);
+
 static inline int32_t neap__stage_read(neap__stage *stage, neap__work *work,
                                        const int64_t *index, int32_t count,
                                        neap__column *columns) {
+  if (work->watch != NULL)
+    return neap__stage_read_timed(stage, work, index, count, columns);
   return stage->chain->ops->read(stage, work, index, count, columns);
 }
 
@@ -166,7 +176,7 @@ void neap__work_no_memory(neap__work *work, const neap__stage *stage,
 
 #define NEAP__CHAIN_NODES(each) \
   each(range) each(tensor) each(arrange) each(zip) each(convert) each(batch) \
-      each(map) each(file)
+      each(map) each(file) each(operate)
 
 #define NEAP__CHAIN_DECLARE(name) \
   extern const neap__chain_ops neap__chain_##name;

@@ -122,7 +122,8 @@ const neap__chain_ops neap__chain_convert = {
 static int check_source(const neap_chain *source, neap_error *error) {
   char text[400];
   const neap__layout *layout = &source->layout;
-  if (layout->forms[0].fields < 0 && !layout->values[0].is_scalar)
+  if (layout->forms[0].fields < 0 && layout->values[0].bits != 0 &&
+      !layout->values[0].is_scalar)
     return NEAP_OK;
   return neap__error_set(error, NEAP_EINVAL, 0,
                          "cannot convert: the source's items are %s, and not "

@@ -169,6 +169,7 @@ int neap__chain_put_failure(neap_writer *writer, int32_t k,
   add_text(&all, "kind", kind_of(work->error.status));
   add_text(&all, "message", message);
   add_text(&all, "help", help);
+  add_text(&all, "cause", work->error.text);
   add_text(&all, "stage", work->stage);
   add_number(&all, "index", (double)work->index + 1);
   add_number(&all, "status", work->error.status);

@@ -286,34 +286,60 @@ static int lay_out_field(const struct own *own, int32_t *from, size_t prefix,
   return rc != NEAP_OK ? rc : neap__layout_of_value(out, &value, error);
 }
 
+/* What the fields of a table are, before they are one. */
+typedef struct table {
+  neap__layout *fields;
+  const neap__layout **list;
+  char **names;
+  int32_t count;
+} table;
+
+static bool table_init(table *t, int32_t room) {
+  t->fields = calloc((size_t)room, sizeof *t->fields);
+  t->list = calloc((size_t)room, sizeof *t->list);
+  t->names = calloc((size_t)room, sizeof *t->names);
+  t->count = 0;
+  return t->fields != NULL && t->list != NULL && t->names != NULL;
+}
+
+static void table_fini(table *t) {
+  for (int32_t k = 0; k < t->count; k++) {
+    neap__layout_fini(&t->fields[k]);
+    free(t->names[k]);
+  }
+  free(t->fields);
+  free(t->list);
+  free(t->names);
+}
+
+/* Adds a field whose name is the path up to its first dot. */
+static bool table_add(table *t, const char *path) {
+  const int32_t k = t->count++;
+  t->list[k] = &t->fields[k];
+  t->names[k] = strdup(path);
+  if (t->names[k] == NULL) return false;
+  t->names[k][strcspn(path, ".")] = '\0';
+  return true;
+}
+
 static int lay_out_table(const struct own *own, int32_t *from, size_t prefix,
                          neap__layout *out, neap_error *error) {
   const char *start = neap_native_result(own->native, *from);
-  neap__layout *fields = calloc((size_t)own->result_count, sizeof *fields);
-  const neap__layout **list = calloc((size_t)own->result_count, sizeof *list);
-  char **names = calloc((size_t)own->result_count, sizeof *names);
-  int32_t count = 0;
-  int rc = fields == NULL || list == NULL || names == NULL
-               ? neap__chain_no_memory(&neap__chain_map, error)
-               : NEAP_OK;
+  table t;
+  int rc = table_init(&t, own->result_count)
+               ? NEAP_OK
+               : neap__chain_no_memory(&neap__chain_map, error);
   while (rc == NEAP_OK && *from < own->result_count &&
          strncmp(neap_native_result(own->native, *from), start, prefix) == 0) {
-    const char *name = neap_native_result(own->native, *from) + prefix;
-    names[count] = strndup(name, strcspn(name, "."));
-    list[count] = &fields[count];
-    rc = lay_out_field(own, from, prefix, &fields[count], error);
-    count++;
+    const char *path = neap_native_result(own->native, *from) + prefix;
+    rc = table_add(&t, path)
+             ? lay_out_field(own, from, prefix, &t.fields[t.count - 1], error)
+             : neap__chain_no_memory(&neap__chain_map, error);
   }
   if (rc == NEAP_OK)
-    rc =
-        neap__layout_table(out, list, (const char *const *)names, count, error);
-  for (int32_t k = 0; k < count; k++) {
-    neap__layout_fini(&fields[k]);
-    free(names[k]);
-  }
-  free(fields);
-  free(list);
-  free(names);
+    rc = neap__layout_table(out, t.list, (const char *const *)t.names, t.count,
+                            error);
+  table_fini(&t);
   return rc;
 }
 

@@ -17,7 +17,7 @@ struct tensor {
   const uint8_t *data;
   int64_t nbytes;
   neap__store store; /* that the data lies in, if it was read here */
-  void *mapped;      /* of nbytes, if it was mapped here */
+  void *mapped;      /* to the end of the data, if it was mapped here */
   bool is_block;     /* it lies in a heap, there: */
   uint64_t offset;
 };
@@ -62,7 +62,9 @@ static int unpack(neap__unpacker *in, neap_chain *const *sources, int32_t count,
 static void fini(neap_chain *chain) {
   struct tensor *self = (struct tensor *)chain;
   neap__store_close(&self->store);
-  neap_heap_unmap(self->mapped, (uint64_t)self->nbytes);
+  if (self->mapped != NULL)
+    neap_heap_unmap(self->mapped, (uint64_t)(self->data + self->nbytes -
+                                             (const uint8_t *)self->mapped));
 }
 
 const neap__chain_ops neap__chain_tensor = {

@@ -70,8 +70,11 @@ int neap__unpacker_take_data(neap__unpacker *in, uint64_t nbytes,
   }
   const int64_t offset = neap__cursor_within(&in->cursor, 0, INT64_MAX);
   if (in->cursor.has_failed) return neap__unpacker_damaged(error);
-  const int rc = neap_heap_map(in->fd, (uint64_t)offset, nbytes, mapped, error);
-  *data = *mapped;
+  /* A view begins anywhere in its block; a mapping begins with a page. */
+  const uint64_t skipped = (uint64_t)offset % (uint64_t)sysconf(_SC_PAGESIZE);
+  const int rc = neap_heap_map(in->fd, (uint64_t)offset - skipped,
+                               nbytes + skipped, mapped, error);
+  if (rc == NEAP_OK) *data = (const uint8_t *)*mapped + skipped;
   return rc;
 }
 
@@ -103,6 +106,7 @@ static void put(const neap_chain *chain, neap__packer *out) {
   for (int32_t k = 0; k < chain->source_count; k++)
     put(chain->sources[k], out);
   neap__bytes_put_text(&out->bytes, chain->stage);
+  neap__bytes_put_integer(&out->bytes, chain->number);
   chain->ops->pack(chain, out);
 }
 
@@ -171,6 +175,8 @@ static int take(neap__unpacker *in, int depth, neap_chain **out,
   }
   int rc = take_sources(in, depth, sources, count, error);
   const char *stage = rc == NEAP_OK ? neap__cursor_text(cursor) : NULL;
+  const int64_t number =
+      rc == NEAP_OK ? neap__cursor_within(cursor, 0, INT32_MAX) : 0;
   if (rc == NEAP_OK) rc = kinds[kind]->unpack(in, sources, count, out, error);
   free(sources);
   if (rc == NEAP_OK && cursor->has_failed) {
@@ -179,6 +185,7 @@ static int take(neap__unpacker *in, int depth, neap_chain **out,
     return neap__unpacker_damaged(error);
   }
   if (rc == NEAP_OK && stage != NULL) neap_chain_name(*out, stage);
+  if (rc == NEAP_OK) neap_chain_number(*out, (int32_t)number);
   return rc;
 }
 

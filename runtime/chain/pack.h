@@ -13,7 +13,8 @@ enum { NEAP__PACKED_HERE, NEAP__PACKED_SHARED };
  */
 void neap__packer_put_data(neap__packer *packer, const void *data,
                            uint64_t nbytes, int fd);
-/* *mapped: set if it was mapped, for neap_heap_unmap(). */
+/* *mapped: set if it was mapped, for neap_heap_unmap(): from there to the end
+   of the data. */
 int neap__unpacker_take_data(neap__unpacker *in, uint64_t nbytes,
                              const uint8_t **data, void **mapped,
                              neap_error *error);

@@ -170,7 +170,7 @@ static int put_items(fill *f, int32_t good) {
 }
 
 /* Computes and writes a block; after a failure, those before it, and it. */
-static int fill_block(fill *f, int32_t count) {
+static int compute_block(fill *f, int32_t count) {
   neap_chain_reader *reader = f->reader;
   reader->work.item = f->done;
   reader->work.step = 1;
@@ -185,6 +185,25 @@ static int fill_block(fill *f, int32_t count) {
   if (rc != NEAP_OK || good == count) return rc;
   reader->block = 1;
   return put_failure(f);
+}
+
+static int fill_timed(fill *f, int32_t count) {
+  neap_chain_reader *reader = f->reader;
+  const int32_t done = f->done;
+  reader->work.watch = &reader->watch;
+  neap_stopwatch_start(&reader->watch);
+  const int rc = compute_block(f, count);
+  neap_stopwatch_count(&reader->watch, 0, f->done - done - 1);
+  reader->left = neap_stopwatch_stop(&reader->watch);
+  reader->work.watch = NULL;
+  return rc;
+}
+
+static int fill_block(fill *f, int32_t count) {
+  neap_chain_reader *reader = f->reader;
+  if (reader->left > 0 && reader->left <= count) return fill_timed(f, count);
+  if (reader->left > 0) reader->left -= count;
+  return compute_block(f, count);
 }
 
 int neap_chain_fill(neap_chain_reader *reader, int64_t epoch, int64_t first,
@@ -206,6 +225,17 @@ int neap_chain_fill(neap_chain_reader *reader, int64_t epoch, int64_t first,
     rc = part > 0 ? fill_block(&f, part) : put_no_room(&f);
   }
   return rc;
+}
+
+/* ---- Times ---- */
+
+/* The first item comes without the delay of timing it. */
+void neap_chain_reader_time(neap_chain_reader *reader, neap_stage *stages,
+                            int32_t count) {
+  if (count < 1) return;
+  neap_stopwatch_open(&reader->watch, stages);
+  reader->work.watched = count;
+  reader->left = 2;
 }
 
 /* ---- Native stages ---- */

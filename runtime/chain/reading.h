@@ -13,6 +13,8 @@ struct neap_chain_reader {
   int32_t block;         /* items of the next block */
   neap__column *columns; /* of the chain's values */
   const uint8_t **rows;  /* of an item */
+  neap_stopwatch watch;
+  double left; /* items up to the next one that is timed; 0: none is */
   int64_t index[NEAP__BLOCK_ROWS];
 };
 

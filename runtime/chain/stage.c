@@ -142,6 +142,22 @@ void neap__column_copy(const neap__column *column, int64_t nbytes,
     memcpy(column->to + k * column->step, rows[k], (size_t)nbytes);
 }
 
+/* ---- Times ---- */
+
+int32_t neap__stage_read_timed(neap__stage *stage, neap__work *work,
+                               const int64_t *index, int32_t count,
+                               neap__column *columns) {
+  const int32_t number = stage->chain->number;
+  if (number < 1 || number >= work->watched)
+    return stage->chain->ops->read(stage, work, index, count, columns);
+  const int32_t before = neap_stopwatch_enter(work->watch, number);
+  const int32_t good =
+      stage->chain->ops->read(stage, work, index, count, columns);
+  neap_stopwatch_count(work->watch, number, count - 1);
+  neap_stopwatch_leave(work->watch, before);
+  return good;
+}
+
 /* ---- Failures ---- */
 
 void neap__work_fail(neap__work *work, const neap__stage *stage,

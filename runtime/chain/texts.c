@@ -39,7 +39,7 @@ static neap__texts_part *add_part(neap__texts *texts, size_t count) {
   neap__texts_part *before = texts->first;
   size_t room = before == NULL ? PART_BYTES : 2 * before->room;
   if (room < count) room = count;
-  neap__texts_part *part = malloc(sizeof *part + room);
+  neap__texts_part *part = calloc(1, sizeof *part + room);
   if (part == NULL) return NULL;
   *part = (neap__texts_part){.next = before, .room = room};
   texts->first = part;

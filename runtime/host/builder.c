@@ -129,7 +129,7 @@ int neap_builder_answer(neap_builder *builder,
   };
   int fd;
   plan.settings.chain = NULL;
-  plan.settings.launch = (neap_launch){0};
+  plan.settings.launch = (neap_launch){.is_native = settings->launch.is_native};
   plan.settings.heap_fd = -1;
   confirm(builder);
   int rc = write_plan(&plan, settings->chain, texts, &fd, error);

@@ -94,6 +94,7 @@ static int open_loader(neap_loader *l, const char *path,
       .path = l->built.program,
       .arguments = l->built.arguments,
       .environment = options->environment,
+      .is_native = l->built.settings.launch.is_native,
   };
   l->built.settings.wait_ns =
       options->wait_ns == NEAP_UNSET ? 0 : options->wait_ns;

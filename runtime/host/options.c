@@ -16,6 +16,7 @@ void neap_options_init(neap_options *options, int32_t abi, size_t bytes) {
       .workers = NEAP_UNSET,
       .threads = NEAP_UNSET,
       .buffered = NEAP_UNSET,
+      .concurrency = NEAP_UNSET,
       .chunk = NEAP_UNSET,
       .retries = NEAP_UNSET,
       .ordered = NEAP_UNSET,
@@ -101,6 +102,8 @@ int neap__options_settings(const neap_options *options,
     what = "parameters are those of a loader file";
   else if (options->threads < 0 && options->threads != NEAP_UNSET)
     what = "threads must be 0 or more";
+  else if (or_else(options->concurrency, 0) > 1)
+    what = "concurrency is of loader files: native stages do not wait";
   else if (or_else(options->slot_bytes, 0) < 0)
     what = "slot_bytes must be 0 or more";
   else if (or_else(options->memory_bytes, 0) < 0)

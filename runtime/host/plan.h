@@ -27,7 +27,8 @@ typedef struct neap__refusal {
 /* The head of a plan's memfd. Offsets are from its start. */
 typedef struct neap__plan {
   uint64_t magic;
-  neap_pool_options settings; /* without pointers and descriptors */
+  neap_pool_options settings; /* without pointers and descriptors; of launch
+                                 only is_native */
   int32_t may_end;
   uint64_t chain_offset;
   uint64_t texts_offset; /* after the chain, up to the end */

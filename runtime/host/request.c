@@ -8,7 +8,7 @@
 #include "base/library.h"
 #include "ring/ring.h"
 
-enum { NAMED_MAX = 8 };
+enum { NAMED_MAX = 9 };
 
 /* Options that are set, by the names that Lua uses. */
 typedef struct named {
@@ -18,10 +18,15 @@ typedef struct named {
 
 static int32_t list_options(const neap_options *o, named list[NAMED_MAX]) {
   const named all[NAMED_MAX] = {
-      {"workers", o->workers},       {"buffered", o->buffered},
-      {"chunk", o->chunk},           {"retries", o->retries},
-      {"order", o->ordered},         {"timeout", o->timeout_ns},
-      {"slot_bytes", o->slot_bytes}, {"memory", o->memory_bytes},
+      {"workers", o->workers},
+      {"buffered", o->buffered},
+      {"chunk", o->chunk},
+      {"retries", o->retries},
+      {"order", o->ordered},
+      {"timeout", o->timeout_ns},
+      {"slot_bytes", o->slot_bytes},
+      {"memory", o->memory_bytes},
+      {"concurrency", o->concurrency},
   };
   int32_t count = 0;
   for (int k = 0; k < NAMED_MAX; k++)

@@ -25,8 +25,9 @@
  * Caveats first:
  *  - A loader starts processes (never by fork of the host) and one thread, the
  *    supervisor, which blocks every signal; neap_fd() starts a second one.
- *    Nothing else runs in the host: all Lua runs in other processes. The
- *    host's signal dispositions stay as they are.
+ *    Nothing else runs in the host, but the threads that it asks for by
+ *    options.threads: all Lua runs in other processes. The host's signal
+ *    dispositions stay as they are.
  *  - A forked child cannot use its parent's loaders: reads, seeks and
  *    allocations return NEAP_ECLOSED. The child may release, free and close;
  *    that affects only its own memory. No other thread may be in a call while
@@ -199,9 +200,11 @@ typedef struct neap_options {
   int32_t threads;  /* in place of workers, of neap_chain_prefetch() alone; 0 or
                        unset: processes */
   int32_t buffered; /* items computed ahead at most */
-  int32_t chunk;    /* consecutive items of a run; 0: from the measured cost */
-  int32_t retries;  /* of an item whose worker died */
-  int32_t ordered;  /* 1: in order; 0: as completed */
+  int32_t concurrency; /* items that a worker has in work at once, while they
+                          wait for sockets and timers; 0: 1 */
+  int32_t chunk;   /* consecutive items of a run; 0: from the measured cost */
+  int32_t retries; /* of an item whose worker died */
+  int32_t ordered; /* 1: in order; 0: as completed */
   int64_t timeout_ns;       /* that one item may take; 0: any time */
   int64_t slot_bytes;       /* address space of a slot */
   int64_t memory_bytes;     /* that a worker may allocate; 0: any number */
@@ -329,7 +332,7 @@ typedef struct neap_stats {
   int32_t workers;
   int32_t held;     /* slots that the host holds; a slot has one item or more */
   int32_t held_max; /* that it may hold */
-  int32_t pid;      /* of the worker; 0: none runs */
+  int32_t pid;      /* of the worker; 0: none runs; a thread's: the host's */
   int32_t slots;    /* of the loader; 0 for a worker */
   uint64_t slot_bytes; /* address space of each */
   int64_t consumer_ns; /* since the first read, without the time from the end of
@@ -693,10 +696,10 @@ typedef struct neap_stage_options {
  * libneap evaluates alone, whole batches at a time. Its workers are processes
  * that map no LuaJIT, or threads of the host.
  *
- *     neap_chain_idx("train-images", &images, &error);
- *     neap_chain_convert(images, NEAP_FLOAT, 32, 1 / 255.0, 0, &images,
- * &error); neap_chain_batch(images, 64, 1, &batches, &error);
- *     neap_chain_prefetch(batches, &options, &loader, &error);
+ *     neap_chain_idx("train-images", &chain, &error);
+ *     neap_chain_convert(chain, NEAP_FLOAT, 32, scale, 0, &chain, &error);
+ *     neap_chain_batch(chain, 64, 1, &chain, &error);
+ *     neap_chain_prefetch(chain, &options, &loader, &error);
  *
  * It is immutable. What an item is (its dtype and shape, its fields) is known
  * when it is made: so a stage that does not fit is refused there. Nothing is
@@ -746,8 +749,12 @@ int neap_chain_map(neap_chain *source, const neap_stage_options *stage,
 int neap_chain_convert(neap_chain *source, int32_t code, int32_t bits,
                        double scale, double offset, neap_chain **out,
                        neap_error *error);
-/* `size` items stacked: tensors get a dimension in front, numbers become f64,
-   fields are stacked each. The last batch may have fewer, or is dropped. */
+/*
+ * `size` items stacked: tensors get a dimension in front, numbers become f64,
+ * booleans bool, and fields are stacked each. A 64-bit integer beyond 2^53
+ * fails its batch. The last batch may have fewer items, or is dropped: only
+ * then the chain may be batched or mapped once more.
+ */
 int neap_chain_batch(neap_chain *source, int64_t size, int32_t drops_last,
                      neap_chain **out, neap_error *error);
 /* Items, or NEAP_ENDLESS. */

@@ -509,6 +509,17 @@ int neap_chain_file_rows(const neap_file_rows *rows, neap_chain **out,
 /* Names the stage of the chain's last constructor in messages:
    "map (train.lua:12)". */
 void neap_chain_name(neap_chain *chain, const char *stage);
+/* Its number among the stages that are timed, from 1; 0: it is not. */
+void neap_chain_number(neap_chain *chain, int32_t number);
+/* Whether an item has 64-bit integers outside of tensors: what they are stacked
+   to depends on how large they are. */
+int neap_chain_is_wide(const neap_chain *chain);
+/*
+ * Each item, a tensor, with numbers: "add", "sub", "mul", "div", "eq", "lt",
+ * "gt" with the first, "clamp" with both. See neap_tensor_add().
+ */
+int neap_chain_operate(neap_chain *source, const char *operation, double x,
+                       double y, neap_chain **out, neap_error *error);
 /*
  * The chain as bytes, for worker processes; free() them. Tensors that lie
  * elsewhere are copied to a heap, whose descriptor is *heap_fd then; it is -1
@@ -601,6 +612,9 @@ typedef struct neap_launch {
                         reads what neap_chain_pack() wrote; it has no
                         arguments */
 } neap_launch;
+
+/* Whether neap-native is there for neap_launch.is_native. */
+int neap_has_native(const char *path);
 
 typedef struct neap_pool_options {
   const void *chain; /* packed: what the workers compute */
@@ -976,6 +990,16 @@ double neap_stopwatch_stop(neap_stopwatch *watch);
 int32_t neap_stopwatch_enter(neap_stopwatch *watch, int32_t stage);
 /* It ends, and `stage` runs on. */
 void neap_stopwatch_leave(neap_stopwatch *watch, int32_t stage);
+/* The stage was called `more` times besides: for a block of items. Stage 0: so
+   many items are timed at once; before stop. */
+void neap_stopwatch_count(neap_stopwatch *watch, int32_t stage, int32_t more);
+
+/*
+ * Times the stages of a chain without Lua from now on. The caller owns these,
+ * `count` of them and zero-filled: stage 0, and those of neap_chain_number().
+ */
+void neap_chain_reader_time(neap_chain_reader *reader, neap_stage *stages,
+                            int32_t count);
 
 /* Adds up what all workers of a pool report of a stage. 0 if there is none. */
 void neap_pool_read_stage(const neap_pool *pool, int32_t stage,
@@ -1180,6 +1204,7 @@ enum { NEAP_SCRATCH_BYTES = 64 << 20 };
 void *neap_worker_scratch(const neap_worker *worker);
 /* What this worker reports of the chain's stages: neap_pool_options.stages. */
 neap_stage *neap_worker_stages(const neap_worker *worker);
+int32_t neap_worker_stage_count(const neap_worker *worker);
 /* Tells the host that the worker can work, or (text) why it cannot. */
 int neap_worker_ready(neap_worker *worker, const char *text, neap_error *error);
 /* Whether this process attached. A child that the user's code forked must not

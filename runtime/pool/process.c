@@ -139,6 +139,12 @@ static int find_native(char *path, size_t size, neap_error *error) {
                          neap);
 }
 
+int neap_has_native(const char *path_given) {
+  char path[PATH_MAX];
+  return neap__spawn_find(path_given, path, sizeof path, NULL) == NEAP_OK &&
+         find_native(path, sizeof path, NULL) == NEAP_OK;
+}
+
 int neap__launcher_open(neap__launcher *launcher, const neap_launch *launch,
                         neap_error *error) {
   static const char *const native_arguments[] = {"neap-native", NULL};

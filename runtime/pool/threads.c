@@ -56,7 +56,12 @@ static void *run(void *argument) {
   pthread_setname_np(pthread_self(), "neap-worker");
   int rc = neap_chain_reader_open(self->all->chain,
                                   (int32_t)self->filler.number, &reader, &why);
-  if (rc == NEAP_OK) rc = serve(self, reader, &why);
+  if (rc == NEAP_OK) {
+    neap_chain_reader_time(
+        reader, neap__ring_stages(self->all->ring, self->filler.number),
+        (int32_t)self->all->ring->stage_count);
+    rc = serve(self, reader, &why);
+  }
   if (rc != NEAP_OK) give_up(self->all, &why);
   neap_chain_reader_close(reader);
   return NULL;

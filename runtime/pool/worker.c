@@ -192,6 +192,10 @@ neap_stage *neap_worker_stages(const neap_worker *worker) {
   return neap__ring_stages(&worker->ring, worker->filler.number);
 }
 
+int32_t neap_worker_stage_count(const neap_worker *worker) {
+  return (int32_t)worker->ring.stage_count;
+}
+
 int neap_worker_ready(neap_worker *worker, const char *text,
                       neap_error *error) {
   neap_worker_confirm(worker);

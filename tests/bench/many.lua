@@ -163,7 +163,7 @@ return {
   waited("waits of no time, 100 at once", "40000/s", 20000, 0, 100),
   waited("2000 waits of 500 ms, 2000 at once", "3000/s", 2000, 0.5, 2000),
   {
-    name = "memory of an item in flight", unit = "KiB", target = "30 KiB",
+    name = "memory of an item that sleeps", unit = "KiB", target = "30 KiB",
     limit_name = "its slot's first page", run = kib_of_one,
     limit = function()
       return 4

@@ -197,6 +197,7 @@ class Opening(Case):
     def test_takes_options(self):
         loader = self.open(
             NUMBERS, workers=3, buffered=40, chunk="auto", order=True,
+            concurrency=4,
             retries=0, timeout=60, memory=1 << 30, slot_bytes=1 << 20,
             build_timeout=30.5)
         self.assertEqual(len(loader.stats().workers), 3)

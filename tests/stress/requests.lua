@@ -41,7 +41,8 @@ end):prefetch({ workers = WORKERS, concurrency = CONCURRENCY })
 -- Of this process's children that are workers: descriptors, private bytes.
 local function workers()
   local list = {}
-  local children = io.popen("pgrep -P " .. ffi.C.getpid() .. " -f -- '[-]-worker'")
+  local children = io.popen(("pgrep -P %d -f -- '[-]-worker'"):format(
+    ffi.C.getpid()))
   for pid in children:lines() do
     local status = io.open("/proc/" .. pid .. "/status")
     local text = status and status:read("*a") or ""

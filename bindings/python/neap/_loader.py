@@ -115,7 +115,7 @@ class _Opening:
 def open(path: Union[str, os.PathLike[str]],
          parameters: Optional[Mapping[str, Any]] = None, *,
          text: Text = False, workers: Optional[int] = None,
-         buffered: Optional[int] = None,
+         buffered: Optional[int] = None, concurrency: Optional[int] = None,
          chunk: Union[int, str, None] = None, order: Optional[bool] = None,
          retries: Optional[int] = None, timeout: Optional[float] = None,
          memory: Optional[int] = None, slot_bytes: Optional[int] = None,
@@ -130,6 +130,7 @@ def open(path: Union[str, os.PathLike[str]],
                    those of some fields with text=["path", "label"]
     workers        processes; negative: cores to leave free
     buffered       items computed ahead at most
+    concurrency    items that a worker has in work at once, while they wait
     chunk          consecutive items of a run, or "auto"
     order          False: items in the order in which they are completed
     retries        of an item whose worker died
@@ -140,7 +141,8 @@ def open(path: Union[str, os.PathLike[str]],
     An option that is not given is what the file says.
     """
     options = {
-        "workers": workers, "buffered": buffered, "chunk": chunk,
+        "workers": workers, "buffered": buffered,
+        "concurrency": concurrency, "chunk": chunk,
         "order": order, "retries": retries, "timeout": timeout,
         "memory": memory, "slot_bytes": slot_bytes,
         "build_timeout": build_timeout}

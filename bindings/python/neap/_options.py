@@ -73,6 +73,7 @@ def _chunk(name: str, value: Any) -> int:
 # Name in Python -> field of neap_options, and what makes its value.
 _FIELDS = {
     "workers": ("workers", _integer), "buffered": ("buffered", _integer),
+    "concurrency": ("concurrency", _integer),
     "chunk": ("chunk", _chunk), "order": ("ordered", _integer),
     "retries": ("retries", _integer), "timeout": ("timeout_ns", _nanoseconds),
     "memory": ("memory_bytes", _integer),

@@ -4,12 +4,14 @@
 
 local check = require("neap.base.check")
 local class = require("neap.base.class")
+local lib = require("neap.base.lib")
 local Node = require("neap.sequence.node")
 local handle = require("neap.sequence.handle")
 local rows = require("neap.value.rows")
 local stack = require("neap.tensor.stack")
 local WholeBatch = require("neap.adapter.whole_batch")
 
+local C = lib.C
 local Batch = class("adapter.batch", Node)
 
 Batch.takes_several = true
@@ -61,6 +63,17 @@ local function emit_loop(self, g, i, e, is_guarded, body)
   return n
 end
 
+-- Of stages that C knows: one call for the batch, unless their times are
+-- measured.
+local function emit_whole(self, g, i, e)
+  local source = self.source
+  if g.plan or not source.native or source.not_native and source:not_native()
+    or self:not_native() then
+    return nil
+  end
+  return require("neap.native.whole").emit(self, g, i, e)
+end
+
 local function emit_stack(self, g, i, e)
   local state, x = g:name("s"), g:name()
   local total = self.has_pad and self.k
@@ -90,7 +103,7 @@ end
 
 function Batch:emit(g, i, e)
   if self.collate == stack then
-    return emit_stack(self, g, i, e)
+    return emit_whole(self, g, i, e) or emit_stack(self, g, i, e)
   end
   local list = g:name()
   g:line("local %s = {}", list)
@@ -103,6 +116,28 @@ function Batch:emit(g, i, e)
       g:constant(self.pad))
   end
   return self.collate and g:call(self, i, self.collate, { list }) or list
+end
+
+function Batch:not_native()
+  if self.emit_members ~= Batch.emit_members or self.stride ~= self.k then
+    return "C makes no such batches"
+  elseif self.collate ~= stack then
+    return self.collate and "its collate is a function of Lua"
+      or "it makes lists", "collate = neap.stack makes tensors"
+  elseif self.has_pad or self.dtype then
+    return ("C does not know its option '%s'"):format(
+      self.has_pad and "pad" or "dtype")
+  end
+end
+
+function Batch:native(build)
+  local n = self.source.length
+  build:chain(self.source)
+  build:check_narrow(self)
+  local drops_last = self.length < n / self.k
+  local k = drops_last and self.k or math.max(1, math.min(self.k, n))
+  build:make(self, C.neap_chain_batch, build:take_one(), k,
+    drops_last and 1 or 0)
 end
 
 --- Stores the items of a list, or the rows of a tensor, in those of batch i.

@@ -11,14 +11,26 @@ local handle = require("neap.sequence.handle")
 local Map = class("adapter.map", Node)
 
 function Map:emit(g, i, e)
-  if type(self.f) ~= "function" then -- a native stage
-    return require("neap.native.join").emit(self, g, i, e)
+  if type(self.f) ~= "function" then -- a native stage, or an operation
+    return self.f:emit(self, g, i, e)
   end
   local items = {}
   for k, source in ipairs(self.sources) do
     items[k] = g:value(source, i, e)
   end
   return g:call(self, i, self.f, items)
+end
+
+function Map:not_native()
+  if type(self.f) == "function" then
+    return "its function is one of Lua",
+      "neap.native and neap.operation make functions that need no Lua"
+  end
+end
+
+function Map:native(build)
+  build:chain(self.sources[1])
+  self.f:native(self, build)
 end
 
 function Map:describe()

@@ -30,6 +30,7 @@ local OPTIONS = {
   workers = kinds.integer, buffered = kinds.count, order = kinds.boolean,
   on_start = kinds.func, retries = kinds.natural, timeout = kinds.positive,
   slot_bytes = kinds.count, memory = kinds.count, concurrency = kinds.count,
+  threads = kinds.count,
   chunk = function(v)
     return v == "auto" or kinds.count(v), 'positive integer or "auto"'
   end,
@@ -116,6 +117,14 @@ function Prefetch:emit(g, i, e)
   return emit_listed(self, g, i, emit_here(self, g, i, e))
 end
 
+function Prefetch:not_native()
+  return self.epoch and "it has an epoch of its own" or nil
+end
+
+function Prefetch:native(build)
+  build:chain(self.source)
+end
+
 function Prefetch:origins(i, e)
   return { {
     node = self.source, first = i, last = i, epoch = self.epoch or e,
@@ -186,13 +195,40 @@ local WORKERS_MAX = C.NEAP_WORKERS_MAX
 local CLAIMS_MAX = C.NEAP_CLAIMS_MAX
 local SLOT_BITS_MIN, SLOT_BITS_MAX = C.NEAP_SLOT_BITS_MIN, C.NEAP_SLOT_BITS_MAX
 
+-- What threads cannot have, and why.
+local ONLY_PROCESSES = {
+  { "workers", "a prefetch has worker processes or threads" },
+  { "on_start", "threads run no Lua" },
+  { "concurrency", "threads run no Lua" },
+  { "timeout", "a thread cannot be ended" },
+  { "memory", "threads share the memory of the process" },
+  { "retries", "a crash ends the process" },
+}
+
+local function check_threads(options)
+  for _, only in ipairs(options.threads and ONLY_PROCESSES or {}) do
+    local name, why = unpack(only)
+    if options[name] ~= nil then
+      check.fail(2, ("option '%s' does not go with threads: %s"):format(name,
+        why))
+    end
+  end
+end
+
+local function check_count(options, name)
+  if options[name] and options[name] > WORKERS_MAX then
+    check.fail(2, ("option '%s': %d at most expected, got %d"):format(name,
+      WORKERS_MAX, options[name]))
+  end
+end
+
 local function check_limits(options)
   local bytes, concurrency = options.slot_bytes, options.concurrency or 1
   local workers = math.max(1, Pool.count_workers(options))
-  if options.workers and options.workers > WORKERS_MAX then
-    check.fail(2, ("option 'workers': %d at most expected, got %d"):format(
-      WORKERS_MAX, options.workers))
-  elseif concurrency * workers > CLAIMS_MAX then
+  check_count(options, "workers")
+  check_count(options, "threads")
+  check_threads(options)
+  if concurrency * workers > CLAIMS_MAX then
     check.fail(2, ("option 'concurrency': %d at most expected with workers = "
       .. "%d, got %d"):format(CLAIMS_MAX / workers, workers, concurrency))
   elseif bytes and (bytes < 2 ^ SLOT_BITS_MIN or bytes > 2 ^ SLOT_BITS_MAX) then
@@ -219,7 +255,8 @@ end
 --   (f(worker) in each worker before its first item), retries (2, of an item
 --   whose worker died), timeout (seconds that one item may take in a worker),
 --   memory (bytes that one worker may allocate), slot_bytes (address space of a
---   slot, 2^30)
+--   slot, 2^30), threads (of this process in place of workers, for a chain
+--   whose every stage is native)
 -- @treturn Sequence with the methods close, stats, report, position, seek
 local function prefetch(source, options)
   source = handle.check(1, source)

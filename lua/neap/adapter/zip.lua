@@ -2,9 +2,11 @@
 --- Several sequences side by side.
 -- @module neap.adapter.zip
 
+local ffi = require("ffi")
 local arguments = require("neap.sequence.arguments")
 local check = require("neap.base.check")
 local class = require("neap.base.class")
+local lib = require("neap.base.lib")
 local Node = require("neap.sequence.node")
 local handle = require("neap.sequence.handle")
 local traverse = require("neap.base.traverse")
@@ -58,6 +60,25 @@ function Zip:set(i, value, e)
   for k, source in ipairs(self.sources) do
     source:set(i, value[self.keys and self.keys[k] or k], e)
   end
+end
+
+-- Messages and bindings of native stages find fields by paths: "image.data".
+function Zip:not_native()
+  for _, key in ipairs(self.keys or {}) do
+    if key == "" or key:find("[%z.]") or key:find("^%d+$") then
+      return ("the field %q has no name for C"):format(key)
+    end
+  end
+end
+
+function Zip:native(build)
+  for _, source in ipairs(self.sources) do
+    build:chain(source)
+  end
+  local names = self.keys
+    and ffi.new("const char *[?]", #self.keys, self.keys) or nil
+  local sources, count = build:take(#self.sources)
+  build:make(self, lib.C.neap_chain_zip, sources, names, count)
 end
 
 function Zip:describe()

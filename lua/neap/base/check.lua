@@ -199,10 +199,12 @@ end
 local WRAP = "wrap a C function: function(x) return f(x) end"
 local WRAP_NATIVE = "wrap a native stage: function(x) return f(x) end"
 
---- Whether a value is a native stage, which is called like a function.
+local NATIVE = { ["native.stage"] = true, ["native.operation"] = true }
+
+--- Whether a value is a native stage or an operation: each is called like a
+-- function.
 function check.is_native(v)
-  return type(v) == "table"
-    and class.name_of(getmetatable(v)) == "native.stage"
+  return type(v) == "table" and NATIVE[class.name_of(getmetatable(v))] or false
 end
 
 function kinds.func(v)

@@ -29,13 +29,16 @@ end
 
 local function most_workers(loader, words)
   local cores = require("neap.base.lib").C.neap_cores()
-  return words.workers or math.max(cores, loader.options.workers or 1)
+  return words.workers
+    or math.max(cores, loader.options[loader:crew()] or 1)
 end
 
 local function measure_one(loader, workers, seconds)
   local measure = require("neap.inspect.measure")
   local is_once = loader.node:count_stages("from_iter") > 0
-  local p = loader:prefetch({ workers = workers })
+  local p = loader:prefetch({
+    [workers > 0 and loader:crew() or "workers"] = workers,
+  })
   local row = loader:within(measure.run, p, seconds, is_once)
   if workers == 0 and not is_once then
     row.item_bytes = loader:within(measure.bytes_of, p)
@@ -59,9 +62,9 @@ local function print_row(row)
     has_workers and units.share(row.wait_share) or "-")
 end
 
-local function print_head()
+local function print_head(loader)
   local output = require("neap.console.output")
-  output.line("%s", output.paint("bold", ROW:format("workers", "items",
+  output.line("%s", output.paint("bold", ROW:format(loader:crew(), "items",
     "bytes", "efficiency", "busy", "waited")))
 end
 
@@ -91,10 +94,10 @@ local function print_spent(row)
   output.line("%s", require("neap.console.columns")(rows, { [2] = true }))
 end
 
-local function print_advice(row, why)
+local function print_advice(loader, row, why)
   local output = require("neap.console.output")
-  output.line("%s: %s", output.paint("good", ("use workers = %d"):format(
-    row.workers)), why)
+  output.line("%s: %s", output.paint("good", ("use %s = %d"):format(
+    row.workers > 0 and loader:crew() or "workers", row.workers)), why)
 end
 
 -- -- As JSON -----------------------------------------------------------------
@@ -140,7 +143,7 @@ end
 local function perform(words)
   local loader = require("neap.console.loader").open(words)
   if not words.json then
-    print_head()
+    print_head(loader)
   end
   local rows = measure_all(loader, words)
   local chosen, why = require("neap.inspect.advice")(rows)
@@ -148,7 +151,7 @@ local function perform(words)
     print_json(loader, rows, chosen, why)
   else
     print_spent(chosen)
-    print_advice(chosen, why)
+    print_advice(loader, chosen, why)
   end
 end
 

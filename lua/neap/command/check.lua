@@ -41,12 +41,13 @@ local function look(loader, count)
   local doubts = require("neap.inspect.doubts")
   local node = loader.node
   count = math.min(count, node.length)
-  local there, why = loader:try_prefetch({ workers = 1, buffered = count > 0
-    and count or nil })
+  local there, why = loader:try_prefetch({ [loader:crew()] = 1,
+    buffered = count > 0 and count or nil })
   local here = loader:prefetch({ workers = 0 })
   local found = try(loader, here, there, count)
   found.stays = why and message_of(why) or nil
   found.chain = tree.list(node)
+  found.needs_lua = loader:needs_lua()
   found.doubts = loader:within(doubts, node)
   found.is_fine = not found.stays and #found.failures == 0
     and #found.differences == 0
@@ -194,6 +195,12 @@ local function print_doubts(found)
   end
 end
 
+local function print_lua(found)
+  require("neap.console.output").line("%s", found.needs_lua
+    and "workers run Lua: " .. found.needs_lua
+    or "workers run no Lua: each stage is native")
+end
+
 local function print_all(loader, found)
   print_parameters(loader)
   print_chain(loader, found)
@@ -201,6 +208,7 @@ local function print_all(loader, found)
   print_stages(found)
   head("result")
   print_result(found)
+  print_lua(found)
   print_doubts(found)
 end
 
@@ -223,7 +231,8 @@ local function print_json(loader, found)
   require("neap.console.output").line("%s", json.encode({
     file = loader.path, parameters = loader:parameters(),
     prefetch = json.object(options), length = loader.node.length,
-    chain = chain_of(found), read = found.count, item = found.structure,
+    chain = chain_of(found), needs_lua = found.needs_lua or false,
+    read = found.count, item = found.structure,
     time = found.report.stages, cannot_travel = found.stays,
     failures = found.failures, differences = found.differences,
     doubts = found.doubts, fine = found.is_fine,

@@ -7,6 +7,10 @@ local command = require("neap.console.command")
 local OPTIONS = {
   { flag = "--workers", value = "N", reads = "integer",
     help = "worker processes; 0: none; =-1: all cores but one" },
+  { flag = "--threads", value = "N", reads = "count",
+    help = "threads in place of workers, for a chain that needs no Lua" },
+  { flag = "--concurrency", value = "N", reads = "count",
+    help = "items that each worker has in work while they wait" },
   { flag = "--epochs", value = "N", reads = "count",
     help = "how often to read it; default: 1" },
   { flag = "--limit", value = "N", reads = "count",
@@ -80,6 +84,7 @@ local function summary_of(reading, seconds)
   local is_measured = workers > 0
   return {
     file = loader.path, parameters = loader:parameters(), workers = workers,
+    are_threads = loader:crew() == "threads",
     epochs = reading.epochs, items = reading.items, seconds = seconds,
     items_per_second = reading.items / seconds,
     first_item_seconds = reading.first or nil,
@@ -103,7 +108,8 @@ local function print_summary(t)
     line("first item after %s", units.seconds(t.first_item_seconds))
   end
   line(t.waited_share and ("%s; waited %s of the time (%s)"):format(
-    units.plural(t.workers, "worker"), units.share(t.waited_share),
+    units.plural(t.workers, t.are_threads and "thread" or "worker"),
+    units.share(t.waited_share),
     units.seconds(t.waited_seconds)) or "no workers: computed in place")
   if t.restarts > 0 or t.retries > 0 then
     line("%s of workers that died, %s of items",
@@ -132,7 +138,8 @@ end
 local function perform(words)
   local clock = require("neap.base.clock")
   local loader = require("neap.console.loader").open(words,
-    { workers = words.workers })
+    { workers = words.workers, threads = words.threads,
+      concurrency = words.concurrency })
   if not loader:ends() and not words.limit then
     refuse_endless(words.file)
   end

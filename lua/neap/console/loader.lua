@@ -85,9 +85,7 @@ end
 -- @return why, as prefetch raises it
 function Loader:try_prefetch(changes)
   local options = traverse.copy(self.options)
-  for _, name in ipairs(traverse.keys(changes or {})) do
-    options[name] = changes[name]
-  end
+  File.merge(options, changes or {})
   local ok, x = pcall(self.file.within, self.file, prefetch.make,
     handle.wrap(self.node), options)
   if not ok then
@@ -101,6 +99,24 @@ end
 function Loader:prefetch(changes)
   local p, why = self:try_prefetch(changes)
   return p or refuse_prefetch(self, why)
+end
+
+--- What its prefetch has: "threads", or "workers".
+function Loader:crew()
+  return self.options.threads and "threads" or "workers"
+end
+
+--- The first stage for which workers run Lua, and why; nil if they need none.
+function Loader:needs_lua()
+  local options = self.options
+  if options.on_start then
+    return "on_start is a function of Lua"
+  elseif (options.concurrency or 1) > 1 then
+    return "several items are in work at once"
+  end
+  local lower = require("neap.native.lower")
+  local chain, why = lower.chain(self.node, not options.threads)
+  return not chain and ("%s: %s"):format(why.node:stage_name(), why.why) or nil
 end
 
 --- Whether a loop ends: the length is known, or an iterator's end is.

@@ -58,7 +58,7 @@ local function add_run(job, run)
     local borrowed = borrow.new(job.pool.opened.pool)
     borrowed:aim(run.slot)
     local e = failure.read(run, good, borrowed, job.stage,
-      job.pool.opened.settings)
+      job.pool.opened.settings, job.pool.chain.native)
     borrow.copy_out(e, borrow.ERROR_BYTES_MAX)
     if e.kind ~= "room" then
       error(e, 0)
@@ -81,7 +81,7 @@ end
 local function add_alone(job, run)
   if add_run(job, run) then
     error((failure.read(run, 0, borrow.new(job.pool.opened.pool),
-      job.stage, job.pool.opened.settings)), 0)
+      job.stage, job.pool.opened.settings, job.pool.chain.native)), 0)
   end
 end
 

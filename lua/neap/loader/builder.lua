@@ -33,6 +33,9 @@ local READ = {
   workers = function(v)
     return v == 0 and 1 or v
   end,
+  concurrency = function(v)
+    return v == 0 and 1 or v
+  end,
   memory = function(v)
     return v ~= 0 and v or File.NONE
   end,

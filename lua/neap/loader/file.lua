@@ -192,8 +192,17 @@ local function check_option(path, name, value)
   end
 end
 
-local function merge(into, options)
+-- Processes and threads exclude each other.
+local OTHER = { workers = "threads", threads = "workers" }
+
+--- Sets options, which go before those that are there.
+-- @tparam table into
+-- @tparam table options
+function File.merge(into, options)
   for _, name in ipairs(traverse.keys(options)) do
+    if options[name] ~= nil and OTHER[name] and options[OTHER[name]] == nil then
+      into[OTHER[name]] = nil
+    end
     into[name] = options[name]
   end
 end
@@ -201,7 +210,7 @@ end
 -- What builds a prefetch is taken apart: its options are the file's.
 local function sequence_in(node, options)
   if node.class_name == "prefetch" and node.here then
-    merge(options, node.here.pool.options)
+    File.merge(options, node.here.pool.options)
     return node.source
   end
   return node
@@ -224,12 +233,13 @@ function File:make(values, wanted)
   end
   local options = {}
   node = sequence_in(node, options)
-  merge(options, self.options)
+  File.merge(options, self.options)
+  File.merge(options, wanted or {})
   for _, name in ipairs(traverse.keys(wanted or {})) do
-    options[name] = nil
-    if wanted[name] ~= File.NONE then
+    if wanted[name] == File.NONE then
+      options[name] = nil
+    else
       check_option(self.path, name, wanted[name])
-      options[name] = wanted[name]
     end
   end
   return node, options

@@ -31,7 +31,11 @@ local function write_call(call, described, kept)
   end
 end
 
-local function options_of(stage, kept)
+--- Describes a stage to C.
+-- @treturn cdata neap_stage_options
+-- @treturn table what must live as long as they are read
+function opened.options(stage)
+  local kept = {}
   local options = ffi.new("neap_stage_options")
   local own, own_count = arguments.write(stage.arguments)
   kept[#kept + 1] = own
@@ -42,7 +46,7 @@ local function options_of(stage, kept)
   options.seed, options.label = stage.seed, stage.label or nil
   write_call(options.init, stage.init, kept)
   write_call(options.fini, stage.fini, kept)
-  return options
+  return options, kept
 end
 
 local function names_of(native, number, name)
@@ -56,8 +60,9 @@ end
 --- Opens a stage, of neap.native.stage.
 -- @treturn table {native = cdata, fields = names, results = names, text =}
 function opened.open(stage)
-  local kept, out = {}, ffi.new("neap_native *[1]")
-  check.status(C.neap_native_open(options_of(stage, kept), out, lib.error))
+  local out = ffi.new("neap_native *[1]")
+  local options, kept = opened.options(stage)
+  check.status(C.neap_native_open(options, out, lib.error))
   local native = ffi.gc(out[0], C.neap_native_close)
   if watcher then
     watcher(native)
@@ -77,6 +82,16 @@ end
 --- Lets f(native) see each stage that is opened from now on.
 function opened.watch(f)
   watcher = f
+end
+
+--- Lets the watcher see the stages of a neap_chain_reader.
+function opened.tell(reader)
+  local k, native = 0, C.neap_chain_reader_native(reader, 0)
+  while watcher and native ~= nil do
+    watcher(native)
+    k = k + 1
+    native = C.neap_chain_reader_native(reader, k)
+  end
 end
 
 --- Closes the stages of this process, the last one first. They are not called

@@ -22,6 +22,21 @@ function Stage:open()
   return here
 end
 
+--- Writes the code of a map.
+function Stage.emit(_, node, g, i, e)
+  return require("neap.native.join").emit(node, g, i, e)
+end
+
+--- Adds a map to a chain of C's.
+function Stage:native(node, build)
+  if self.init then
+    build:check_alone(node)
+  end
+  local options, kept = opened.options(self)
+  build:keep(kept)
+  build:make(node, lib.C.neap_chain_map, build:take_one(), options)
+end
+
 local function refuse_more(self)
   check.raise(("cannot call %s with several values: a native stage takes one")
     :format(tostring(self)),

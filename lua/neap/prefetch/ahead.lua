@@ -215,6 +215,7 @@ function Ahead:get(i, e)
   local job = read(self, i, e)
   self.ended = clock()
   if not job.ok then
+    self.pool:check_open() -- the item itself may have closed it
     error(errors.from_elsewhere(job.value), 0)
   end
   return job.value

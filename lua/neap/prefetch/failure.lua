@@ -68,9 +68,11 @@ end
 -- @tparam table borrowed of neap.value.borrow: what tensors borrow from
 -- @tparam string stage the prefetch's name
 -- @tparam cdata settings neap_pool_options, for the limits of an item
+-- @tparam Sequence native the chain, if workers have no Lua to tell where the
+--   item comes from; or false
 -- @return the item, or an error
 -- @treturn boolean whether it is an error
-function failure.read(run, k, borrowed, stage, settings)
+function failure.read(run, k, borrowed, stage, settings, native)
   local index = tonumber(run.first) + k + 1
   if run.slot < 0 then
     C.neap_run_failure(run, settings, lib.error)
@@ -80,7 +82,8 @@ function failure.read(run, k, borrowed, stage, settings)
   if not ok then
     return errors.of_failure(x, index, stage) or error(x, 0), true
   elseif is_failure then
-    return failure.reported(x, index, stage), true
+    local e = failure.reported(x, index, stage)
+    return errors.locate(e, native, index, tonumber(run.epoch)), true
   end
   return x, false
 end

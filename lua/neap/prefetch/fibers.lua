@@ -19,6 +19,7 @@
 --   struck    what its item raises where it waits, or false
 --   strikes   how often this run has been struck
 --   is_paused whether the host was told that the task waits
+--   is_inner  whether it runs within another one, in a script
 --   at, ends  an item of the run, and when its time is over
 --   limit     what ends its wait then, as cqueues sees it
 -- @module neap.prefetch.fibers
@@ -41,7 +42,8 @@ local Fibers = class("prefetch.fibers")
 -- waiting any more: then its time counts as if it computed.
 Fibers.STRIKES_MAX = 100
 
-local create, resume = coroutine.create, coroutine.resume
+local create, resume, yield = coroutine.create, coroutine.resume,
+  coroutine.yield
 local running, status = coroutine.running, coroutine.status
 
 local YIELDED = check.with_help("cannot yield: the stage is not in a coroutine "
@@ -57,6 +59,25 @@ local function load_cqueues()
     .. "luarocks install cqueues"), 0)
 end
 
+-- -- Coroutines of stages ---------------------------------------------------
+
+local plain = { resume = resume, wrap = coroutine.wrap }
+local passing = false -- what passes on what a coroutine waits for
+
+local function set_coroutines(functions)
+  coroutine.resume = functions.resume -- luacheck: ignore
+  coroutine.wrap = functions.wrap -- luacheck: ignore
+end
+
+--- Lets coroutines of stages, such as generators, wait: what they wait for
+-- passes through coroutine.resume and wrap to the relay. For a worker, before
+-- it reads its chain; a script's functions are replaced while a fiber runs.
+function Fibers.replace_coroutines()
+  load_cqueues()
+  passing = require("cqueues.auxlib")
+  set_coroutines(passing)
+end
+
 --- Makes fibers.
 -- @tparam int limit how many may have work
 -- @tparam function begin sets the fields of a new fiber: begin(owner, fiber)
@@ -66,6 +87,7 @@ end
 -- @tparam[opt] number timeout seconds that an item may take
 function Fibers.make(limit, begin, body, owner, timeout)
   local cqueues, condition = load_cqueues()
+  passing = require("cqueues.auxlib")
   turn.is_needed = true
   return Fibers:new({
     limit = limit, begin = begin, body = body, owner = owner,
@@ -86,7 +108,7 @@ local IDLE = {} -- yielded by a fiber without work
 local function live(self, fiber)
   while true do
     self.body(self.owner, fiber)
-    coroutine.yield(IDLE)
+    yield(IDLE)
   end
 end
 
@@ -96,7 +118,7 @@ local function new_fiber(self)
     timing = false, outer_random = false, outer_timing = false, polls = false,
     bell = self.condition.new(), struck = false, strikes = 0,
     at = -1, ends = HUGE, limit = {}, task = false, wanted = false,
-    has_waited = false, is_paused = false,
+    has_waited = false, is_paused = false, is_inner = false,
   }
   self.begin(self.owner, fiber)
   if fiber.item then
@@ -136,6 +158,8 @@ local function enter(self, fiber)
   else
     fiber.outer_random = context.generators
     context.draw_from(fiber.random)
+    fiber.is_inner = coroutine.resume == passing.resume
+    set_coroutines(passing)
   end
   fiber.outer_timing = compiler.time(fiber.timing)
 end
@@ -184,6 +208,7 @@ local function leave(self, fiber, ok, what, ...)
   context.leave()
   if not fiber.item then
     context.draw_from(fiber.outer_random)
+    set_coroutines(fiber.is_inner and passing or plain)
   end
   if not ok then
     error(what, 0)

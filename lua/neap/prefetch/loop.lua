@@ -198,7 +198,7 @@ local function step_slowly(self)
   self.wanted = self.first + k + 1
   borrowed:advance()
   local x, is_failure = failure.read(run, k, borrowed, self.stage,
-    self.settings)
+    self.settings, pool.chain.native)
   if is_failure and x.kind == "room" then -- alone, it may fit a slot
     x, is_failure = pool:get(self.wanted - 1, self.epoch, self.stage)
   end

@@ -16,7 +16,7 @@ local C = lib.C
 local Many = class("prefetch.many")
 
 -- Runs that a fiber computes in a row, before a stage's own coroutines go on.
-local RUNS_MAX = 64
+local RUNS_MAX = 256
 -- Items that failed where they waited, until garbage is collected: of their
 -- sockets, LuaJIT's collector sees some hundred bytes each.
 local LEFT_MAX = 32
@@ -36,14 +36,20 @@ local function claim(self, fiber)
   return false
 end
 
-local function finish(self, fiber)
-  if fiber.item.has_failed and fiber.has_waited then
+local function finish_wait(self, fiber)
+  if fiber.item.has_failed then
     self.left = self.left + 1
+  end
+  self.fibers:renew(fiber)
+end
+
+local function finish(self, fiber)
+  if fiber.has_waited then
+    finish_wait(self, fiber)
   end
   if self.alone == fiber then
     self.alone = false
   end
-  self.fibers:renew(fiber)
 end
 
 -- Computes the run of a fiber, and while it alone has work, those that follow.

@@ -22,6 +22,7 @@ local retain = require("neap.value.retain")
 local stages = require("neap.sequence.stages")
 local statistics = require("neap.prefetch.statistics")
 local warnings = require("neap.base.warnings")
+local without_lua = require("neap.prefetch.without_lua")
 
 local C = lib.C
 local INT32_MAX = 2 ^ 31 - 1
@@ -34,7 +35,8 @@ local Pool = class("prefetch.pool")
 
 --- Returns how many workers the options of a prefetch mean.
 function Pool.count_workers(options)
-  local workers, cores = options.workers, C.neap_cores()
+  local workers = options.threads or options.workers
+  local cores = C.neap_cores()
   if workers == nil then
     return cores
   end
@@ -90,23 +92,33 @@ local function rereads_of(pool, span)
   return ahead + math.ceil(longest)
 end
 
+-- Returns the chain as workers of Lua get it.
+local function pack_for_lua(pool, source, span)
+  return chain.pack({
+    node = source, on_start = pool.options.on_start, errors = errors.mode(),
+    rereads = rereads_of(pool, span), timeout = pool.options.timeout,
+  }, "the chain")
+end
+
 --- Packs what the workers compute.
 function Pool:pack(source)
-  local list = stages.of(source)
+  local list, numbers = stages.of(source)
   for k, stage in ipairs(list) do
     if stage.count_by then
       stage:count_by(self, k)
     end
   end
   local span = span_of(self, source)
-  local text, kept = chain.pack({
-    node = source, on_start = self.options.on_start, errors = errors.mode(),
-    rereads = rereads_of(self, span), timeout = self.options.timeout,
-  }, "the chain")
+  local text, kept = without_lua.pack(source, numbers, self.options)
+  local is_native = text ~= nil
+  if not is_native then
+    text, kept = pack_for_lua(self, source, span)
+  end
   self.chain = {
     text = text, -- until the workers have it
     kept = kept, -- the tensors that the text refers to
     stages = list, span = span, length = source.length,
+    native = is_native and source or false, -- if its workers have no Lua
   }
 end
 
@@ -118,6 +130,8 @@ ffi.cdef([[
   typedef struct neap_pool_owner {
     neap_pool *pool;
     uint64_t *counter; /* generations of single reads */
+    neap_chain *chain; /* of its threads */
+    void *bytes;       /* of that */
   } neap_pool_owner;
 ]])
 
@@ -128,6 +142,7 @@ local function close_owned(owner)
     generation.give(counter)
   end
   C.neap_pool_close(pool)
+  without_lua.free(owner)
 end
 
 local TIMEOUT_MAX = 2 ^ 30 -- seconds; more is for ever
@@ -145,7 +160,7 @@ function Pool:settings(arguments)
   local o, chunk, sent = self.options, self.options.chunk, self.chain
   return ffi.new("neap_pool_options", {
     chain = sent.text, chain_bytes = #sent.text,
-    launch = { arguments = arguments },
+    launch = { arguments = arguments, is_native = sent.native and 1 or 0 },
     length = sent.length == math.huge and C.NEAP_ENDLESS or sent.length,
     workers = math.min(self.workers, INT32_MAX),
     buffered = buffered_of(self),
@@ -162,8 +177,12 @@ end
 local function open(self)
   local arguments = ffi.new("const char *[4]", "neap", "--worker", lib.lua_dir)
   local settings, out = self:settings(arguments), ffi.new("neap_pool *[1]")
+  local owner = ffi.gc(ffi.new("neap_pool_owner"), close_owned)
+  if self.options.threads then
+    settings.threads = without_lua.unpack(self.chain.text, owner)
+  end
   lib.check(C.neap_pool_open(settings, out, lib.error))
-  local owner = ffi.gc(ffi.new("neap_pool_owner", out[0]), close_owned)
+  owner.pool = out[0]
   local watch = retain.watch(out[0])
   local borrowed = borrow.new(out[0], watch)
   owner.counter = borrowed.counter
@@ -284,9 +303,9 @@ function Pool:end_before(i)
 end
 
 -- Reads the item of a run, or its error. Tensors in either stay valid.
-local function read_kept(opened, stage)
+local function read_kept(opened, stage, native)
   local x, is_failure = failure.read(opened.run, 0, opened.borrow, stage,
-    opened.settings)
+    opened.settings, native)
   if is_failure then
     borrow.copy_out(x, borrow.ERROR_BYTES_MAX)
   elseif opened.borrow.has_tensors then
@@ -303,7 +322,7 @@ function Pool:get(i, epoch, stage)
   local run, borrowed = opened.run, opened.borrow
   self:get_run(epoch, i, run)
   borrowed:aim(run.slot)
-  local ok, x, is_failure = pcall(read_kept, opened, stage)
+  local ok, x, is_failure = pcall(read_kept, opened, stage, self.chain.native)
   borrowed:aim(-1)
   C.neap_pool_release(opened.pool, run.slot)
   return x, is_failure or not ok

@@ -113,6 +113,9 @@ local function start(worker)
   seed_random(number)
   watch.random(worker)
   turn.is_needed = C.neap_worker_concurrency(worker) > 1
+  if turn.is_needed then
+    require("neap.prefetch.fibers").replace_coroutines()
+  end
   local sent = read_chain(worker)
   note_natives(worker)
   errors.mode(sent.errors)

@@ -159,6 +159,17 @@ local function resolve(tree, i, e, _)
   return tonumber(j) + 1, which[0] + 1
 end
 
+function Index:native(build)
+  local leaves, kept = {}, {}
+  local tree = ffi.gc(grow(self, leaves, kept), C.neap_seq_free)
+  for _, leaf in ipairs(leaves) do
+    build:chain(leaf)
+  end
+  build:keep(kept)
+  local sources, count = build:take(#leaves)
+  build:make(self, C.neap_chain_arrange, ffi.gc(tree, nil), sources, count)
+end
+
 function Index:set(i, value, e)
   local leaves, kept = {}, {}
   local j, which = resolve(grow(self, leaves, kept), i, e, kept)

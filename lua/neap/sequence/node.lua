@@ -11,6 +11,9 @@
 --   origins(i, e)   where item i comes from, for errors
 --   reach(), expect_tries(), expect_rereads(): how iterators below are read
 --   rewind()        a loop begins; see ends_early
+--   native(build)   makes its chain in C, of those of its sources
+--                   (neap.native.lower)
+--   not_native()    why it cannot, and what to do; nil if it may
 -- and the fields `length` (math.huge: endless), `where` it was made, and
 --   source, or sources   the nodes below
 --   takes_several   an item may need more than one item of a source

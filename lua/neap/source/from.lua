@@ -27,6 +27,35 @@ function From:emit(g, i)
   return x
 end
 
+-- Of a Lua array: whether all of it is numbers.
+local function are_numbers(values)
+  for k = 1, #values do
+    if type(values[k]) ~= "number" then
+      return false
+    end
+  end
+  return true
+end
+
+function From:not_native()
+  local values = self.values
+  if type(values) == "function" then
+    return "its function is one of Lua"
+  elseif not array.is(values) and not are_numbers(values) then
+    return "its items are not all numbers",
+      "rows of a tensor need no Lua: neap.from(tensor)"
+  end
+end
+
+function From:native(build)
+  local values = self.values
+  if not array.is(values) then
+    build:check_copied(self)
+    values = array.new("f64", { #values }, values)
+  end
+  build:tensor(self, values)
+end
+
 function From:set(i, value)
   if type(self.values) == "function" then
     error("cannot assign: the items of " .. self:stage_name()

@@ -4,6 +4,7 @@
 
 local check = require("neap.base.check")
 local class = require("neap.base.class")
+local lib = require("neap.base.lib")
 local Node = require("neap.sequence.node")
 local handle = require("neap.sequence.handle")
 
@@ -35,6 +36,11 @@ function Range:emit(g, i)
       g:constant(self.step))
   end
   return x
+end
+
+function Range:native(build)
+  build:make(self, lib.C.neap_chain_range, self.first, self.step,
+    self.length == math.huge and lib.C.NEAP_ENDLESS or self.length)
 end
 
 function Range:describe()

@@ -7,6 +7,7 @@ local ffi = require("ffi")
 local array = require("neap.tensor.array")
 local class = require("neap.base.class")
 local dtype = require("neap.tensor.dtype")
+local lib = require("neap.base.lib")
 local Node = require("neap.sequence.node")
 local npy = require("neap.codec.npy")
 
@@ -35,6 +36,18 @@ function Strided:get(i)
     npy.swap(ffi.cast(bytes, row.d.data), self.row_count, self.element_nbytes)
   end
   return row
+end
+
+function Strided:native(build)
+  local rows, kind = ffi.new("neap_file_rows"), dtype.find(self.dtype)
+  local expected = ffi.new("neap_identity")
+  ffi.copy(expected, self.file.identity, ffi.sizeof(expected))
+  rows.path, rows.expected = self.file.path, expected
+  rows.offset, rows.stride = self.offset, self.stride
+  rows.length, rows.is_swapped = self.length, self.is_swapped and 1 or 0
+  rows.code, rows.bits, rows.ndim = kind.code, kind.bits, #self.sizes
+  rows.shape = self.sizes
+  build:make(self, lib.C.neap_chain_file_rows, rows)
 end
 
 function Strided:describe()

@@ -6,13 +6,14 @@ local cache = require("neap.waiting.http_cache")
 local check = require("neap.base.check")
 local class = require("neap.base.class")
 local handle = require("neap.sequence.handle")
-local http = require("neap.waiting.http")
+local http_options = require("neap.waiting.http_options")
+local http_send = require("neap.waiting.http_send")
 local Node = require("neap.sequence.node")
 local traverse = require("neap.base.traverse")
 
 local CACHE_BYTES = 2 ^ 33
 
-local OPTIONS = traverse.copy(http.options)
+local OPTIONS = traverse.copy(http_options.of_get)
 OPTIONS.offset, OPTIONS.bytes = nil, nil
 OPTIONS.cache, OPTIONS.cache_bytes = check.kinds.text, check.kinds.count
 function OPTIONS.max_age(v)
@@ -48,8 +49,8 @@ local function options_of(self, offset, bytes, kept)
   options.offset, options.bytes = offset, bytes
   if kept then
     options.headers = traverse.copy(options.headers)
-    http.add_header(options, "if-none-match", kept.etag)
-    http.add_header(options, "if-modified-since", kept.modified)
+    http_options.add_header(options, "if-none-match", kept.etag)
+    http_options.add_header(options, "if-modified-since", kept.modified)
   end
   return options
 end
@@ -60,7 +61,7 @@ local function fetch_kept(self, url, offset, bytes)
   if kept and kept.age < self.max_age then
     return kept.body
   end
-  local answer = http.fetch(url, options_of(self, offset, bytes, kept),
+  local answer = http_send.get(url, options_of(self, offset, bytes, kept),
     kept ~= nil)
   if answer.status == 304 then
     cache.confirm(self.cache, key)
@@ -75,7 +76,7 @@ local function fetch(self, x)
   if self.cache then
     return (fetch_kept(self, url, offset, bytes))
   end
-  return http.fetch(url, options_of(self, offset, bytes, nil), false).body
+  return http_send.get(url, options_of(self, offset, bytes, nil), false).body
 end
 
 function Url:emit(g, i, e)
@@ -114,7 +115,7 @@ local function url(list, options)
     max_age = options.max_age or 0, options = false,
   })
   options.cache, options.cache_bytes, options.max_age = nil, nil, nil
-  node.options = http.complete(options, 2, "GET")
+  node.options = http_options.complete(options, 2, "GET")
   return handle.wrap(node)
 end
 

@@ -50,17 +50,26 @@ local function freeze(base)
   return shared
 end
 
---- Returns what is packed for a tensor, a plain table.
-function tensor.pack(t)
+--- Returns where workers find a tensor that lies in the heap: the block, as a
+-- tensor, and the bytes from its start to the elements. nil for others.
+function tensor.share(t)
   if t.counter[0] ~= t.generation then
     error(memory.STALE, 0)
   end
-  local packed = { dtype = t.dtype, shape = t.shape }
   local base = t.is_owner and t or memory.owners[t]
   if array.is(base) and base.block ~= nil and not heap.is_inherited() then
-    packed.heap_offset = tonumber(freeze(base).block_offset)
-    packed.nbytes = tonumber(base.block_nbytes)
-    packed.offset = lib.distance(base.block, t.d.data)
+    return freeze(base), lib.distance(base.block, t.d.data)
+  end
+end
+
+--- Returns what is packed for a tensor, a plain table.
+function tensor.pack(t)
+  local packed = { dtype = t.dtype, shape = t.shape }
+  local shared, offset = tensor.share(t)
+  if shared then
+    packed.heap_offset = tonumber(shared.block_offset)
+    packed.nbytes = tonumber(shared.block_nbytes)
+    packed.offset = offset
   else
     packed.bytes = ffi.string(t.d.data, t.nbytes)
   end

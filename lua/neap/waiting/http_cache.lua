@@ -43,9 +43,14 @@ local function hash_of(body)
   return bit.tohex(C.neap_hash(body, #body, 0), 16)
 end
 
---- Makes the folder, if it is not there; raises a failure.
+--- Makes the folder, if it is not there; raises if it cannot be used.
 function cache.make(folder)
   lib.check(C.neap_snapshots_make(folder, lib.error))
+  local file = io.open(folder .. "/.")
+  if not file then
+    error(("cannot keep bodies in %s: it is no folder"):format(folder), 0)
+  end
+  file:close()
 end
 
 -- -- Reading -----------------------------------------------------------------

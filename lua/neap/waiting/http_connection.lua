@@ -100,6 +100,11 @@ end
 
 local text_of = connection.text_of
 
+-- Seconds that are left of the time for opening a connection.
+local function left_of(ends)
+  return math.max(0, ends - lib.cqueues.monotime())
+end
+
 local function fail_tls(target, why, errno, timeout)
   why = tostring(why):gsub("^starttls: ", "")
   local what = why:match("([^:]*)$")
@@ -114,10 +119,10 @@ local function fail_tls(target, why, errno, timeout)
     errno and what or text_of(errno))
 end
 
-local function start_tls(socket, target, options, timeout)
+local function start_tls(socket, target, options, timeout, ends)
   local conn, why, errno = lib.client.negotiate(socket, {
     host = target.host, tls = true, version = 1.1, ctx = context_of(options),
-  }, timeout)
+  }, left_of(ends))
   if not conn then
     fail_tls(target, why, errno, timeout)
   end
@@ -167,18 +172,19 @@ function connection.credentials(userinfo)
 end
 
 -- Asks a proxy for a connection to a server.
-local function tunnel(socket, target, proxy, timeout)
-  local name = ("%s:%d"):format(target.host, target.port)
+local function tunnel(socket, target, proxy, ends)
+  local name = (target.host:find(":", 1, true) and "[%s]:%d" or "%s:%d")
+    :format(target.host, target.port)
   local headers = { "Host", name }
   if proxy.userinfo then
     headers[3] = "Proxy-Authorization"
     headers[4] = connection.credentials(proxy.userinfo)
   end
-  socket:xwrite(message.head("CONNECT", name, headers), "n", timeout)
+  socket:xwrite(message.head("CONNECT", name, headers), "n", left_of(ends))
   local head = message.read_head({
     rest = "", name = "the proxy " .. proxy.authority,
     read = function(_, n)
-      return (socket:xread(-n, timeout))
+      return (socket:xread(-n, left_of(ends)))
     end,
   }, "CONNECT")
   if head.status >= 300 then
@@ -188,13 +194,14 @@ local function tunnel(socket, target, proxy, timeout)
 end
 
 local function open_on(socket, target, proxy, options, timeout)
+  local ends = lib.cqueues.monotime() + timeout
   connect(socket, proxy or target, timeout)
   socket:setmode("b", "bf")
   if target.scheme == "https" then
     if proxy then
-      tunnel(socket, target, proxy, timeout)
+      tunnel(socket, target, proxy, ends)
     end
-    start_tls(socket, target, options, timeout)
+    start_tls(socket, target, options, timeout, ends)
     socket:setmode("b", "bf")
     socket:onerror(errno_of)
   end
@@ -270,8 +277,27 @@ function connection.take(target, proxy, options, timeout, must_be_new)
   return conn
 end
 
+-- Closes the connections that are kept until a time.
+local function close_until(time)
+  for _, key in ipairs(traverse.keys(idle)) do
+    local kept = {}
+    for _, conn in ipairs(idle[key]) do
+      if conn.idle_until > time then
+        kept[#kept + 1] = conn
+      else
+        conn.socket:close()
+        idle_count = idle_count - 1
+      end
+    end
+    idle[key] = kept[1] and kept
+  end
+end
+
 --- Keeps a connection, whose answer was read to its end, for other requests.
 function connection.keep(conn)
+  if idle_count >= IDLE_MAX then
+    close_until(lib.cqueues.monotime())
+  end
   if idle_count >= IDLE_MAX then
     return connection.close(conn)
   end
@@ -287,18 +313,9 @@ function connection.close(conn)
   conn.socket:close()
 end
 
---- Closes the connections that no request uses; returns how many there were.
+--- Closes the connections that no request uses.
 function connection.close_idle()
-  local count = 0
-  for _, key in ipairs(traverse.keys(idle)) do
-    for _, conn in ipairs(idle[key]) do
-      conn.socket:close()
-      count = count + 1
-    end
-    idle[key] = nil
-  end
-  idle_count = 0
-  return count
+  close_until(1 / 0)
 end
 
 return connection

@@ -42,9 +42,9 @@ end
 
 -- Returns the text before the first empty line, of which bytes may be there.
 local function read_lines(reader)
-  local text = reader.rest
+  local text, from = reader.rest, 1
   while true do
-    local _, stop = text:find("\n\r?\n")
+    local _, stop = text:find("\n\r?\n", from)
     if (stop or #text) > HEAD_MAX then
       Failure.protocol("its answer has no end of its headers")
     elseif stop then
@@ -57,6 +57,7 @@ local function read_lines(reader)
     if not data then
       Failure.closed("%s closed the connection before it answered", reader.name)
     end
+    from = math.max(1, #text - 2) -- the line may have begun
     text = text .. data
   end
 end

@@ -104,7 +104,7 @@ end
 
 -- Takes the next time at which something may be done, and returns it.
 local function take_time(self, here)
-  local fd, at, now = here.fd, self.offset, clock()
+  local fd, at, now = here.fd, self.where, clock()
   set_lock(fd, at, WRITE, SET_WAIT)
   ffi.C.neap_limit_pread(fd, word, 8, at)
   local time = math.max(word[0], now - SLACK_S)
@@ -119,7 +119,7 @@ local function take_place(self, here)
   local held = here.held
   for k = 1, self.concurrency do
     if not held[k]
-      and set_lock(here.fd, self.offset + FIRST + k, WRITE, SET) then
+      and set_lock(here.fd, self.where + FIRST + k, WRITE, SET) then
       held[k] = true
       return k
     end
@@ -185,7 +185,7 @@ local function ask_in_turn(self, here)
 end
 
 local function free_place(self, here, place)
-  set_lock(here.fd, self.offset + FIRST + place, UNLOCK, SET)
+  set_lock(here.fd, self.where + FIRST + place, UNLOCK, SET)
   here.held[place] = nil
   if here.freed then
     here.freed:signal(1)
@@ -231,6 +231,9 @@ end
 
 --- Calls f(...) within the limit.
 function Limit:run(f, ...)
+  if getmetatable(self) ~= Limit then
+    check.fail_self(self, "limit", "limit")
+  end
   return finish(self, self:take(), pcall(f, ...))
 end
 
@@ -273,8 +276,11 @@ local function make(options)
   local block = new_block()
   return Limit:new({
     rate = options.rate or false, concurrency = options.concurrency or false,
-    offset = tonumber(block.offset), here = new_here(heap.fd(), block),
+    where = tonumber(block.offset), -- in the heap; says nothing of items
+    here = new_here(heap.fd(), block),
   })
 end
+
+check.register("run", Limit.run, { is_method = true })
 
 return { make = make, class = Limit }

@@ -280,6 +280,37 @@ static void a_conversion_is_that_of_tensors(void **state) {
   neap_chain_free(chain);
 }
 
+static neap_chain *operate_of(neap_chain *source, const char *operation,
+                              double x, double y) {
+  neap_chain *chain;
+  must(neap_chain_operate(source, operation, x, y, &chain, told));
+  return chain;
+}
+
+static void operations_are_those_of_tensors(void **state) {
+  scene *s = *state;
+  neap_tensor_cell about;
+  neap_chain *chain =
+      operate_of(operate_of(images_of(s), "mul", 2, 0), "clamp", 20, 240);
+  compute(&s->slot, chain, 1, 0, IMAGES);
+  for (int32_t k = 0; k < IMAGES; k++) {
+    const neap_cell cell = cell_at(&s->slot, k);
+    const uint8_t *data = tensor_of(&s->slot, &cell, &about);
+    for (int p = 0; p < PIXELS; p++) {
+      const int twice = 2 * s->images[k][p];
+      assert_int_equal(data[p], twice < 20 ? 20 : twice > 240 ? 240 : twice);
+    }
+  }
+  neap_chain_free(chain);
+  chain = operate_of(batch_of(images_of(s), 64, 0), "gt", 99.5, 0);
+  compute(&s->slot, chain, 1, 4, 1);
+  const neap_cell cell = cell_at(&s->slot, 0);
+  const uint8_t *data = tensor_of(&s->slot, &cell, &about);
+  assert_true(about.code == NEAP_BOOL && about.shape[0] == IMAGES - 4 * 64);
+  assert_int_equal(data[3], s->images[4 * 64][3] > 99);
+  neap_chain_free(chain);
+}
+
 static void a_batch_stacks_and_its_tail_is_shorter(void **state) {
   scene *s = *state;
   neap_tensor_cell about;
@@ -445,6 +476,7 @@ static void packed_chains_have_the_same_items(void **state) {
   scene *s = *state;
   assert_false(survives(s, range_of(3, 0.25, 50)));
   assert_false(survives(s, images_of(s)));
+  assert_false(survives(s, operate_of(images_of(s), "clamp", 3, 70)));
   assert_false(survives(
       s, batch_of(shuffle_of(zip_of(convert_of(images_of(s), NEAP_FLOAT, 32,
                                                1 / 255.0, 0),
@@ -492,6 +524,10 @@ static void what_does_not_fit_is_refused(void **state) {
   assert_refused(rc, &error, chain, "the source's items are number");
   rc = neap_chain_convert(images_of(s), NEAP_FLOAT, 7, 1, 0, &chain, &error);
   assert_refused(rc, &error, chain, "");
+  rc = neap_chain_operate(labels_of(s), "add", 1, 0, &chain, &error);
+  assert_refused(rc, &error, chain, "cannot add: the source's items are num");
+  rc = neap_chain_operate(images_of(s), "pow", 1, 0, &chain, &error);
+  assert_refused(rc, &error, chain, "there is no operation 'pow'");
   rc = neap_chain_batch(images_of(s), 0, 0, &chain, &error);
   assert_refused(rc, &error, chain, "the size is 0");
   rc = neap_chain_batch(batch_of(images_of(s), 64, 0), 2, 0, &chain, &error);
@@ -562,6 +598,7 @@ int main(void) {
       scene_test(a_zip_has_fields_or_a_list),
       scene_test(a_result_may_take_the_place_of_a_source),
       scene_test(a_conversion_is_that_of_tensors),
+      scene_test(operations_are_those_of_tensors),
       scene_test(a_batch_stacks_and_its_tail_is_shorter),
       scene_test(tails_pass_conversions_and_shuffles),
       scene_test(batches_stack_again),

@@ -395,6 +395,9 @@ static void options_that_do_not_fit_are_refused(void **state) {
   on_threads(s, -1);
   refuse(s, "threads must be 0 or more");
   on_processes(s, 1);
+  s->options.concurrency = 2;
+  refuse(s, "concurrency is of loader files: native stages do not wait");
+  s->options.concurrency = NEAP_UNSET;
   give(s, "batch", "3");
   refuse(s, "parameters are those of a loader file");
   s->options.parameter_count = 0;

@@ -195,6 +195,25 @@ static void goes_before_the_files_options(void **state) {
   neap_close(loader);
 }
 
+/* Ten items that wait for 100 ms each, in half the time of one at a time. */
+static void has_many_items_in_work(void **state) {
+  scene *s = *state;
+  s->options.workers = 1;
+  s->options.concurrency = 10;
+  neap_loader *loader = open_text(s, "local neap = require(\"neap\")\n"
+                                     "return neap.loader{build = function()\n"
+                                     "  return neap.range(10):map(function(i)\n"
+                                     "    neap.sleep(0.1)\n"
+                                     "    return i\n"
+                                     "  end)\n"
+                                     "end}\n");
+  read_numbers(loader, 0, 1);
+  const int64_t since = now_ms();
+  read_numbers(loader, 1, 10);
+  assert_true(now_ms() - since < 500);
+  neap_close(loader);
+}
+
 static void opens_two_loaders_of_a_file(void **state) {
   scene *s = *state;
   neap_loader *one = open_text(s, WITH_PARAMETERS);
@@ -310,6 +329,7 @@ int main(void) {
       scene_test(reads_an_empty_sequence),
       scene_test(passes_parameters),
       scene_test(goes_before_the_files_options),
+      scene_test(has_many_items_in_work),
       scene_test(opens_two_loaders_of_a_file),
       scene_test(finds_modules_beside_the_file),
       scene_test(shares_large_tensors_with_workers),

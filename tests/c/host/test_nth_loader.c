@@ -15,6 +15,11 @@ enum { CALLS_MAX = 2000, ITEMS = 12 };
   "local neap = require('neap')\n" \
   "return neap.range(12):prefetch{workers = 1}\n"
 
+/* What is opened: a file, or the same numbers in a native chain. */
+enum source { FILE_OF_LUA, ON_PROCESSES, ON_THREADS };
+
+static enum source source;
+
 /* -- One life -- */
 
 static void tell_the_call(void) {
@@ -59,20 +64,47 @@ static void read_on(neap_loader *loader, bool has_fd) {
     assert_true(number_of(item) == (double)++next);
     neap_item_release(item);
   }
+  if (rc < 0) neap_item_release(item); /* which may be one that failed */
   if (rc == NEAP_END)
     assert_int_equal(next, ITEMS);
   else
     assert_clear(&error);
 }
 
+static int open_file(const scene *s, neap_loader **loader, neap_error *error) {
+  char path[PATH_MAX];
+  snprintf(path, sizeof path, "%s/loader.lua", s->folder);
+  return neap_open(path, &s->options, loader, error);
+}
+
+static int open_chain(const scene *s, neap_loader **loader, neap_error *error) {
+  neap_chain *chain;
+  neap_seq *tree;
+  const neap_stage_options stage = {.library = "libm.so.6",
+                                    .declaration = "double fabs(double)",
+                                    .where = "a.c:1"};
+  *loader = NULL;
+  int rc = neap_chain_range(1, 1, ITEMS, &chain, error);
+  if (rc == NEAP_OK) rc = neap_chain_map(chain, &stage, &chain, error);
+  if (rc != NEAP_OK) return rc;
+  rc = neap_seq_leaf(ITEMS, 0, &tree, error);
+  if (rc != NEAP_OK) {
+    neap_chain_free(chain);
+    return rc;
+  }
+  rc = neap_chain_arrange(tree, &chain, 1, &chain, error);
+  if (rc != NEAP_OK) return rc;
+  return neap_chain_prefetch(chain, &s->options, loader, error);
+}
+
 static void live(scene *s) {
   neap_loader *loader;
   neap_error error = {0};
-  char path[PATH_MAX];
   int fd;
-  snprintf(path, sizeof path, "%s/loader.lua", s->folder);
   nth_arm();
-  if (neap_open(path, &s->options, &loader, &error) != NEAP_OK) {
+  const int rc = source == FILE_OF_LUA ? open_file(s, &loader, &error)
+                                       : open_chain(s, &loader, &error);
+  if (rc != NEAP_OK) {
     assert_null(loader);
     assert_clear(&error);
   } else {
@@ -123,10 +155,22 @@ static int begin_calls(void **state) {
   const int rc = begin(state);
   scene *s = *state;
   s->options.executable = executable();
+  s->options.workers = source == ON_PROCESSES ? 1 : NEAP_UNSET;
+  s->options.threads = source == ON_THREADS ? 1 : NEAP_UNSET;
   write_file(*state, "loader.lua", TWELVE);
   nth_plan(NULL, 0, false);
   live(*state); /* what is kept for the next loader is there now */
   return rc;
+}
+
+static int begin_processes(void **state) {
+  source = ON_PROCESSES;
+  return begin_calls(state);
+}
+
+static int begin_threads(void **state) {
+  source = ON_THREADS;
+  return begin_calls(state);
 }
 
 static int finish_calls(void **state) {
@@ -159,6 +203,14 @@ int main(void) {
                                       begin_calls, finish_calls),
       cmocka_unit_test_setup_teardown(survives_calls_that_fail_for_good,
                                       begin_calls, finish_calls),
+      cmocka_unit_test_setup_teardown(survives_the_failure_of_any_call,
+                                      begin_processes, finish_calls),
+      cmocka_unit_test_setup_teardown(survives_calls_that_fail_for_good,
+                                      begin_processes, finish_calls),
+      cmocka_unit_test_setup_teardown(survives_the_failure_of_any_call,
+                                      begin_threads, finish_calls),
+      cmocka_unit_test_setup_teardown(survives_calls_that_fail_for_good,
+                                      begin_threads, finish_calls),
   };
   return cmocka_run_group_tests(tests, start_threads, NULL);
 }

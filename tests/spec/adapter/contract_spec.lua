@@ -14,6 +14,7 @@ local OTHERS = {
   _VERSION = true, errors = true, warnings = true, tensor = true, empty = true,
   stack = true, pad = true, keep = true, release = true, each = true,
   per_worker = true, loader = true, open = true, native = true,
+  operation = true,
   http = true, sleep = true, limit = true, read = true,
   decode = true, save_image = true, contact_sheet = true,
 }

@@ -35,6 +35,18 @@ describe("neap bench", function()
     return support.command({ "bench", path, "--seconds=0.1", ... })
   end
 
+  it("measures threads where the loader has threads", function()
+    local other = support.write(os.tmpname(),
+      "return require('neap').range(2^40):prefetch({ threads = 1 })")
+    local r = support.command({ "bench", other, "--seconds=0.05",
+      "--workers=2" })
+    os.remove(other)
+    assert.equal("", r.err)
+    assert.matches("^ threads +items +bytes +efficiency +busy +waited\n", r.out)
+    assert.matches("\n       2  ", r.out)
+    assert.matches("\nuse %l+ = [012]: ", r.out)
+  end)
+
   it("prints a row for each number of workers, and what to use", function()
     local r = bench("--workers", "3")
     assert.equal("", r.err)

@@ -55,7 +55,21 @@ item
     assert.matches("\n  map %(l.lua:4%) +20  +%d+%.%d+ ms +%d+ %%\n", text)
     assert.matches("\n  batch %(l.lua:7%) +%d+  %d+%.%d+ ms +%d+ %%\n", text)
     assert.matches("\nresult\n5 items: the same in place and in a worker\n"
+      .. "workers run Lua: map %(l.lua:4%): its function is one of Lua\n"
       .. "no doubts\n$", text)
+  end)
+
+  it("tells that a chain needs no Lua", function()
+    local r = check([[
+      local s = neap.zip({ x = neap.range(p.n) }):shuffle()
+        :batch(4, { collate = neap.stack })
+      return s:prefetch({ threads = 2 })]])
+    assert.equal(0, r.status)
+    assert.matches("\n  prefetch%(%.%.%., threads = 2%) ", r.out)
+    assert.matches("\n5 items: the same in place and in a worker\n"
+      .. "workers run no Lua: each stage is native\n", r.out)
+    r = check("return neap.range(p.n):shuffle()", "", "--json")
+    assert.truthy(r.out:find('"needs_lua":false', 1, true))
   end)
 
   it("takes parameters and a limit", function()

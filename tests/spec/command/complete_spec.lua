@@ -46,7 +46,8 @@ describe("neap complete", function()
   end)
 
   it("offers a command's options", function()
-    assert.equal("--epochs --json --limit --quiet --workers ",
+    assert.equal("--concurrency --epochs --json --limit --quiet --threads "
+      .. "--workers ",
       offered("run", "-"))
     assert.equal("--workers ", offered("run", path, "--w"))
     assert.equal("", offered("script.lua", "-"))

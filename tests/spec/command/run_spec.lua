@@ -56,6 +56,21 @@ describe("neap run", function()
     assert.equal(0, r.status)
   end)
 
+  it("reads chains without Lua, in workers or on threads", function()
+    local native = write("return require('neap').loader{ build = function() "
+      .. "return require('neap').range(20):shuffle() end,\n"
+      .. "prefetch = { threads = 2 } }")
+    assert.matches("\n2 threads; waited ", run(native).out)
+    assert.matches("\n1 thread; waited ", run(native, "--threads", "1").out)
+    assert.matches("\n1 worker; waited ", run(native, "--workers", "1").out)
+    assert.matches("in place\n$", run(native, "--workers", "0").out)
+    refused(2, ("neap: cannot open the loader %s: cannot prefetch on threads: "
+      .. "map (%s:6) is not native: its function is one of Lua\n"
+      .. "help: neap.native and neap.operation make functions that need no Lua"
+      .. "\nbuilding digits\n"):format(path, path), path, "--threads", "2",
+      "--quiet")
+  end)
+
   it("takes parameters, workers, epochs and a limit", function()
     local r = run(path, "batch=8", "name=x = y", "--workers", "0",
       "--epochs", "3", "--limit", "2")

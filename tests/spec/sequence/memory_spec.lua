@@ -72,6 +72,7 @@ local SOURCES = {
   from = function(n) return neap.from(id, n) end,
   from_iter = function(n) return neap.from_iter(id, { size = n }) end,
   rep = function(n) return neap.rep(0, n) end,
+  url = false, -- its node has a table of options
   -- Of these, the index or the file is read.
   idx = false, files = false, lines = false, csv = false, jsonl = false,
   npy = false, npz = false, raw = false, load = false, tar = false,

@@ -245,6 +245,20 @@ describe("neap.http", function()
       assert.truthy(secure():find("not valid"))
     end)
 
+    it("that never begins is limited by the time", function()
+      local s = require("cqueues.socket").listen("127.0.0.1", 0)
+      assert(s:listen()) -- and nobody accepts
+      local _, _, port = s:localname()
+      local took = seconds(function()
+        local text = support.message(get, "https://127.0.0.1:" .. port .. "/",
+          { timeout = 0.3, retries = 0 })
+        assert.truthy(text:find("no TLS connection to 127%.0%.0%.1:%d+ within "
+          .. "0%.[23]%d* s$"), text)
+      end)
+      s:close()
+      assert.truthy(took < 10)
+    end)
+
     it("is not spoken by everyone", function()
       local text = support.message(get, server.url:gsub("http:", "https:"),
         { retries = 0, timeout = 2 })
@@ -296,7 +310,7 @@ describe("neap.http", function()
           assert.truthy(said:find("^cannot get http://HOST/" .. path .. ": "
             .. text .. "$"), said)
         end)
-        assert.truthy(took > 0.25 and took < 1, path .. " took " .. took)
+        assert.truthy(took > 0.25 and took < 10, path .. " took " .. took)
       end
     end)
 
@@ -325,7 +339,7 @@ describe("neap.http", function()
       for k = 2, 11 do
         assert.same({ true, "late" }, results[k])
       end
-      assert.truthy(took < 1)
+      assert.truthy(took < 10)
     end)
   end)
 
@@ -339,11 +353,11 @@ describe("neap.http", function()
       local took = seconds(function()
         assert.equal("try 2", body("/retry_after/1/c"))
       end)
-      assert.truthy(took >= 0.99 and took < 2)
+      assert.truthy(took >= 0.99 and took < 10)
       took = seconds(function()
         assert.equal("try 2", body("/retry_date/1/d"))
       end)
-      assert.truthy(took >= 0.5 and took < 3)
+      assert.truthy(took >= 0.5 and took < 10)
       assert.equal("cannot get http://HOST/later: status 429 Too Many Requests,"
         .. " and asks to wait 3600 s", why("/later"))
     end)
@@ -462,6 +476,14 @@ describe("neap.http", function()
     assert.truthy(message("http://a", { headers = { Range = "bytes=1-" } })
       :find("neap sets 'range')\nhelp: give offset and bytes", 1, true))
     assert.truthy(support.message(request, {}):find("option 'url' expected"))
+    assert.truthy(support.message(request, "http://a")
+      :find("help: write neap.http.request({ url = url, ", 1, true))
+    assert.truthy(support.message(neap.http.get, neap.http)
+      :find("help: write neap.http.get(...), with a dot", 1, true))
+    assert.truthy(support.message(function()
+      return neap.http.post
+    end):find("neap.http has no function 'post'\nhelp: neap.http.request({ url "
+      .. "= url, method = 'POST' }) sends it", 1, true))
     assert.truthy(support.message(request, { url = "http://a", method = "get" })
       :find("method in capital letters expected", 1, true))
   end)

@@ -78,7 +78,7 @@ describe("many requests at once", function()
         assert.truthy(e.message:find("cannot get http", 1, true), e.message)
         assert.truthy(e.index % 4 == 0 or e.index == 6)
       end
-      assert.truthy(took < 5, took)
+      assert.truthy(took < 60, took)
     end)
 
     it(("are the same items, in order: %d workers"):format(workers), function()
@@ -151,7 +151,7 @@ describe("many requests at once", function()
         assert.equal("late", x)
       end
     end)
-    assert.truthy(took < 20, took)
+    assert.truthy(took < 60, took)
   end)
 
   it("leave connections that cost an idle worker nothing", function()

@@ -21,7 +21,7 @@ describe("neap.sleep", function()
     assert(queue:loop())
     queue:close()
     local took = cqueues.monotime() - before
-    assert.truthy(took >= 0.1 and took < 0.5)
+    assert.truthy(took >= 0.1 and took < 10)
   end)
 
   it("refuses what is no time", function()
