@@ -38,6 +38,10 @@ static int fail(const binder *b, const neap__place *place, const char *format,
       neap__ctype_print(place->type, &type), b->bound->text, why);
 }
 
+static int fail_not_constant(const binder *b, const neap__place *place) {
+  return fail(b, place, "it can only be bound to a constant");
+}
+
 static int fail_memory(const binder *b) {
   return neap__error_set(b->error, NEAP_EMEMORY, 0, "cannot open %s: no memory",
                          b->bound->text);
@@ -193,6 +197,16 @@ static int bind_null(const binder *b, const neap__place *place) {
 
 /* ---- Outputs ------------------------------------------------------------- */
 
+/* It begins as a constant for each item. */
+static int bind_output_number(const binder *b, const neap__place *place) {
+  const int32_t before = b->bound->step_count;
+  const int rc = bind_number(b, place);
+  if (rc != NEAP_OK) return rc;
+  const neap__step *step = &b->bound->steps[before];
+  return neap__results_of_cell(b->bound, place->path, step->type, step->cell,
+                               b->error);
+}
+
 static int bind_output(const binder *b, const neap__place *place) {
   if (place->type->kind != NEAP__POINTER || place->type->is_constant)
     return fail(b, place,
@@ -201,13 +215,12 @@ static int bind_output(const binder *b, const neap__place *place) {
   neap__bound *bound = b->bound;
   if (b->argument->bits == 0 && b->argument->part == NULL) {
     if (place->pointee != NULL) {
+      if (b->argument->number != 0)
+        return fail(b, place, "it points at a struct, which is no number");
       *(void **)place->cell = place->pointee;
       return neap__results_of_struct(bound, place, b->error);
     }
-    const int rc = find_cell(b, place, &step.type, &step.cell);
-    return rc != NEAP_OK ? rc
-                         : neap__results_of_cell(bound, place->path, step.type,
-                                                 step.cell, b->error);
+    return bind_output_number(b, place);
   }
   step.output = bound->result_count;
   const int rc = neap__results_of_tensor(bound, place, b->argument, b->error);
@@ -219,7 +232,7 @@ static int bind_output(const binder *b, const neap__place *place) {
 static int bind_part(const binder *b, const neap__place *place,
                      const neap__part *part) {
   if (b->is_constant && part->what != NEAP__NULL)
-    return fail(b, place, "it can only be bound to a constant");
+    return fail_not_constant(b, place);
   switch (part->what) {
   case NEAP__NULL: return bind_null(b, place);
   case NEAP__CONTEXT: return bind_context(b, place);
@@ -254,6 +267,8 @@ static int bind_place(const binder *b, neap__place *place,
                       const neap__part *part) {
   const int rc = mark(b, place);
   if (rc != NEAP_OK) return rc;
+  if (b->is_constant && b->argument->is_output)
+    return fail_not_constant(b, place);
   if (b->argument->is_output) return bind_output(b, place);
   if (part != NULL) return bind_part(b, place, part);
   if (b->argument->text != NULL) return bind_text(b, place);

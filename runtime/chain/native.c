@@ -38,14 +38,17 @@ static void call_helper(neap_native *native, neap__helper *helper,
   neap__native_leave(native);
 }
 
-/* The library's own text of a failure, in parentheses, or "". */
+/* The first line of the library's own text of a failure, in parentheses, or
+   "". */
 static const char *failure_text(neap_native *native, int64_t status, char *out,
                                 size_t room) {
   out[0] = '\0';
   if (!is_there(&native->error)) return out;
   call_helper(native, &native->error, status);
   const char *text = *(const char **)native->error.prepared.result;
-  if (text != NULL && text[0] != '\0') snprintf(out, room, " (%s)", text);
+  const size_t size = text != NULL ? strcspn(text, "\r\n") : 0;
+  if (size > 0)
+    snprintf(out, room, " (%.*s)", (int)(size < room ? size : room), text);
   return out;
 }
 

@@ -172,6 +172,29 @@ void neap_pipe_put(neap_pipe *pipe, int32_t k, const neap_tensor *tensor) {
   part->nbytes = part->count * (tensor->bits / 8);
 }
 
+/* -- Calls ----------------------------------------------------------------- */
+
+static void step_read(struct step *step, const struct step *before) {
+  for (int32_t k = 0; k < step->field_count; k++)
+    step->fields[k] = before->results[step->wires[k]];
+}
+
+/* Calls the first `count` stages. */
+static int call_steps(neap_pipe *pipe, int32_t count, int64_t epoch,
+                      int64_t index, neap_error *error) {
+  struct step *step = pipe->steps;
+  for (int32_t k = 0; k < count; k++, step++) {
+    if (k > 0) step_read(step, step - 1);
+    const int rc = neap_native_call(step->native, step->fields, step->results,
+                                    epoch, index, error);
+    if (rc != NEAP_OK) {
+      pipe->failed = k;
+      return rc;
+    }
+  }
+  return NEAP_OK;
+}
+
 /* -- Planning -------------------------------------------------------------- */
 
 static bool is_like(const neap_part *a, const neap_part *b) {
@@ -210,19 +233,28 @@ static int step_allocate(struct step *step, neap_error *error) {
   return NEAP_OK;
 }
 
-static void step_read(struct step *step, const struct step *before) {
-  for (int32_t k = 0; k < step->field_count; k++)
-    step->fields[k] = before->results[step->wires[k]];
+/* The results of the first steps are types without values until these are
+   called; and the error of a step that fails comes first. */
+static int refuse_as_called(neap_pipe *pipe, int32_t k, int64_t epoch,
+                            int64_t index, neap_error *error) {
+  struct step *step = &pipe->steps[k];
+  const int rc = call_steps(pipe, k, epoch, index, error);
+  if (rc != NEAP_OK) return rc;
+  pipe->failed = k;
+  if (k > 0) step_read(step, step - 1);
+  return neap_native_plan(step->native, step->fields, step->results, error);
 }
 
-static int pipe_plan(neap_pipe *pipe, neap_error *error) {
+static int pipe_plan(neap_pipe *pipe, int64_t epoch, int64_t index,
+                     neap_error *error) {
   struct step *step = pipe->steps;
   pipe->is_planned = pipe->has_tensors = false;
   for (int32_t k = 0; k < pipe->count; k++, step++) {
     pipe->failed = k;
     if (k > 0) step_read(step, step - 1);
     int rc = neap_native_plan(step->native, step->fields, step->results, error);
-    if (rc == NEAP_OK && k < pipe->count - 1) rc = step_allocate(step, error);
+    if (rc != NEAP_OK) return refuse_as_called(pipe, k, epoch, index, error);
+    if (k < pipe->count - 1) rc = step_allocate(step, error);
     if (rc != NEAP_OK) return rc;
   }
   step--;
@@ -245,24 +277,17 @@ static void tame(neap_part *results, int32_t count) {
 
 int neap_pipe_finish(neap_pipe *pipe, int64_t epoch, int64_t index,
                      neap_error *error) {
-  struct step *step = pipe->steps;
-  for (int32_t k = 0; k < pipe->count; k++, step++) {
-    if (k > 0) step_read(step, step - 1);
-    const int rc = neap_native_call(step->native, step->fields, step->results,
-                                    epoch, index, error);
-    if (rc != NEAP_OK) {
-      pipe->failed = k;
-      return rc;
-    }
-  }
-  tame(step[-1].results, step[-1].result_count);
+  const struct step *last = &pipe->steps[pipe->count - 1];
+  const int rc = call_steps(pipe, pipe->count, epoch, index, error);
+  if (rc != NEAP_OK) return rc;
+  tame(last->results, last->result_count);
   return NEAP_OK;
 }
 
 int neap_pipe_run(neap_pipe *pipe, int64_t epoch, int64_t index,
                   neap_error *error) {
   if (!is_as_planned(pipe)) {
-    const int rc = pipe_plan(pipe, error);
+    const int rc = pipe_plan(pipe, epoch, index, error);
     if (rc != NEAP_OK) return rc;
   }
   if (pipe->has_tensors) return NEAP_AGAIN;

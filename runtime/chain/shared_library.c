@@ -39,6 +39,8 @@ static int fail_open(const char *name, neap_error *error) {
   char folders[1024];
   const char *why = dlerror();
   if (why == NULL) why = "no reason is known";
+  const size_t size = strlen(name); /* the reason may begin with it */
+  if (strncmp(why, name, size) == 0 && why[size] == ':') why += size + 2;
   if (strchr(name, '/') != NULL || strstr(why, "No such file") == NULL)
     return neap__error_set(error, NEAP_ESYSTEM, 0,
                            "cannot load the library %s: %s", name, why);
@@ -69,6 +71,15 @@ void neap__shared_library_close(void *library) {
   if (library != NULL) dlclose(library);
 }
 
+/* Whether the symbol at an address is of data, and no function. */
+static bool is_data(void *address) {
+  Dl_info info;
+  ElfW(Sym) *symbol = NULL;
+  return dladdr1(address, &info, (void **)&symbol, RTLD_DL_SYMENT) != 0 &&
+         symbol != NULL && info.dli_saddr == address &&
+         ELF64_ST_TYPE(symbol->st_info) == STT_OBJECT;
+}
+
 int neap__shared_library_find(void *library, const char *name,
                               const char *symbol, neap__function *out,
                               neap_error *error) {
@@ -76,6 +87,10 @@ int neap__shared_library_find(void *library, const char *name,
   void *found = dlsym(library, symbol);
   /* POSIX lets a function's address be a void *; C does not. */
   *out = (neap__function)(uintptr_t)found;
+  if (found != NULL && is_data(found))
+    return neap__error_set(error, NEAP_EINVAL, 0,
+                           "cannot call %s of %s: it is a variable", symbol,
+                           name);
   if (found != NULL) return NEAP_OK;
   const char *path =
       dlinfo(library, RTLD_DI_LINKMAP, &map) == 0 ? map->l_name : name;

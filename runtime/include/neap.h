@@ -640,15 +640,14 @@ typedef struct neap_argument {
    */
   const char *part;
   const char *text;  /* or a constant: a string, for a const char *; ... */
-  double number;     /* ... or this number, where part, text and output are not
-                        set; a pointer gets the address of a copy, made anew for
+  double number;     /* ... or this number, where part and text are not set; a pointer gets the address of a copy, made anew for
                         each item */
   int32_t is_output; /* 1: a tensor to fill, all of it, of the dtype and shape
                         below: it begins with old bytes; with a part ("data",
                         "image.data") one that begins as a copy of that, and has
                         its dtype and shape; if bits is 0 and there is no part,
-                        what the pointer points at: a number, or a struct, which
-                        is a table */
+                        what the pointer points at: a number, which begins as
+                        `number`, or a struct, which is a table */
   uint8_t code;
   uint8_t bits;
   uint16_t reserved;    /* 0 */

@@ -77,6 +77,7 @@ record rename_record(record r, const char *name);
 
 void nothing(int x);
 int status(int code, double *out);
+void add_to(int *sum, int x);
 const char *status_text(int code);
 
 counter *counter_new(int64_t start, const char *name);

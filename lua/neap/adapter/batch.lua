@@ -175,7 +175,7 @@ end
 
 local function is_collate(collate)
   return collate == stack or type(collate) == "function",
-    "function or neap.stack"
+    "function or neap.stack", select(3, check.kinds.func(collate)) or nil
 end
 
 local OPTIONS = {

@@ -31,27 +31,42 @@ local function differ(found, i, path, here, there)
   }
 end
 
--- Returns false at the end of an iterator.
-local function read(found, i, here, there)
-  local ok, x = errors.try(index, here, i)
-  if not ok and x.kind == "end" then
-    return false
-  elseif not ok then
-    fail(found, i, "in place", x)
-    return true
-  end
-  take(found, i, x)
-  if not there then
-    return true
-  end
-  local is_sent, y = errors.try(index, there, i)
+-- Of workers that an item ended: it would end this process, or hang it.
+local LOST = { death = true, timeout = true }
+
+-- Compares an item with what came of a worker.
+local function compare_with(found, i, x, is_sent, y)
   if not is_sent then
     fail(found, i, "in a worker", y)
-    return true
+    return
   end
   local path, a, b = compare(x, y)
   if path then
     differ(found, i, path, a, b)
+  end
+end
+
+-- The worker comes first, since it can be lost. Returns false at the end of an
+-- iterator.
+local function read(found, i, here, there)
+  local is_sent, y
+  if there then
+    is_sent, y = errors.try(index, there, i)
+    if not is_sent and LOST[y.kind] then
+      fail(found, i, "in a worker", y)
+      return true
+    end
+  end
+  local ok, x = errors.try(index, here, i)
+  if not ok then
+    if x.kind ~= "end" then
+      fail(found, i, "in place", x)
+    end
+    return x.kind ~= "end"
+  end
+  take(found, i, x)
+  if there then
+    compare_with(found, i, x, is_sent, y)
   end
   return true
 end

@@ -63,6 +63,10 @@ local function shape_of(name, sizes)
     refuse(name, ("its shape has %d dimensions, and %d are the most"):format(
       #sizes, DIMS_MAX))
   end
+  if #traverse.keys(sizes) ~= #sizes then
+    refuse(name, "its shape is no list of sizes",
+      "write shape = { height, width }")
+  end
   local shape = {}
   for k, size in ipairs(sizes) do
     if not check.kinds.natural(size) then
@@ -74,10 +78,20 @@ local function shape_of(name, sizes)
   return shape
 end
 
+-- The number that an output begins as.
+local function begin_of(name, value)
+  if value ~= nil and type(value) ~= "number" and type(value) ~= "boolean" then
+    refuse(name, ("it begins as %s, and must be a number or a boolean"):format(
+      check.got(value)))
+  end
+  return number_of(value)
+end
+
 local function output(name, value)
   local binding = { parameter = name, is_output = true }
   if value.out == true then
-    check_fields(name, value, { out = true })
+    check_fields(name, value, { out = true, value = true })
+    binding.number = begin_of(name, value.value)
     return binding
   end
   check_fields(name, value, { out = true, shape = true })
@@ -119,6 +133,17 @@ local function binding_of(name, value)
   return constant(name, value)
 end
 
+-- C takes the rest of a text for another one.
+local function check_texts(binding)
+  for _, field in ipairs({ "parameter", "part", "text", "shape_of" }) do
+    if binding[field] and binding[field]:find("\0", 1, true) then
+      refuse(binding.parameter:gsub("%z", "\\0"),
+        "a text of its binding has a zero byte")
+    end
+  end
+  return binding
+end
+
 --- Checks a table {parameter = value}.
 -- @treturn table a list of bindings, by parameter
 function arguments.check(values)
@@ -131,7 +156,7 @@ function arguments.check(values)
   end
   table.sort(names)
   for k, name in ipairs(names) do
-    list[k] = binding_of(name, values[name])
+    list[k] = check_texts(binding_of(name, values[name]))
   end
   return list
 end

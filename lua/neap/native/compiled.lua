@@ -124,6 +124,9 @@ end
 
 -- Compiles into a new folder in the cache's; returns the folder.
 local function build(command, path, flags, folder)
+  if path:sub(1, 1) == "-" then -- else the compiler takes it for a flag
+    path = "./" .. path
+  end
   local said = output_of(table.concat({
     "{ mkdir -p -m 700 ", quote(folder), " && t=$(mktemp -d ",
     quote(folder .. "/build.XXXXXX"), ") || exit; ", command, " ", FLAGS,
@@ -149,12 +152,12 @@ local function remove(folder)
 end
 
 local function compile(about)
-  local made, said = build(about.command, about.path, about.flags,
+  local made, said, status = build(about.command, about.path, about.flags,
     about.folder)
   local headers = headers_of(read(made .. "/rule") or "")
   local place = ("%s/%s"):format(about.folder,
     name_of(about.stem, about.key, headers))
-  local is_there = os.rename(made .. "/so", place)
+  local is_there = status == "0" and os.rename(made .. "/so", place)
   if is_there then
     write(made .. "/headers", table.concat(headers, "\n"))
     os.rename(made .. "/headers", about.list)
@@ -187,9 +190,7 @@ local function compiled(path, flags)
   local list = ("%s/%s-%s.h"):format(folder, stem, key)
   local headers = known_headers(list)
   local place = headers and folder .. "/" .. name_of(stem, key, headers)
-  local file = place and io.open(place, "rb")
-  if file then
-    file:close()
+  if place and (read(place) or "") ~= "" then -- else a disk was full
     return place
   end
   return compile({

@@ -15,13 +15,19 @@ local function is_table(v)
   return type(v) == "table" and getmetatable(v) == nil
 end
 
+-- C takes the first zero byte for its end.
+local function is_text(v)
+  return type(v) == "string" and not v:find("\0", 1, true),
+    type(v) == "string" and "string without zero bytes" or "string"
+end
+
 local function is_args(v)
   return is_table(v), "table {parameter = ...}",
     type(v) == "string" and "write args = { PARAMETER = ... }"
 end
 
 local function is_call(v)
-  return type(v) == "string" or is_table(v) and type(v.decl) == "string",
+  return is_text(v) or is_table(v) and is_text(v.decl),
     "C declaration, or {decl = ..., args = ...},"
 end
 
@@ -30,8 +36,8 @@ local function is_flags(v)
     return false, "list of flags"
   end
   for _, flag in ipairs(v) do
-    if type(flag) ~= "string" then
-      return false, "list of strings"
+    if not is_text(flag) then
+      return false, "list of strings without zero bytes"
     end
   end
   return true
@@ -47,9 +53,9 @@ local function is_fails(v)
 end
 
 local OPTIONS = {
-  lib = check.kinds.text, source = check.kinds.text, flags = is_flags,
-  decl = check.kinds.text, args = is_args, init = is_call, fini = is_call,
-  error = check.kinds.text, fails = is_fails, seed = check.kinds.integer,
+  lib = is_text, source = is_text, flags = is_flags, decl = is_text,
+  args = is_args, init = is_call, fini = is_call, error = is_text,
+  fails = is_fails, seed = check.kinds.integer,
 }
 local CALL = { decl = true, args = true }
 local TOLD = { index = true, epoch = true, seed = true } -- by map

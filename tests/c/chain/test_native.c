@@ -661,6 +661,22 @@ static void structs_pass_by_value_again_and_again(void **state) {
   neap_native_close(native);
 }
 
+static void an_output_begins_as_its_number(void **state) {
+  const neap_argument arguments[] = {
+      {.parameter = "sum", .is_output = 1, .number = 10},
+      {.parameter = "x", .part = "item"}};
+  neap_part field, results[2];
+  (void)state;
+  neap_native *native =
+      open_function("void add_to(int *sum, int x)", arguments, 2);
+  for (int k = 1; k < 3; k++) {
+    field = number(k);
+    call(native, &field, results);
+    assert_true(results[0].number == 10 + k);
+  }
+  neap_native_close(native);
+}
+
 static void arrays_in_structs_are_texts_and_tensors(void **state) {
   const neap_argument arguments[] = {{.parameter = "r", .part = "item"},
                                      {.parameter = "name", .text = "renamed"}};
@@ -867,6 +883,9 @@ static void failures_have_the_text_of_the_library(void **state) {
   part = number(3);
   check_fails(native, &part, NEAP_EITEM,
               "status of disk.c failed: it returned 3 (the disk is full)");
+  part = number(77); /* of several lines, the first */
+  check_fails(native, &part, NEAP_EITEM,
+              "status of disk.c failed: it returned 77 (a line)");
   neap_native_close(native);
 }
 
@@ -1144,10 +1163,34 @@ static void libraries_and_functions_are_looked_for(void **state) {
   check_refused(&(neap_stage_options){.library = "/nowhere/x.so",
                                       .declaration = "int f(int x)"},
                 NEAP_ESYSTEM,
-                "cannot load the library /nowhere/x.so: /nowhere/x.so: cannot "
+                "cannot load the library /nowhere/x.so: cannot "
                 "open shared object file: No such file or directory");
+  check_refused(&(neap_stage_options){.library = "libc.so.6",
+                                      .declaration = "int environ(int x)"},
+                NEAP_EINVAL,
+                "cannot call environ of libc.so.6: it is a variable");
   check_refused(&(neap_stage_options){.library = path}, NEAP_EINVAL,
                 "cannot open a native stage: it has no declaration");
+}
+
+/* The result of a function that is called once would be no item's. */
+static void init_has_no_outputs(void **state) {
+  const neap_argument outputs[] = {{.parameter = "code", .number = 1},
+                                   {.parameter = "out",
+                                    .is_output = 1,
+                                    .code = NEAP_FLOAT,
+                                    .bits = 64,
+                                    .ndim = 0}};
+  (void)state;
+  check_refused(
+      &(neap_stage_options){
+          .library = path,
+          .declaration = "int increase(int x)",
+          .label = "the library",
+          .init = {"int status(int code, double *out)", outputs, 2}},
+      NEAP_EINVAL,
+      "cannot bind 'out' (double *) of status of the library: it can only be "
+      "bound to a constant");
 }
 
 /* ---- Crashes ------------------------------------------------------------- */
@@ -1203,6 +1246,7 @@ int main(void) {
       cmocka_unit_test(members_are_bound_one_by_one),
       cmocka_unit_test(structs_of_all_classes_pass_by_value),
       cmocka_unit_test(structs_pass_by_value_again_and_again),
+      cmocka_unit_test(an_output_begins_as_its_number),
       cmocka_unit_test(arrays_in_structs_are_texts_and_tensors),
       cmocka_unit_test(an_output_may_be_a_struct),
       cmocka_unit_test(each_element_goes_through_the_function),
@@ -1220,6 +1264,7 @@ int main(void) {
       cmocka_unit_test(null_is_a_pointer),
       cmocka_unit_test(bindings_are_checked_at_once),
       cmocka_unit_test(libraries_and_functions_are_looked_for),
+      cmocka_unit_test(init_has_no_outputs),
       cmocka_unit_test(a_crash_leaves_its_note),
   };
   return cmocka_run_group_tests(tests, open_library, NULL);

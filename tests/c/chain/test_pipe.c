@@ -137,6 +137,39 @@ static void a_failure_names_its_stage(void **state) {
   close_all(pipe, stages, 3);
 }
 
+/* Also when the types alone tell that a later stage cannot take the item. */
+static void a_message_tells_what_was_computed(void **state) {
+  const neap_argument data[] = {{.parameter = "x", .part = "data"},
+                                {.parameter = "n", .number = 1}};
+  neap_native *stages[] = {
+      half(), stage_of("double sum_f64(const double *x, int64_t n)", data, 2)};
+  neap_pipe *pipe = pipe_of(stages, 2);
+  neap_error error;
+  (void)state;
+  *neap_pipe_fields(pipe) = (neap_part){.type = NEAP_NUMBER, .number = 7};
+  assert_int_equal(neap_pipe_run(pipe, 1, 0, &error), NEAP_EINVAL);
+  assert_int_equal(neap_pipe_failed(pipe), 1);
+  assert_non_null(strstr(error.text, "the item is 3.5, and 'x'"));
+  close_all(pipe, stages, 2);
+}
+
+static void the_first_failure_is_told(void **state) {
+  const neap_argument outputs[] = {{.parameter = "code", .part = "item"},
+                                   {.parameter = "out", .is_output = 1}};
+  const neap_argument data[] = {{.parameter = "x", .part = "data"},
+                                {.parameter = "n", .number = 1}};
+  neap_native *stages[] = {
+      stage_of("int status(int code, double *out)", outputs, 2),
+      stage_of("double sum_f64(const double *x, int64_t n)", data, 2)};
+  neap_pipe *pipe = pipe_of(stages, 2);
+  neap_error error;
+  (void)state;
+  *neap_pipe_fields(pipe) = (neap_part){.type = NEAP_NUMBER, .number = 7};
+  assert_int_equal(neap_pipe_run(pipe, 1, 0, &error), NEAP_EITEM);
+  assert_int_equal(neap_pipe_failed(pipe), 0);
+  close_all(pipe, stages, 2);
+}
+
 static void a_stage_fits_what_makes_all_that_it_reads(void **state) {
   const neap_argument of_field = {.parameter = "x", .part = "y"};
   const neap_argument copy[] = {
@@ -183,6 +216,8 @@ int main(void) {
       cmocka_unit_test(numbers_pass_through_all_stages),
       cmocka_unit_test(shapes_may_change_from_item_to_item),
       cmocka_unit_test(a_failure_names_its_stage),
+      cmocka_unit_test(a_message_tells_what_was_computed),
+      cmocka_unit_test(the_first_failure_is_told),
       cmocka_unit_test(a_stage_fits_what_makes_all_that_it_reads),
       cmocka_unit_test(no_number_passes_for_a_value_of_lua),
   };

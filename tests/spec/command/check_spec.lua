@@ -153,6 +153,16 @@ item
     assert.equal(1, r.status)
   end)
 
+  it("outlives items that end their process", function()
+    local r = check([[return neap.range(p.n):map(function(i)
+      if i == 3 then os.exit(7) end
+      return i
+    end)]])
+    assert.matches("\nitem 3 fails in a worker: a worker died of this item, .*"
+      .. "exit status 7", r.out)
+    assert.equal(1, r.status)
+  end)
+
   it("tells which items differ in a worker", function()
     local r = check([[local pid = 0
       return neap.range(p.n):map(function(i)

@@ -114,6 +114,14 @@ describe("the cache of compiled files", function()
     assert.equal(4, select(2, left:gsub("\n", "")))
   end)
 
+  it("compiles it again when a disk was full", function()
+    compile()
+    support.shell(("for f in %s/cache/neap/*.so; do : > $f; done"):format(
+      folder))
+    assert.truthy(#support.read((compile())) > 0)
+    assert.equal(2, count())
+  end)
+
   it("shows what the compiler says", function()
     write("kernel.c", "int f(void) { return x; }\n")
     local said = compile()

@@ -80,6 +80,27 @@ describe("neap.native refuses", function()
     }), 1, true)
   end)
 
+  it("shapes that are no list", function()
+    for _, shape in ipairs({ { h = 3 }, { [1] = 2, [3] = 3 } }) do
+      assert.equal("cannot bind parameter 'x': its shape is no list of sizes\n"
+        .. "help: write shape = { height, width }",
+        said_of({ out = "f32", shape = shape }))
+    end
+  end)
+
+  it("texts with zero bytes", function()
+    assert.matches("(option 'decl': string without zero bytes expected",
+      said({ lib = "libm.so.6", decl = HALF .. "\0;" }), 1, true)
+    assert.matches("(option 'lib': string without zero bytes expected",
+      said({ lib = "libm.so.6\0", decl = HALF }), 1, true)
+    assert.matches("option 'flags': list of strings without zero bytes",
+      said({ source = KERNEL, decl = HALF, flags = { "-O2\0" } }), 1, true)
+    for _, binding in ipairs({ "data\0", { value = "a\0b" } }) do
+      assert.equal("cannot bind parameter 'x': a text of its binding has a "
+        .. "zero byte", said_of(binding))
+    end
+  end)
+
   it("libraries, functions and declarations that cannot be used", function()
     assert.matches("^cannot load the library libnone.so: .*\nhelp: ",
       said({ lib = "libnone.so", decl = HALF }))
@@ -110,6 +131,13 @@ describe("a native stage is refused", function()
     source = KERNEL, decl = "double place(int64_t index, int64_t epoch)",
     args = { index = "index", epoch = "epoch" },
   })
+
+  it("as a collate, with what to write", function()
+    assert.matches("\nhelp: wrap a native stage: function(x) return f(x) end",
+      support.message(function()
+        local _ = neap.range(2):batch(2, { collate = half })
+      end), 1, true)
+  end)
 
   it("where functions get more than an item", function()
     local help = "help: wrap a native stage: function(x) return f(x) end"

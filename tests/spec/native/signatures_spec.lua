@@ -26,7 +26,7 @@ local library = ffi.load(LIBRARY)
 local APART = {}
 for name in ([[
   counter_new counter_fail counter_next counter_check counter_text counter_free
-  counters_alive write_null end_by_abort slow nothing status
+  counters_alive write_null end_by_abort slow nothing status add_to
 ]]):gmatch("%S+") do
   APART[name] = true
 end

@@ -156,6 +156,29 @@ describe("a native stage", function()
     assert.equal("f32 2 {1, 2}", show(t))
   end)
 
+  it("lets a number begin as a constant, and returns what it became", function()
+    local divided = neap.native({
+      lib = "libm.so.6", decl = "double remquo(double x, double y, int *quo)",
+      args = { x = "item", y = 2, quo = { out = true, value = 7 } },
+    })
+    assert.equal(3, divided(6))
+    local packed = neap.native({
+      lib = "libz.so.1",
+      decl = [[int compress(uint8_t *dest, unsigned long *destLen,
+        const uint8_t *source, unsigned long sourceLen)]],
+      args = {
+        dest = { out = "u8", shape = { 100 } },
+        destLen = { out = true, value = 100 },
+        source = "data", sourceLen = "count",
+      },
+    })
+    for _, text in ipairs({ "neap", ("neap"):rep(1000), "" }) do
+      local y = packed(text)
+      assert.is_true(y.destLen > 7 and y.destLen < 50)
+      assert.equal(120, y.dest[1])
+    end
+  end)
+
   it("makes strings, nil, structs and 64-bit integers", function()
     local word = neap.from({ 1, 2 }):map(kernel("const char *word(int32_t n)"))
     assert.same({ '"one"', '"two"' }, items(word))
