@@ -7,11 +7,11 @@ local neap = require("neap")
 local ITEMS = 100000
 
 -- An item waits for a socket. Every fifth raises, and leaves its sockets to the
--- collector; every 10000th waits for ever, until its time is over.
+-- collector; every 40000th waits for ever, until its time is over.
 local function use_socket(i)
   local socket, cqueues = require("cqueues.socket"), require("cqueues")
   local a, b = socket.pair()
-  if i % 10000 == 0 then
+  if i % 40000 == 0 then
     cqueues.poll(a, 3600)
   end
   cqueues.poll(a, 0)
@@ -54,7 +54,7 @@ describe("items that are left", function()
     it("leave nothing behind, workers = " .. workers, function()
       local p = neap.range(ITEMS):map(use_socket):rescue(function(e)
         return e.kind
-      end):prefetch({ workers = workers, concurrency = 50, timeout = 0.1 })
+      end):prefetch({ workers = workers, concurrency = 50, timeout = 2 })
       local highest, growth = read_all(p, function()
         return workers == 0 and "self" or p:stats().workers[1].pid
       end)
