@@ -640,8 +640,8 @@ typedef struct neap_argument {
    */
   const char *part;
   const char *text;  /* or a constant: a string, for a const char *; ... */
-  double number;     /* ... or this number, where part and text are not set; a pointer gets the address of a copy, made anew for
-                        each item */
+  double number;     /* ... or this number, where part and text are not set; a
+                        pointer gets the address of a copy, made for each item */
   int32_t is_output; /* 1: a tensor to fill, all of it, of the dtype and shape
                         below: it begins with old bytes; with a part ("data",
                         "image.data") one that begins as a copy of that, and has

@@ -77,7 +77,6 @@ local SOURCES = {
   idx = false, files = false, lines = false, csv = false, jsonl = false,
   npy = false, npz = false, raw = false, load = false, tar = false,
   sqlite = false, lmdb = false,
-  url = false, -- its options are copied
 }
 
 local function collect() -- a node goes a cycle after its handle
