@@ -52,8 +52,9 @@ function verdicts.workers(report)
   local help = report.workers < cores
     and ("use more workers (%d of %d cores work)%s"):format(report.workers,
       cores, what and ", or " .. what or "")
-    or ("%smore workers than the %d cores help only items that wait, for a "
-      .. "disk or a network"):format(what and what .. "; " or "", cores)
+    or ("%sitems that wait, for a network or a slow disk, gain by concurrency "
+      .. "= n; others not by more workers than the %d cores"):format(
+      what and what .. "; " or "", cores)
   return ("The workers limit: they computed for %s of the time, and the script "
     .. "waited for %s.\nhelp: %s"):format(share_text(report.busy_share),
     share_text(report.wait_share), help)
