@@ -639,9 +639,10 @@ typedef struct neap_argument {
    * "image.item". A pointer gets the address of a copy of the last ones, too.
    */
   const char *part;
-  const char *text;  /* or a constant: a string, for a const char *; ... */
-  double number;     /* ... or this number, where part and text are not set; a pointer gets the address of a copy, made anew for
-                        each item */
+  const char *text; /* or a constant: a string, for a const char *; ... */
+  double
+      number; /* ... or this number, where part and text are not set; a pointer
+                 gets the address of a copy, made anew for each item */
   int32_t is_output; /* 1: a tensor to fill, all of it, of the dtype and shape
                         below: it begins with old bytes; with a part ("data",
                         "image.data") one that begins as a copy of that, and has
