@@ -453,8 +453,10 @@ describe("neap.http", function()
     local text = support.message(get, "http://127.0.0.1:1/", { retries = 0 })
     assert.equal("cannot get http://127.0.0.1:1/: cannot connect to "
       .. "127.0.0.1:1: Connection refused", text)
-    assert.truthy(support.message(get, "http://name.invalid/", { retries = 0 })
-      :find("cannot connect to name.invalid: ", 1, true))
+    -- a machine may have no server of names, or one that does not answer
+    assert.truthy(support.message(get, "http://name.invalid/", {
+      retries = 0, timeout = 5,
+    }):find("^cannot get http://name.invalid/: "))
   end)
 
   it("refuses what is no request", function()
