@@ -95,8 +95,9 @@ static int open_default_slots(neap_pool *pool, uint32_t slots,
   return rc;
 }
 
-static int open_slots(neap_pool *pool, uint32_t slots, uint64_t wanted,
-                      neap_error *error) {
+static int open_slots(neap_pool *pool, uint32_t slots,
+                      const neap_pool_options *options, neap_error *error) {
+  const uint64_t wanted = options->slot_bytes;
   const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
   const int rc =
       wanted == 0
@@ -107,9 +108,11 @@ static int open_slots(neap_pool *pool, uint32_t slots, uint64_t wanted,
   return neap__error_set(
       error, NEAP_EMEMORY, reason,
       "cannot reserve %u slots of %llu bytes of address space\n"
-      "help: raise the limit (ulimit -%s), or set %sbuffered or workers lower",
+      "help: raise the limit (ulimit -%s), or set %s%sbuffered or workers "
+      "lower",
       slots, (unsigned long long)pool->buffer.slot_bytes,
-      reason == EFBIG ? "f" : "v", wanted == 0 ? "" : "slot_bytes, ");
+      reason == EFBIG ? "f" : "v", wanted == 0 ? "" : "slot_bytes, ",
+      options->concurrency > 1 ? "concurrency, " : "");
 }
 
 static int open_memory(neap_pool *pool, const neap_pool_options *options,
@@ -127,7 +130,7 @@ static int open_memory(neap_pool *pool, const neap_pool_options *options,
   const uint32_t slots = entries + claims + (uint32_t)held_max;
   pool->lender.held_max = held_max;
 
-  int rc = open_slots(pool, slots, options->slot_bytes, error);
+  int rc = open_slots(pool, slots, options, error);
   if (rc != NEAP_OK) return rc;
   const neap__counts counts = {
       .workers = workers,
