@@ -175,8 +175,7 @@ static int fail_memory(neap_error *error) {
 static const char *make_text(neap_native *native,
                              const neap_stage_options *options,
                              const char *function) {
-  const char *library =
-      options->label != NULL ? options->label : options->library;
+  const char *library = options->label != NULL ? options->label : options->lib;
   char text[256];
   const int size =
       snprintf(text, sizeof text, "%.100s of %.140s", function, library);
@@ -187,7 +186,7 @@ static int prepare(neap_native *native, const neap_stage_options *options,
                    neap__prepared *out, const char *text, const char *what,
                    neap_error *error) {
   return neap__prepared_init(out, &native->blocks, native->library,
-                             options->library, text, what, error);
+                             options->lib, text, what, error);
 }
 
 static void set_status(neap_native *native, int32_t fails) {
@@ -256,7 +255,7 @@ static int check_helpers(const neap_native *native, neap_error *error) {
 static int open_all(neap_native *native, const neap_stage_options *options,
                     neap_error *error) {
   const neap_call text = {.declaration = options->error};
-  int rc = neap__shared_library_open(options->library, &native->library, error);
+  int rc = neap__shared_library_open(options->lib, &native->library, error);
   if (rc == NEAP_OK) rc = open_function(native, options, error);
   if (rc == NEAP_OK)
     rc = open_helper(native, options, &native->init, &options->init,

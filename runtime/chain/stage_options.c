@@ -40,9 +40,9 @@ static void put_library(neap__bytes *out, const char *library) {
 
 void neap__stage_options_put(const neap_stage_options *options,
                              neap__bytes *out) {
-  put_library(out, options->library);
-  neap__bytes_put_text(out, options->label != NULL ? options->label
-                                                   : options->library);
+  put_library(out, options->lib);
+  neap__bytes_put_text(out,
+                       options->label != NULL ? options->label : options->lib);
   neap__bytes_put_text(out, options->declaration);
   put_arguments(out, options->arguments, options->argument_count);
   put_call(out, &options->init);
@@ -77,9 +77,9 @@ static void take_call(neap__cursor *in, neap_call *call,
 
 int neap__stage_options_take(neap__cursor *in, neap__stage_copy *out,
                              neap_error *error) {
-  *out = (neap__stage_copy){.options = {.library = NULL}};
+  *out = (neap__stage_copy){.options = {.lib = NULL}};
   neap_stage_options *options = &out->options;
-  options->library = neap__cursor_text(in);
+  options->lib = neap__cursor_text(in);
   options->label = neap__cursor_text(in);
   options->declaration = neap__cursor_text(in);
   options->arguments = out->arguments[0] =

@@ -672,7 +672,7 @@ enum {
 };
 
 typedef struct neap_stage_options {
-  const char *library;     /* a path, or a soname as dlopen() takes it */
+  const char *lib;         /* a path, or a soname as dlopen() takes it */
   const char *label;       /* what messages call it; NULL: that */
   const char *declaration; /* of the function */
   const neap_argument *arguments;

@@ -109,7 +109,7 @@ int main(int argc, char **argv) {
     kernel.from[k] = (float)k;
   for (size_t k = 0; k < sizeof works / sizeof works[0]; k++) {
     const work *w = &works[k];
-    const neap_stage_options options = {.library = path,
+    const neap_stage_options options = {.lib = path,
                                         .declaration = w->declaration,
                                         .arguments = w->arguments,
                                         .argument_count = w->argument_count};

@@ -50,7 +50,7 @@ static neap_chain *fashion(void) {
 
 static neap_chain *numbers(void) {
   neap_chain *chain;
-  const neap_stage_options stage = {.library = "libm.so.6",
+  const neap_stage_options stage = {.lib = "libm.so.6",
                                     .declaration = "double sqrt(double)"};
   must(neap_chain_range(1, 1, NEAP_ENDLESS, &chain, &error));
   must(neap_chain_map(chain, &stage, &chain, &error));

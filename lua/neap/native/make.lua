@@ -129,7 +129,7 @@ local function native(options)
   local list = arguments.check(options.args or {})
   local needs, draws = told_of(list)
   local stage = Stage:new({
-    library = library, declaration = options.decl, arguments = list,
+    lib = library, declaration = options.decl, arguments = list,
     init = call_of(options.init, "init"), fini = call_of(options.fini, "fini"),
     error = options.error or false, fails = FAILS[options.fails or "not zero"],
     label = options.source and options.source:match("[^/]*$") or false,

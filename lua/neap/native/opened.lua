@@ -39,7 +39,7 @@ function opened.options(stage)
   local options = ffi.new("neap_stage_options")
   local own, own_count = arguments.write(stage.arguments)
   kept[#kept + 1] = own
-  options.library, options.declaration = stage.library, stage.declaration
+  options.lib, options.declaration = stage.lib, stage.declaration
   options.arguments, options.argument_count = own, own_count
   options.error, options.fails = stage.error or nil, stage.fails
   options.where = stage.where

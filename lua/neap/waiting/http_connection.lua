@@ -61,7 +61,7 @@ local function load()
 end
 
 --- The modules of lua-http; the first call loads them.
-function connection.library()
+function connection.modules()
   return lib or load()
 end
 

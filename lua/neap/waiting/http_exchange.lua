@@ -198,7 +198,7 @@ end
 -- @treturn table status, headers, body (of one that was not wanted the start,
 --   or nil), url
 local function run(exchange)
-  lib = connection.library()
+  lib = connection.modules()
   exchange.has_answer = false
   exchange.proxy = connection.proxy_of(exchange.target, exchange.options)
   local ok, answer, conn = attempt(exchange, exchange.must_be_new)

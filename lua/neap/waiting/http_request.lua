@@ -184,7 +184,7 @@ end
 -- -- Answers -----------------------------------------------------------------
 
 local function status_text(answer)
-  local reason = connection.library().reasons[tostring(answer.status)]
+  local reason = connection.modules().reasons[tostring(answer.status)]
   local said = (answer.body or ""):sub(1, SAID_MAX):match("^%s*([^%c]+)")
   local asked = is_passing(answer) and asked_delay(answer)
   return ("status %d%s%s%s"):format(answer.status,
@@ -207,7 +207,7 @@ end
 -- @treturn string what could not be done, and why
 -- @treturn string what to do, or nil
 local function run(request)
-  cqueues = connection.library().cqueues
+  cqueues = connection.modules().cqueues
   local started = cqueues.monotime()
   local answer, failure, try = try_all(request, started)
   if not failure and is_success(answer) and request.options.offset then

@@ -45,7 +45,7 @@ static neap_chain *map_of(neap_chain *source, const char *library,
                           const char *declaration,
                           const neap_argument *arguments, int32_t count) {
   neap_chain *chain;
-  const neap_stage_options stage = {.library = library,
+  const neap_stage_options stage = {.lib = library,
                                     .declaration = declaration,
                                     .arguments = arguments,
                                     .argument_count = count,
@@ -236,7 +236,7 @@ static void what_does_not_fit_is_refused(void **state) {
   neap_chain *chain;
   neap_error error = {0};
   const neap_argument image = {.parameter = "x", .part = "image"};
-  neap_stage_options stage = {.library = "libm.so.6",
+  neap_stage_options stage = {.lib = "libm.so.6",
                               .declaration = "double sqrt(double x)",
                               .arguments = &image,
                               .argument_count = 1};
@@ -247,10 +247,10 @@ static void what_does_not_fit_is_refused(void **state) {
                  "cannot map sqrt of libm.so.6: the items have no value image; "
                  "they are {picture = u8 96, label = number}");
   stage.argument_count = 0;
-  stage.library = "libnothing.so";
+  stage.lib = "libnothing.so";
   rc = neap_chain_map(range_of(0, 1, 5), &stage, &chain, &error);
   assert_refused(rc, &error, chain, "libnothing.so");
-  stage.library = "libm.so.6";
+  stage.lib = "libm.so.6";
   rc = neap_chain_map(NULL, &stage, &chain, &error);
   assert_refused(rc, &error, chain, "source 0 is NULL");
   rc =

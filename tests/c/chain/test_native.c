@@ -53,7 +53,7 @@ static neap_native *open_stage(const neap_stage_options *options) {
 static neap_native *open_function(const char *declaration,
                                   const neap_argument *arguments,
                                   int32_t count) {
-  return open_stage(&(neap_stage_options){.library = path,
+  return open_stage(&(neap_stage_options){.lib = path,
                                           .label = "the library",
                                           .declaration = declaration,
                                           .arguments = arguments,
@@ -71,7 +71,7 @@ static void check_refused(const neap_stage_options *options, int status,
 
 static void check_binding(const char *declaration, neap_argument argument,
                           const char *text) {
-  check_refused(&(neap_stage_options){.library = path,
+  check_refused(&(neap_stage_options){.lib = path,
                                       .label = "the library",
                                       .declaration = declaration,
                                       .arguments = &argument,
@@ -868,7 +868,7 @@ static void failures_have_the_text_of_the_library(void **state) {
   const neap_argument arguments[] = {{.parameter = "code", .part = "item"},
                                      {.parameter = "out", .is_output = 1}};
   const neap_stage_options options = {
-      .library = path,
+      .lib = path,
       .declaration = "int status(int code, double *out)",
       .label = "disk.c",
       .arguments = arguments,
@@ -892,7 +892,7 @@ static void failures_have_the_text_of_the_library(void **state) {
 static void a_failure_may_be_what_is_negative(void **state) {
   const neap_argument arguments[] = {{.parameter = "code", .part = "item"},
                                      {.parameter = "out", .is_output = 1}};
-  neap_stage_options options = {.library = path,
+  neap_stage_options options = {.lib = path,
                                 .label = "the library",
                                 .declaration =
                                     "unsigned status(int code, double *out)",
@@ -935,7 +935,7 @@ static void a_context_lives_as_long_as_the_stage(void **state) {
   const neap_argument arguments[] = {{.parameter = "c", .part = "context"},
                                      {.parameter = "step", .part = "item"}};
   const neap_stage_options options = {
-      .library = path,
+      .lib = path,
       .declaration = COUNTER "int64_t counter_next(counter *c, int64_t step)",
       .arguments = arguments,
       .argument_count = 2,
@@ -967,7 +967,7 @@ static void an_error_may_ask_the_context(void **state) {
                                      {.parameter = "most", .part = "item"},
                                      {.parameter = "out", .is_output = 1}};
   const neap_stage_options options = {
-      .library = path,
+      .lib = path,
       .label = "the library",
       .declaration =
           COUNTER "int counter_check(counter *c, int64_t most, double *out)",
@@ -992,7 +992,7 @@ static void an_init_that_fails_fails_the_item(void **state) {
   const neap_argument arguments[] = {{.parameter = "c", .part = "context"},
                                      {.parameter = "step", .number = 1}};
   const neap_stage_options options = {
-      .library = path,
+      .lib = path,
       .label = "the library",
       .declaration = COUNTER "int64_t counter_next(counter *c, int64_t step)",
       .arguments = arguments,
@@ -1013,7 +1013,7 @@ static void indexes_epochs_and_seeds_are_numbers(void **state) {
                                   {.parameter = "b", .part = "epoch"}};
   const neap_argument seeds[] = {{.parameter = "a", .part = "seed"},
                                  {.parameter = "b", .number = 0}};
-  neap_stage_options options = {.library = path,
+  neap_stage_options options = {.lib = path,
                                 .declaration =
                                     "uint64_t add_u64(uint64_t a, uint64_t b)",
                                 .arguments = places,
@@ -1146,30 +1146,30 @@ static void libraries_and_functions_are_looked_for(void **state) {
            "help: `nm -D %s` lists its symbols; a function in C++ needs "
            "extern \"C\"",
            path, path, path);
-  check_refused(&(neap_stage_options){.library = path,
-                                      .declaration = "int missing(int x)"},
-                NEAP_ESYSTEM, text);
-  const neap_stage_options nowhere = {.library = "libnowhere.so.7",
+  check_refused(
+      &(neap_stage_options){.lib = path, .declaration = "int missing(int x)"},
+      NEAP_ESYSTEM, text);
+  const neap_stage_options nowhere = {.lib = "libnowhere.so.7",
                                       .declaration = "int f(int x)"};
   assert_int_equal(neap_native_open(&nowhere, &native, &error), NEAP_ESYSTEM);
   assert_non_null(strstr(error.text,
                          "cannot load the library libnowhere.so.7: it is "
                          "neither in the loader's cache nor in /"));
-  const neap_stage_options bare = {.library = "nowhere",
+  const neap_stage_options bare = {.lib = "nowhere",
                                    .declaration = "int f(int x)"};
   assert_int_equal(neap_native_open(&bare, &native, &error), NEAP_ESYSTEM);
   assert_non_null(
       strstr(error.text, "\nhelp: libraries have names as libm.so.6; "));
-  check_refused(&(neap_stage_options){.library = "/nowhere/x.so",
+  check_refused(&(neap_stage_options){.lib = "/nowhere/x.so",
                                       .declaration = "int f(int x)"},
                 NEAP_ESYSTEM,
                 "cannot load the library /nowhere/x.so: cannot "
                 "open shared object file: No such file or directory");
-  check_refused(&(neap_stage_options){.library = "libc.so.6",
+  check_refused(&(neap_stage_options){.lib = "libc.so.6",
                                       .declaration = "int environ(int x)"},
                 NEAP_EINVAL,
                 "cannot call environ of libc.so.6: it is a variable");
-  check_refused(&(neap_stage_options){.library = path}, NEAP_EINVAL,
+  check_refused(&(neap_stage_options){.lib = path}, NEAP_EINVAL,
                 "cannot open a native stage: it has no declaration");
 }
 
@@ -1184,7 +1184,7 @@ static void init_has_no_outputs(void **state) {
   (void)state;
   check_refused(
       &(neap_stage_options){
-          .library = path,
+          .lib = path,
           .declaration = "int increase(int x)",
           .label = "the library",
           .init = {"int status(int code, double *out)", outputs, 2}},

@@ -29,7 +29,7 @@ static int open_stage(neap_native **out, neap_error *error) {
   assert_true(readlink("/proc/self/exe", path, PATH_MAX - 1) > 0);
   strcpy(strrchr(path, '/'), "/libsignatures.so");
   const neap_stage_options options = {
-      .library = path,
+      .lib = path,
       .declaration = POINT "int make_point(double x, point *out)",
       .arguments = arguments,
       .argument_count = 2,

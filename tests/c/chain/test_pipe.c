@@ -28,7 +28,7 @@ static neap_native *stage_of(const char *declaration,
                              const neap_argument *arguments, int32_t count) {
   neap_native *native;
   neap_error error;
-  const neap_stage_options options = {.library = path,
+  const neap_stage_options options = {.lib = path,
                                       .declaration = declaration,
                                       .arguments = arguments,
                                       .argument_count = count};

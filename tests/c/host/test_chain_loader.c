@@ -30,7 +30,7 @@ static neap_chain *map_of(neap_chain *source, const char *library,
                           const char *declaration) {
   neap_chain *chain;
   const neap_stage_options stage = {
-      .library = library, .declaration = declaration, .where = "a.c:1"};
+      .lib = library, .declaration = declaration, .where = "a.c:1"};
   must(neap_chain_map(source, &stage, &chain, told));
   return chain;
 }
@@ -160,7 +160,7 @@ static void batches_are_those_of_a_plain_loop(scene *s) {
 /* From 256 on, a number does not fit the parameter. */
 static void a_failure_is_one_item(scene *s) {
   const neap_argument arguments[] = {{.parameter = "x", .part = "item"}};
-  const neap_stage_options stage = {.library = "libc.so.6",
+  const neap_stage_options stage = {.lib = "libc.so.6",
                                     .declaration = "int toupper(uint8_t x)",
                                     .arguments = arguments,
                                     .argument_count = 1,

@@ -80,7 +80,7 @@ static int open_file(const scene *s, neap_loader **loader, neap_error *error) {
 static int open_chain(const scene *s, neap_loader **loader, neap_error *error) {
   neap_chain *chain;
   neap_seq *tree;
-  const neap_stage_options stage = {.library = "libm.so.6",
+  const neap_stage_options stage = {.lib = "libm.so.6",
                                     .declaration = "double fabs(double)",
                                     .where = "a.c:1"};
   *loader = NULL;

@@ -165,7 +165,7 @@ static neap_loader *open_native(scene *s, enum source kind) {
   neap_chain *chain;
   neap_loader *loader;
   neap_error error = {0};
-  const neap_stage_options stage = {.library = "libm.so.6",
+  const neap_stage_options stage = {.lib = "libm.so.6",
                                     .declaration = "double fabs(double)"};
   neap_options_init(&s->options);
   s->options.retries = 1000;
