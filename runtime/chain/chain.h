@@ -111,9 +111,6 @@ int neap__chain_new(const neap__chain_ops *ops, neap_chain *const *sources,
 /* Refuses a source with tails: "cannot <deed>: ...". */
 int neap__chain_check_tails(const neap_chain *chain, neap_error *error);
 int neap__chain_no_memory(const neap__chain_ops *ops, neap_error *error);
-static inline bool neap__chain_holds(const neap_chain *chain, int64_t index) {
-  return index >= 0 && (index < chain->length || chain->length == NEAP_ENDLESS);
-}
 
 /* ---- Stages: a reader's ---- */
 
@@ -152,9 +149,6 @@ static inline int32_t neap__stage_read(neap__stage *stage, neap__work *work,
  */
 uint8_t *neap__stage_place(neap__stage *stage, int32_t v, int32_t count,
                            neap__column *column, int64_t *step);
-/* Copies rows to where the caller wants them. */
-void neap__column_copy(const neap__column *column, int64_t nbytes,
-                       const uint8_t *const *rows, int32_t count);
 
 /* Notes which item is computed, for row k of a block. */
 static inline void neap__work_at(const neap__work *work, int32_t k) {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Stages: the memory with which one thread evaluates a node. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/error.h"
 #include "chain/chain.h"
@@ -134,12 +133,6 @@ uint8_t *neap__stage_place(neap__stage *stage, int32_t v, int32_t count,
   for (int32_t k = 0; to != NULL && k < count; k++)
     column->rows[k] = to + k * *step;
   return to;
-}
-
-void neap__column_copy(const neap__column *column, int64_t nbytes,
-                       const uint8_t *const *rows, int32_t count) {
-  for (int32_t k = 0; k < count; k++)
-    memcpy(column->to + k * column->step, rows[k], (size_t)nbytes);
 }
 
 /* ---- Times ---- */
